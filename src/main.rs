@@ -1,0 +1,3 @@
+//! The `reliquary` program.
+
+fn main() {}

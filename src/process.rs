@@ -1,0 +1,514 @@
+//! Child processes, each in a process group of its own, with a deadline and a
+//! bounded memory of what it wrote to stderr.
+//!
+//! A child that outlives its deadline or whose job is cancelled gets SIGTERM,
+//! a grace period, then SIGKILL, as a group, so that nothing it started stays
+//! behind. Secrets travel in the environment, never in the arguments.
+
+use std::{
+    collections::VecDeque,
+    ffi::{OsStr, OsString},
+    fmt, io,
+    os::fd::OwnedFd,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::{ChildStdin, ChildStdout},
+    task::JoinHandle,
+};
+
+/// How much of a child's stderr is remembered, in bytes; the newest wins.
+pub const STDERR_TAIL: usize = 16 * 1024;
+
+/// How long a child may take to end after SIGTERM.
+pub const TERM_GRACE: Duration = Duration::from_secs(5);
+
+/// What is run, and how. Its environment is only what is put here plus a few
+/// harmless inherited variables, so that no credential of ours reaches a child
+/// that does not need it.
+#[derive(Clone)]
+pub struct Program {
+    path: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    user: Option<(u32, u32)>,
+    dir: Option<PathBuf>,
+}
+
+/// Inherited by every child: how to find programs, where temporary files go,
+/// and how to speak; none of them carries a secret.
+const INHERITED: &[&str] = &["PATH", "TMPDIR", "TZDIR", "LD_LIBRARY_PATH", "HOME"];
+
+/// Where a child's standard stream goes or comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Nowhere.
+    Null,
+    /// To or from us.
+    Piped,
+}
+
+/// A child could not be run or did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// It did not start.
+    #[error("start {program}: {source}")]
+    Start {
+        /// The program's file name.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It ended with an error.
+    #[error("{program} {status}{}", tail_suffix(.stderr))]
+    Failed {
+        /// The program's file name.
+        program: String,
+        /// Its exit code or signal, in words.
+        status: String,
+        /// The end of what it wrote to stderr.
+        stderr: String,
+    },
+    /// It was still running at its deadline and was ended.
+    #[error("{program} did not finish within {} s{}", .deadline.as_secs(), tail_suffix(.stderr))]
+    TimedOut {
+        /// The program's file name.
+        program: String,
+        /// The deadline.
+        deadline: Duration,
+        /// The end of what it wrote to stderr.
+        stderr: String,
+    },
+    /// Reading from it or waiting for it failed.
+    #[error("wait for {program}: {source}")]
+    Wait {
+        /// The program's file name.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn tail_suffix(stderr: &str) -> String {
+    let stderr = stderr.trim();
+    if stderr.is_empty() {
+        String::new()
+    } else {
+        format!(": {stderr}")
+    }
+}
+
+impl Program {
+    /// A program by its path, without arguments.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            user: None,
+            dir: None,
+        }
+    }
+
+    /// Adds an argument. Arguments are visible to every user of the machine: never a secret.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments, with the same caution.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets an environment variable of the child.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env
+            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Runs it as another user and group.
+    #[must_use]
+    pub fn user(mut self, uid: u32, gid: u32) -> Self {
+        self.user = Some((uid, gid));
+        self
+    }
+
+    /// Runs it in another directory.
+    #[must_use]
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// The program's file name, for messages.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path
+            .file_name()
+            .unwrap_or(self.path.as_os_str())
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(&self, stdin: Stream, stdout: Stream) -> Result<Child, ProcessError> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one door for children"
+        )]
+        let mut command = tokio::process::Command::new(&self.path);
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(
+                INHERITED
+                    .iter()
+                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
+            )
+            .env("LC_ALL", "C")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(stdio(stdin))
+            .stdout(stdio(stdout))
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        let mut child = command.spawn().map_err(|source| ProcessError::Start {
+            program: self.name(),
+            source,
+        })?;
+        let stderr = child
+            .stderr
+            .take()
+            .map(|pipe| tokio::spawn(read_tail(pipe)));
+        let group = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .map(Pid::from_raw);
+        Ok(Child {
+            name: self.name(),
+            process: child,
+            group,
+            stderr,
+            ended: false,
+        })
+    }
+
+    /// Runs it to its end and returns what it wrote to stdout.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends with an error, or is not done at the deadline.
+    pub async fn output(&self, deadline: Duration) -> Result<Vec<u8>, ProcessError> {
+        let mut child = self.spawn(Stream::Null, Stream::Piped)?;
+        let mut stdout = child.stdout();
+        let work = async {
+            let mut bytes = Vec::new();
+            if let Some(pipe) = &mut stdout {
+                pipe.read_to_end(&mut bytes)
+                    .await
+                    .map_err(|source| ProcessError::Wait {
+                        program: self.name(),
+                        source,
+                    })?;
+            }
+            child.wait().await?.success()?;
+            Ok(bytes)
+        };
+        match tokio::time::timeout(deadline, work).await {
+            Ok(result) => result,
+            Err(_) => {
+                let stderr = child.stop(TERM_GRACE).await.stderr;
+                Err(ProcessError::TimedOut {
+                    program: self.name(),
+                    deadline,
+                    stderr,
+                })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Program {
+    /// Leaves the environment out: passwords live there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("path", &self.path)
+            .field("args", &self.args)
+            .finish()
+    }
+}
+
+fn stdio(stream: Stream) -> Stdio {
+    match stream {
+        Stream::Null => Stdio::null(),
+        Stream::Piped => Stdio::piped(),
+    }
+}
+
+/// A running child. Dropping it kills its whole group.
+#[derive(Debug)]
+pub struct Child {
+    name: String,
+    process: tokio::process::Child,
+    group: Option<Pid>,
+    stderr: Option<JoinHandle<String>>,
+    ended: bool,
+}
+
+/// How a child ended.
+#[derive(Debug)]
+pub struct Exit {
+    /// The program's file name.
+    pub program: String,
+    /// Its exit code or signal; `None` where it could not be learnt.
+    pub status: Option<ExitStatus>,
+    /// The end of what it wrote to stderr.
+    pub stderr: String,
+}
+
+impl Child {
+    /// Takes its stdout, once.
+    pub fn stdout(&mut self) -> Option<ChildStdout> {
+        self.process.stdout.take()
+    }
+
+    /// Takes its stdout as a plain blocking descriptor, once, for a reader
+    /// thread that must not pay for polling.
+    ///
+    /// # Errors
+    /// When the descriptor cannot be set to blocking.
+    pub fn blocking_stdout(&mut self) -> io::Result<Option<OwnedFd>> {
+        self.process
+            .stdout
+            .take()
+            .map(ChildStdout::into_owned_fd)
+            .transpose()
+    }
+
+    /// Takes its stdin, once.
+    pub fn stdin(&mut self) -> Option<ChildStdin> {
+        self.process.stdin.take()
+    }
+
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Its process group, for a caller that must end it from elsewhere.
+    #[must_use]
+    pub fn group(&self) -> Option<Pid> {
+        self.group
+    }
+
+    /// Waits until it ends by itself. Take its stdout first and read it, or it may never end.
+    ///
+    /// # Errors
+    /// When the wait itself fails; a child that ended badly is an [`Exit`] that
+    /// [`Exit::success`] turns into an error.
+    pub async fn wait(&mut self) -> Result<Exit, ProcessError> {
+        let status = self
+            .process
+            .wait()
+            .await
+            .map_err(|source| ProcessError::Wait {
+                program: self.name.clone(),
+                source,
+            })?;
+        self.ended = true;
+        Ok(Exit {
+            program: self.name.clone(),
+            status: Some(status),
+            stderr: self.tail().await,
+        })
+    }
+
+    /// Ends it: SIGTERM to the group, up to `grace`, then SIGKILL.
+    pub async fn stop(&mut self, grace: Duration) -> Exit {
+        self.signal(Signal::SIGTERM);
+        if tokio::time::timeout(grace, self.process.wait())
+            .await
+            .is_err()
+        {
+            self.signal(Signal::SIGKILL);
+        }
+        let status = self.process.wait().await.ok();
+        // A grandchild may still hold the group: it goes too.
+        self.signal(Signal::SIGKILL);
+        self.ended = true;
+        Exit {
+            program: self.name.clone(),
+            status,
+            stderr: self.tail().await,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group {
+            // An error only says that the group is gone already.
+            let _ = killpg(group, signal);
+        }
+    }
+
+    async fn tail(&mut self) -> String {
+        let Some(mut task) = self.stderr.take() else {
+            return String::new();
+        };
+        // A grandchild that keeps stderr open must not keep us waiting.
+        if let Ok(tail) = tokio::time::timeout(TERM_GRACE, &mut task).await {
+            return tail.unwrap_or_default();
+        }
+        task.abort();
+        String::new()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.signal(Signal::SIGKILL);
+        }
+    }
+}
+
+impl Exit {
+    /// Turns a bad end into an error.
+    ///
+    /// # Errors
+    /// When the exit code is not zero or a signal ended it.
+    pub fn success(self) -> Result<Self, ProcessError> {
+        match self.status {
+            Some(status) if status.success() => Ok(self),
+            status => Err(ProcessError::Failed {
+                status: describe(status),
+                program: self.program,
+                stderr: self.stderr,
+            }),
+        }
+    }
+}
+
+fn describe(status: Option<ExitStatus>) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match status {
+        Some(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => format!("ended with exit code {code}"),
+            (None, Some(signal)) => match Signal::try_from(signal) {
+                Ok(signal) => format!("was ended by {signal}"),
+                Err(_) => format!("was ended by signal {signal}"),
+            },
+            (None, None) => "ended in an unknown way".to_owned(),
+        },
+        None => "ended in an unknown way".to_owned(),
+    }
+}
+
+async fn read_tail(mut pipe: impl AsyncRead + Unpin) -> String {
+    let mut tail = VecDeque::with_capacity(1024);
+    let mut chunk = [0_u8; 4096];
+    while let Ok(count) = pipe.read(&mut chunk).await {
+        if count == 0 {
+            break;
+        }
+        tail.extend(&chunk[..count]);
+        let excess = tail.len().saturating_sub(STDERR_TAIL);
+        tail.drain(..excess);
+    }
+    String::from_utf8_lossy(tail.make_contiguous()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Program {
+        Program::new("/bin/sh").arg("-c").arg(script)
+    }
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn output_is_returned_and_the_environment_is_clean() {
+        let out = shell("echo $SECRET-$AWS_SECRET_ACCESS_KEY")
+            .env("SECRET", "x")
+            .output(SOON)
+            .await;
+        assert_eq!(out.unwrap(), b"x-\n");
+    }
+
+    #[tokio::test]
+    async fn a_failure_carries_the_end_of_stderr() {
+        let error = shell("echo first >&2; echo last >&2; exit 3")
+            .output(SOON)
+            .await
+            .unwrap_err();
+        assert_eq!(error.to_string(), "sh ended with exit code 3: first\nlast");
+    }
+
+    #[tokio::test]
+    async fn stderr_is_bounded_and_keeps_the_newest() {
+        let script = "i=0; while [ $i -lt 4000 ]; do echo line$i >&2; i=$((i+1)); done; exit 1";
+        let error = shell(script).output(SOON).await.unwrap_err();
+        let ProcessError::Failed { stderr, .. } = error else {
+            panic!("{error}")
+        };
+        assert!(stderr.len() <= STDERR_TAIL);
+        assert!(stderr.ends_with("line3999\n"));
+    }
+
+    #[tokio::test]
+    async fn a_child_that_outlives_its_deadline_is_ended_with_its_children() {
+        let program = shell("sleep 600 & echo $!; wait");
+        let mut child = program.spawn(Stream::Null, Stream::Piped).unwrap();
+        let mut pid = [0_u8; 16];
+        let count = child.stdout().unwrap().read(&mut pid).await.unwrap();
+        let pid: i32 = std::str::from_utf8(&pid[..count])
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        child.stop(Duration::from_millis(200)).await;
+        // The grandchild is gone, or a zombie that nobody has reaped yet.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z"), "{stat}");
+
+        let error = shell("sleep 600")
+            .output(Duration::from_millis(50))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, ProcessError::TimedOut { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_named() {
+        let error = Program::new("/nowhere/pg_dump")
+            .output(SOON)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().starts_with("start pg_dump: "), "{error}");
+    }
+}
