@@ -99,23 +99,13 @@ pub enum ProcessError {
 
 fn tail_suffix(stderr: &str) -> String {
     let stderr = stderr.trim();
-    if stderr.is_empty() {
-        String::new()
-    } else {
-        format!(": {stderr}")
-    }
+    if stderr.is_empty() { String::new() } else { format!(": {stderr}") }
 }
 
 impl Program {
     /// A program by its path, without arguments.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            args: Vec::new(),
-            env: Vec::new(),
-            user: None,
-            dir: None,
-        }
+        Self { path: path.into(), args: Vec::new(), env: Vec::new(), user: None, dir: None }
     }
 
     /// Adds an argument. Arguments are visible to every user of the machine: never a secret.
@@ -128,16 +118,14 @@ impl Program {
     /// Adds arguments, with the same caution.
     #[must_use]
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     /// Sets an environment variable of the child.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env
-            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -158,11 +146,7 @@ impl Program {
     /// The program's file name, for messages.
     #[must_use]
     pub fn name(&self) -> String {
-        self.path
-            .file_name()
-            .unwrap_or(self.path.as_os_str())
-            .to_string_lossy()
-            .into_owned()
+        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
     }
 
     /// Starts it.
@@ -170,19 +154,12 @@ impl Program {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(&self, stdin: Stream, stdout: Stream) -> Result<Child, ProcessError> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one door for children"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "this is the one door for children")]
         let mut command = tokio::process::Command::new(&self.path);
         command
             .args(&self.args)
             .env_clear()
-            .envs(
-                INHERITED
-                    .iter()
-                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
-            )
+            .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .env("LC_ALL", "C")
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(stdio(stdin))
@@ -196,25 +173,12 @@ impl Program {
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
-        let mut child = command.spawn().map_err(|source| ProcessError::Start {
-            program: self.name(),
-            source,
-        })?;
-        let stderr = child
-            .stderr
-            .take()
-            .map(|pipe| tokio::spawn(read_tail(pipe)));
-        let group = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .map(Pid::from_raw);
-        Ok(Child {
-            name: self.name(),
-            process: child,
-            group,
-            stderr,
-            ended: false,
-        })
+        let mut child = command
+            .spawn()
+            .map_err(|source| ProcessError::Start { program: self.name(), source })?;
+        let stderr = child.stderr.take().map(|pipe| tokio::spawn(read_tail(pipe)));
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        Ok(Child { name: self.name(), process: child, group, stderr, ended: false })
     }
 
     /// Runs it to its end and returns what it wrote to stdout.
@@ -229,25 +193,16 @@ impl Program {
             if let Some(pipe) = &mut stdout {
                 pipe.read_to_end(&mut bytes)
                     .await
-                    .map_err(|source| ProcessError::Wait {
-                        program: self.name(),
-                        source,
-                    })?;
+                    .map_err(|source| ProcessError::Wait { program: self.name(), source })?;
             }
             child.wait().await?.success()?;
             Ok(bytes)
         };
-        match tokio::time::timeout(deadline, work).await {
-            Ok(result) => result,
-            Err(_) => {
-                let stderr = child.stop(TERM_GRACE).await.stderr;
-                Err(ProcessError::TimedOut {
-                    program: self.name(),
-                    deadline,
-                    stderr,
-                })
-            }
+        if let Ok(result) = tokio::time::timeout(deadline, work).await {
+            return result;
         }
+        let stderr = child.stop(TERM_GRACE).await.stderr;
+        Err(ProcessError::TimedOut { program: self.name(), deadline, stderr })
     }
 }
 
@@ -257,7 +212,7 @@ impl fmt::Debug for Program {
         f.debug_struct("Program")
             .field("path", &self.path)
             .field("args", &self.args)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -301,11 +256,7 @@ impl Child {
     /// # Errors
     /// When the descriptor cannot be set to blocking.
     pub fn blocking_stdout(&mut self) -> io::Result<Option<OwnedFd>> {
-        self.process
-            .stdout
-            .take()
-            .map(ChildStdout::into_owned_fd)
-            .transpose()
+        self.process.stdout.take().map(ChildStdout::into_owned_fd).transpose()
     }
 
     /// Takes its stdin, once.
@@ -335,36 +286,22 @@ impl Child {
             .process
             .wait()
             .await
-            .map_err(|source| ProcessError::Wait {
-                program: self.name.clone(),
-                source,
-            })?;
+            .map_err(|source| ProcessError::Wait { program: self.name.clone(), source })?;
         self.ended = true;
-        Ok(Exit {
-            program: self.name.clone(),
-            status: Some(status),
-            stderr: self.tail().await,
-        })
+        Ok(Exit { program: self.name.clone(), status: Some(status), stderr: self.tail().await })
     }
 
     /// Ends it: SIGTERM to the group, up to `grace`, then SIGKILL.
     pub async fn stop(&mut self, grace: Duration) -> Exit {
         self.signal(Signal::SIGTERM);
-        if tokio::time::timeout(grace, self.process.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(grace, self.process.wait()).await.is_err() {
             self.signal(Signal::SIGKILL);
         }
         let status = self.process.wait().await.ok();
         // A grandchild may still hold the group: it goes too.
         self.signal(Signal::SIGKILL);
         self.ended = true;
-        Exit {
-            program: self.name.clone(),
-            status,
-            stderr: self.tail().await,
-        }
+        Exit { program: self.name.clone(), status, stderr: self.tail().await }
     }
 
     fn signal(&self, signal: Signal) {
@@ -453,19 +390,14 @@ mod tests {
 
     #[tokio::test]
     async fn output_is_returned_and_the_environment_is_clean() {
-        let out = shell("echo $SECRET-$AWS_SECRET_ACCESS_KEY")
-            .env("SECRET", "x")
-            .output(SOON)
-            .await;
+        let out =
+            shell("echo $SECRET-$AWS_SECRET_ACCESS_KEY").env("SECRET", "x").output(SOON).await;
         assert_eq!(out.unwrap(), b"x-\n");
     }
 
     #[tokio::test]
     async fn a_failure_carries_the_end_of_stderr() {
-        let error = shell("echo first >&2; echo last >&2; exit 3")
-            .output(SOON)
-            .await
-            .unwrap_err();
+        let error = shell("echo first >&2; echo last >&2; exit 3").output(SOON).await.unwrap_err();
         assert_eq!(error.to_string(), "sh ended with exit code 3: first\nlast");
     }
 
@@ -473,9 +405,7 @@ mod tests {
     async fn stderr_is_bounded_and_keeps_the_newest() {
         let script = "i=0; while [ $i -lt 4000 ]; do echo line$i >&2; i=$((i+1)); done; exit 1";
         let error = shell(script).output(SOON).await.unwrap_err();
-        let ProcessError::Failed { stderr, .. } = error else {
-            panic!("{error}")
-        };
+        let ProcessError::Failed { stderr, .. } = error else { panic!("{error}") };
         assert!(stderr.len() <= STDERR_TAIL);
         assert!(stderr.ends_with("line3999\n"));
     }
@@ -486,29 +416,19 @@ mod tests {
         let mut child = program.spawn(Stream::Null, Stream::Piped).unwrap();
         let mut pid = [0_u8; 16];
         let count = child.stdout().unwrap().read(&mut pid).await.unwrap();
-        let pid: i32 = std::str::from_utf8(&pid[..count])
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
+        let pid: i32 = std::str::from_utf8(&pid[..count]).unwrap().trim().parse().unwrap();
         child.stop(Duration::from_millis(200)).await;
         // The grandchild is gone, or a zombie that nobody has reaped yet.
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         assert!(stat.is_empty() || stat.contains(") Z"), "{stat}");
 
-        let error = shell("sleep 600")
-            .output(Duration::from_millis(50))
-            .await
-            .unwrap_err();
+        let error = shell("sleep 600").output(Duration::from_millis(50)).await.unwrap_err();
         assert!(matches!(error, ProcessError::TimedOut { .. }), "{error}");
     }
 
     #[tokio::test]
     async fn a_missing_program_is_named() {
-        let error = Program::new("/nowhere/pg_dump")
-            .output(SOON)
-            .await
-            .unwrap_err();
+        let error = Program::new("/nowhere/pg_dump").output(SOON).await.unwrap_err();
         assert!(error.to_string().starts_with("start pg_dump: "), "{error}");
     }
 }
