@@ -36,23 +36,16 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "this is the one reader of the time"
-            )]
+            #[expect(clippy::disallowed_methods, reason = "this is the one reader of the time")]
             Source::System => Utc::now(),
-            Source::Manual(hand) => *hand
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
+            Source::Manual(hand) => *hand.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
         }
     }
 
     /// Moves a manual clock to `time`, forward or back. The system clock cannot be moved.
     pub fn set(&self, time: DateTime<Utc>) {
         if let Source::Manual(hand) = &self.0 {
-            *hand
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner) = time;
+            *hand.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = time;
         }
     }
 

@@ -1,0 +1,263 @@
+//! Writes one gzip member (RFC 1952) and checks it before it leaves.
+//!
+//! Compression is ISA-L's at level 1. Because a backup tool must not trust its
+//! compressor, every member is decompressed by another implementation (zlib-rs)
+//! as it is written, and length and CRC are compared with what went in.
+
+use std::io::{self, Write};
+
+use flate2::{Decompress, FlushDecompress, Status};
+use isal::{Codec, CompressionLevel, write::Encoder as Deflate};
+
+/// Fixed part of a member's header: magic, deflate, flags, no time, no extra
+/// flags, unknown system.
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// Header flag: a comment follows.
+const FCOMMENT: u8 = 1 << 4;
+
+/// A member that does not hold what was put in, or could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum MemberError {
+    /// The compressor failed.
+    #[error("compress a member: {0}")]
+    Compress(#[from] io::Error),
+    /// The compressed bytes cannot be read back.
+    #[error("read a compressed member back: {0}; the compressor cannot be trusted here")]
+    Unreadable(String),
+    /// The compressed bytes hold something else.
+    #[error(
+        "a compressed member does not hold what was put in; the compressor cannot be trusted here"
+    )]
+    Different,
+}
+
+/// Writes members, one after another.
+pub struct MemberWriter {
+    deflate: Deflate<Vec<u8>>,
+    check: Check,
+    crc: crc32fast::Hasher,
+    dump_length: u64,
+    out: Vec<u8>,
+}
+
+impl MemberWriter {
+    /// A writer for any number of members.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            deflate: Deflate::new(Vec::new(), CompressionLevel::One, Codec::Deflate),
+            check: Check::new(),
+            crc: crc32fast::Hasher::new(),
+            dump_length: 0,
+            out: Vec::new(),
+        }
+    }
+
+    /// Begins a member, with a comment in its header where one is given.
+    /// The comment holds no NUL byte.
+    pub fn begin(&mut self, comment: Option<&str>) {
+        let start = self.out.len();
+        self.out.extend_from_slice(&HEADER);
+        if let Some(comment) = comment {
+            self.out[start + 3] = FCOMMENT;
+            self.out.extend_from_slice(comment.as_bytes());
+            self.out.push(0);
+        }
+    }
+
+    /// Adds text to the member.
+    ///
+    /// # Errors
+    /// When the text cannot be compressed, or cannot be read back.
+    pub fn write(&mut self, text: &[u8]) -> Result<(), MemberError> {
+        self.crc.update(text);
+        self.dump_length += text.len() as u64;
+        self.deflate.write_all(text)?;
+        self.drain()
+    }
+
+    /// Ends the member and returns the length of its text, in bytes.
+    ///
+    /// # Errors
+    /// When what was written does not hold the text.
+    pub fn finish(&mut self) -> Result<u64, MemberError> {
+        self.deflate.flush()?;
+        self.drain()?;
+        let length = std::mem::take(&mut self.dump_length);
+        let crc = std::mem::take(&mut self.crc).finalize();
+        self.check.finish(length, crc)?;
+        self.out.extend_from_slice(&crc.to_le_bytes());
+        #[expect(clippy::cast_possible_truncation, reason = "RFC 1952: the size modulo 2^32")]
+        self.out.extend_from_slice(&(length as u32).to_le_bytes());
+        Ok(length)
+    }
+
+    /// Takes what has been written so far.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    fn drain(&mut self) -> Result<(), MemberError> {
+        let compressed = self.deflate.get_ref_mut();
+        self.check.update(compressed)?;
+        self.out.extend_from_slice(compressed);
+        compressed.clear();
+        Ok(())
+    }
+}
+
+impl Default for MemberWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for MemberWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemberWriter")
+            .field("dump_length", &self.dump_length)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads back what the compressor writes.
+struct Check {
+    inflate: Decompress,
+    crc: crc32fast::Hasher,
+    buffer: Box<[u8]>,
+    ended: bool,
+}
+
+impl Check {
+    fn new() -> Self {
+        Self {
+            inflate: Decompress::new(false),
+            crc: crc32fast::Hasher::new(),
+            buffer: vec![0; 64 * 1024].into_boxed_slice(),
+            ended: false,
+        }
+    }
+
+    fn update(&mut self, mut compressed: &[u8]) -> Result<(), MemberError> {
+        loop {
+            let (read, written) = (self.inflate.total_in(), self.inflate.total_out());
+            let status = self
+                .inflate
+                .decompress(compressed, &mut self.buffer, FlushDecompress::None)
+                .map_err(|error| MemberError::Unreadable(error.to_string()))?;
+            let written = usize::try_from(self.inflate.total_out() - written).unwrap_or(usize::MAX);
+            self.crc.update(&self.buffer[..written]);
+            let read = usize::try_from(self.inflate.total_in() - read).unwrap_or(usize::MAX);
+            compressed = &compressed[read..];
+            self.ended = status == Status::StreamEnd;
+            // A full buffer may have more behind it even when all input is read.
+            if self.ended || (compressed.is_empty() && written < self.buffer.len()) {
+                break;
+            }
+        }
+        if compressed.is_empty() { Ok(()) } else { Err(MemberError::Different) }
+    }
+
+    fn finish(&mut self, length: u64, crc: u32) -> Result<(), MemberError> {
+        let same = self.ended
+            && self.inflate.total_out() == length
+            && std::mem::take(&mut self.crc).finalize() == crc;
+        self.inflate.reset(false);
+        self.ended = false;
+        if same { Ok(()) } else { Err(MemberError::Different) }
+    }
+}
+
+/// The comment in the header of the first member of `bytes`, where there is one.
+/// The bytes need not hold the whole member.
+#[must_use]
+pub fn comment(bytes: &[u8]) -> Option<&str> {
+    let (header, rest) = bytes.split_at_checked(HEADER.len())?;
+    // Ours has a comment and nothing before it.
+    let ours = header[..3] == HEADER[..3] && header[3] == FCOMMENT;
+    let end = memchr::memchr(0, rest).filter(|_| ours)?;
+    std::str::from_utf8(&rest[..end]).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn member(writer: &mut MemberWriter, pieces: &[&[u8]], comment: Option<&str>) -> Vec<u8> {
+        writer.begin(comment);
+        for piece in pieces {
+            writer.write(piece).unwrap();
+        }
+        let length = writer.finish().unwrap();
+        assert_eq!(length, pieces.iter().map(|piece| piece.len() as u64).sum::<u64>());
+        writer.take()
+    }
+
+    fn gunzip(bytes: &[u8]) -> Vec<u8> {
+        let mut text = Vec::new();
+        flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn the_comment_of_the_first_member_is_read_from_its_beginning_alone() {
+        let mut writer = MemberWriter::new();
+        let bytes = member(&mut writer, &[b"text"], Some("reliquary/1 x"));
+        assert_eq!(comment(&bytes[..40.min(bytes.len())]), Some("reliquary/1 x"));
+        assert_eq!(gunzip(&bytes), b"text");
+        let plain = member(&mut writer, &[b"text"], None);
+        assert_eq!(comment(&plain), None);
+        assert_eq!(comment(b""), None);
+        assert_eq!(comment(b"\x1f\x8b\x08\x10\0\0\0\0\0\0never ends"), None);
+    }
+
+    #[test]
+    fn a_compressor_that_lies_is_caught() {
+        let mut writer = MemberWriter::new();
+        writer.begin(None);
+        writer.write(b"what was put in").unwrap();
+        // As if the compressor had been given something else.
+        writer.crc.update(b"!");
+        assert!(matches!(writer.finish(), Err(MemberError::Different)));
+        // The writer is good for the next member all the same.
+        writer.take();
+        assert_eq!(gunzip(&member(&mut writer, &[b"next"], None)), b"next");
+    }
+
+    #[test]
+    fn empty_and_incompressible_members_are_whole() {
+        let mut writer = MemberWriter::new();
+        assert_eq!(gunzip(&member(&mut writer, &[], None)), b"");
+        let mut state = 1_u64;
+        let noise: Vec<u8> = (0..3_000_000)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 56) as u8
+            })
+            .collect();
+        assert_eq!(gunzip(&member(&mut writer, &[&noise], None)), noise);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn members_one_after_another_are_read_by_any_gzip(
+            members in prop::collection::vec(
+                prop::collection::vec(prop::collection::vec(any::<u8>(), 0..70_000), 0..4), 1..5)
+        ) {
+            let mut writer = MemberWriter::new();
+            let mut bytes = Vec::new();
+            for pieces in &members {
+                let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+                bytes.extend(member(&mut writer, &pieces, None));
+            }
+            let text: Vec<u8> = members.concat().concat();
+            prop_assert_eq!(gunzip(&bytes), text);
+        }
+    }
+}

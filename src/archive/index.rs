@@ -1,0 +1,47 @@
+//! Notes where each member begins while the archive is written.
+
+use super::{
+    copy::CopyHeader,
+    manifest::{Member, Sections, Table},
+    split::{Content, Section},
+};
+
+/// What the archive holds so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Index {
+    /// Tables in the order of the archive.
+    pub tables: Vec<Table>,
+    /// The other members.
+    pub sections: Sections,
+    /// Rows of all tables.
+    pub rows: u64,
+    /// Length of the whole text, in bytes.
+    pub uncompressed_bytes: u64,
+}
+
+impl Index {
+    /// The members of a table follow.
+    pub fn table(&mut self, header: CopyHeader) {
+        let CopyHeader { schema, table: name, columns } = header;
+        let members = Vec::new();
+        self.tables.push(Table { schema, name, columns, rows: 0, bytes: 0, members });
+    }
+
+    /// A member was written.
+    pub fn member(&mut self, content: &Content, member: Member) {
+        self.rows += member.rows;
+        self.uncompressed_bytes += member.uncompressed;
+        match content {
+            Content::Statements(Section::PreData) => self.sections.pre_data.push(member),
+            Content::Statements(Section::Data) => self.sections.data.push(member),
+            Content::Statements(Section::PostData) => self.sections.post_data.push(member),
+            Content::Rows => {
+                if let Some(table) = self.tables.last_mut() {
+                    table.rows += member.rows;
+                    table.bytes += member.uncompressed;
+                    table.members.push(member);
+                }
+            }
+        }
+    }
+}

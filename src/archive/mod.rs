@@ -1,0 +1,42 @@
+//! The archive: a plain `.sql.gz` that is also seekable, checkable piece by
+//! piece, and restorable in parallel and one table at a time.
+//!
+//! It is a concatenation of gzip members. Decompressed, in order: the pre-data
+//! script; data members, each one complete `COPY … FROM stdin;` with whole rows
+//! and `\.`, among members that hold the other statements of the data section;
+//! the post-data script. The manifest says where each member begins.
+//!
+//! This floor knows nothing of PostgreSQL connections or of S3:
+//! [`read_section`] takes a pipe, [`Writer`] hands out parts.
+
+mod checksum;
+mod completeness;
+pub mod copy;
+pub mod gzip;
+mod index;
+mod lexer;
+pub mod manifest;
+mod pack;
+mod read;
+pub mod split;
+mod writer;
+
+pub use checksum::{Checksum, ChecksumError};
+pub use completeness::{Incomplete, TableName, check as check_completeness};
+pub use gzip::{MemberError, comment};
+pub use manifest::{Manifest, ManifestError};
+pub use pack::{Feeder, pack};
+pub use read::{ReadError, read_section};
+pub use split::{END_OF_DATA, Section, SplitError, Splitter};
+pub use writer::{PartSink, WriteError, Written, write};
+
+/// How much is read from a pipe at once, in bytes.
+pub(crate) const READ_SIZE: usize = 256 * 1024;
+
+/// What the header of an archive's first member says: the format and the
+/// backup's id. It tells an archive of ours that lost its manifest from a
+/// legacy archive.
+#[must_use]
+pub fn mark(id: &str) -> String {
+    format!("{} {id}", manifest::FORMAT)
+}

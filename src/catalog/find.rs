@@ -1,0 +1,136 @@
+//! Finds the backup that a person means.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+
+use super::{
+    id::BackupId,
+    listing::{Catalog, Entry, State},
+};
+
+/// What a person asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The newest good backup.
+    Latest,
+    /// An id, or the beginning of one.
+    Prefix(String),
+    /// The newest good backup that began at or before a time.
+    At(DateTime<Utc>),
+}
+
+/// Nothing, or too much, is what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FindError {
+    /// There is no good backup at all.
+    #[error("there is no good backup; `reliquary list` shows what there is")]
+    Empty,
+    /// Nothing has that id.
+    #[error("no backup's id begins with {0:?}; `reliquary list` shows what there is")]
+    Unknown(String),
+    /// Several have.
+    #[error("{0:?} is the beginning of {1} ids; name one more exactly")]
+    Ambiguous(String, usize),
+    /// All are newer.
+    #[error("no good backup began at or before {0}; the oldest is {1}")]
+    TooEarly(DateTime<Utc>, BackupId),
+    /// Not a time.
+    #[error("{0:?} is no time; write \"2026-11-23 14:30Z\" (UTC)")]
+    BadTime(String),
+}
+
+impl Query {
+    /// Reads an id, the beginning of one, or `latest`.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "" | "latest" => Self::Latest,
+            text => Self::Prefix(text.to_owned()),
+        }
+    }
+
+    /// Reads a time in UTC, such as `2026-11-23 14:30Z` or RFC 3339.
+    ///
+    /// # Errors
+    /// When it is no time.
+    pub fn parse_time(text: &str) -> Result<Self, FindError> {
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Ok(Self::At(time.to_utc()));
+        }
+        let naive = text.trim_end_matches(['Z', 'z']).trim_end().replace('T', " ");
+        ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"]
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(&naive, format).ok())
+            .map(|time| Self::At(time.and_utc()))
+            .ok_or_else(|| FindError::BadTime(text.to_owned()))
+    }
+
+    /// Finds what was asked for among good backups and legacy archives.
+    ///
+    /// # Errors
+    /// When nothing or several things fit.
+    pub fn find<'a>(&self, catalog: &'a Catalog) -> Result<&'a Entry, FindError> {
+        let newest = || catalog.good().next().ok_or(FindError::Empty);
+        match self {
+            Self::Latest => newest(),
+            Self::At(time) => {
+                newest()?;
+                let oldest = catalog.good().last().ok_or(FindError::Empty)?;
+                let before = catalog.good().find(|entry| entry.id.time() <= *time);
+                before.ok_or(FindError::TooEarly(*time, oldest.id))
+            }
+            Self::Prefix(prefix) => {
+                let fits = |entry: &&Entry| {
+                    matches!(entry.state, State::Good | State::Legacy)
+                        && entry.id.to_string().starts_with(prefix.as_str())
+                };
+                let found: Vec<&Entry> = catalog.entries.iter().filter(fits).collect();
+                match found[..] {
+                    [] => Err(FindError::Unknown(prefix.clone())),
+                    [entry] => Ok(entry),
+                    _ => Err(FindError::Ambiguous(prefix.clone(), found.len())),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::manifest::Kind;
+
+    fn catalog(hours: &[u32]) -> Catalog {
+        let mut catalog = Catalog::default();
+        for hour in hours {
+            let id: BackupId = format!("2026-11-23T{hour:02}-00-00Z").parse().unwrap();
+            let (kind, state) = (Kind::Scheduled, State::Good);
+            catalog.add(Entry { id, kind, state, archive_bytes: 1, last_modified: id.time() });
+        }
+        catalog
+    }
+
+    fn found(query: &Query, hours: &[u32]) -> Result<String, FindError> {
+        query.find(&catalog(hours)).map(|entry| entry.id.to_string())
+    }
+
+    #[test]
+    fn latest_a_prefix_and_a_time_find_their_backup() {
+        let hours = [1, 12, 14];
+        let id = |hour: u32| Ok(format!("2026-11-23T{hour:02}-00-00Z"));
+        assert_eq!(found(&Query::parse("latest"), &hours), id(14));
+        assert_eq!(found(&Query::parse("2026-11-23T12"), &hours), id(12));
+        assert_eq!(found(&Query::parse_time("2026-11-23 13:59Z").unwrap(), &hours), id(12));
+        assert_eq!(found(&Query::parse_time("2026-11-23T12:00:00Z").unwrap(), &hours), id(12));
+    }
+
+    #[test]
+    fn what_cannot_be_found_is_said() {
+        assert_eq!(found(&Query::Latest, &[]), Err(FindError::Empty));
+        let ambiguous = Err(FindError::Ambiguous("2026-11-23T1".into(), 2));
+        assert_eq!(found(&Query::parse("2026-11-23T1"), &[1, 12, 14]), ambiguous);
+        assert_eq!(found(&Query::parse("x"), &[1]), Err(FindError::Unknown("x".into())));
+        let early = Query::parse_time("2026-11-23 00:30").unwrap();
+        assert!(matches!(found(&early, &[1]), Err(FindError::TooEarly(..))));
+        assert!(matches!(Query::parse_time("yesterday"), Err(FindError::BadTime(_))));
+    }
+}

@@ -1,0 +1,187 @@
+//! The keys of a database's prefix.
+//!
+//! ```text
+//! <prefix>2026/11/2026-11-23T14-00-00Z.sql.gz
+//! <prefix>2026/11/2026-11-23T14-00-00Z.sql.gz.sha256
+//! <prefix>2026/11/2026-11-23T14-00-00Z.manifest.json
+//! <prefix>manual/2026-11-23T14-05-09Z.sql.gz       with the same two companions
+//! <prefix>LATEST.txt
+//! <prefix>LATEST.sha256
+//! ```
+
+use super::id::BackupId;
+use crate::archive::manifest::Kind;
+
+/// Builds and reads the keys under one prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    prefix: String,
+}
+
+/// What a key stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// `….sql.gz`
+    Archive(Kind, BackupId),
+    /// `….sql.gz.sha256`
+    Checksum(Kind, BackupId),
+    /// `….manifest.json`
+    Manifest(Kind, BackupId),
+    /// `LATEST.txt`
+    PointerText,
+    /// `LATEST.sha256`
+    PointerChecksum,
+}
+
+const ARCHIVE: &str = ".sql.gz";
+const CHECKSUM: &str = ".sql.gz.sha256";
+const MANIFEST: &str = ".manifest.json";
+const POINTER_TEXT: &str = "LATEST.txt";
+const POINTER_CHECKSUM: &str = "LATEST.sha256";
+const MANUAL: &str = "manual";
+
+impl Layout {
+    /// The layout under a prefix, which is empty or ends with a slash.
+    #[must_use]
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    /// The prefix that every key begins with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The whole key of something.
+    #[must_use]
+    pub fn key(&self, key: Key) -> String {
+        let prefix = &self.prefix;
+        let companion = |kind, id: BackupId, suffix| match kind {
+            Kind::Scheduled => format!("{prefix}{}/{id}{suffix}", folder(id)),
+            Kind::Manual => format!("{prefix}{MANUAL}/{id}{suffix}"),
+        };
+        match key {
+            Key::Archive(kind, id) => companion(kind, id, ARCHIVE),
+            Key::Checksum(kind, id) => companion(kind, id, CHECKSUM),
+            Key::Manifest(kind, id) => companion(kind, id, MANIFEST),
+            Key::PointerText => format!("{prefix}{POINTER_TEXT}"),
+            Key::PointerChecksum => format!("{prefix}{POINTER_CHECKSUM}"),
+        }
+    }
+
+    /// The name that an archive has in whatever folder it is in.
+    #[must_use]
+    pub fn file_name(id: BackupId) -> String {
+        format!("{id}{ARCHIVE}")
+    }
+
+    /// What a key stands for; `None` for one that is not ours.
+    #[must_use]
+    pub fn parse(&self, key: &str) -> Option<Key> {
+        let rest = key.strip_prefix(&self.prefix)?;
+        match rest {
+            POINTER_TEXT => return Some(Key::PointerText),
+            POINTER_CHECKSUM => return Some(Key::PointerChecksum),
+            _ => {}
+        }
+        let (place, file) = rest.rsplit_once('/')?;
+        let id = |suffix| file.strip_suffix(suffix)?.parse::<BackupId>().ok();
+        let kind = |id| match place {
+            MANUAL => Some(Kind::Manual),
+            place if place == folder(id) => Some(Kind::Scheduled),
+            _ => None,
+        };
+        if let Some(id) = id(ARCHIVE) {
+            Some(Key::Archive(kind(id)?, id))
+        } else if let Some(id) = id(CHECKSUM) {
+            Some(Key::Checksum(kind(id)?, id))
+        } else {
+            let id = id(MANIFEST)?;
+            Some(Key::Manifest(kind(id)?, id))
+        }
+    }
+}
+
+fn folder(id: BackupId) -> String {
+    id.time().format("%Y/%m").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id() -> BackupId {
+        "2026-11-23T14-00-00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn keys_are_those_of_the_design() {
+        let layout = Layout::new("database/");
+        for (key, text) in [
+            (Key::Archive(Kind::Scheduled, id()), "database/2026/11/2026-11-23T14-00-00Z.sql.gz"),
+            (
+                Key::Checksum(Kind::Scheduled, id()),
+                "database/2026/11/2026-11-23T14-00-00Z.sql.gz.sha256",
+            ),
+            (
+                Key::Manifest(Kind::Scheduled, id()),
+                "database/2026/11/2026-11-23T14-00-00Z.manifest.json",
+            ),
+            (Key::Archive(Kind::Manual, id()), "database/manual/2026-11-23T14-00-00Z.sql.gz"),
+            (Key::PointerText, "database/LATEST.txt"),
+            (Key::PointerChecksum, "database/LATEST.sha256"),
+        ] {
+            assert_eq!(layout.key(key), text);
+            assert_eq!(layout.parse(text), Some(key));
+        }
+    }
+
+    #[test]
+    fn foreign_keys_are_not_ours() {
+        let layout = Layout::new("database/");
+        for key in [
+            "database/",
+            "database/README",
+            "database/2026/12/2026-11-23T14-00-00Z.sql.gz",
+            "database/2026/11/2026-11-23T14-00-00Z.sql",
+            "database/2026/11/backup.sql.gz",
+            "database/2026-11-23T14-00-00Z.sql.gz",
+            "database/manual/x/2026-11-23T14-00-00Z.sql.gz",
+            "other/2026/11/2026-11-23T14-00-00Z.sql.gz",
+            "database/drills/2026-12-01T06-00-00Z.json",
+        ] {
+            assert_eq!(layout.parse(key), None, "{key}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_is_read_as_it_is_built(
+            prefix in "([a-z]{1,6}/){0,3}", seconds in 0_i64..253_000_000_000, what in 0..6
+        ) {
+            let layout = Layout::new(prefix);
+            let id = BackupId::at(DateTime::from_timestamp(seconds, 0).unwrap());
+            let key = match what {
+                0 => Key::Archive(Kind::Scheduled, id),
+                1 => Key::Checksum(Kind::Scheduled, id),
+                2 => Key::Manifest(Kind::Scheduled, id),
+                3 => Key::Archive(Kind::Manual, id),
+                4 => Key::Checksum(Kind::Manual, id),
+                _ => Key::Manifest(Kind::Manual, id),
+            };
+            prop_assert_eq!(layout.parse(&layout.key(key)), Some(key));
+        }
+
+        #[test]
+        fn what_is_read_as_ours_is_what_would_be_built(key in "(database/)?[0-9TZ/.a-z-]{0,60}") {
+            let layout = Layout::new("database/");
+            if let Some(parsed) = layout.parse(&key) {
+                prop_assert_eq!(layout.key(parsed), key);
+            }
+        }
+    }
+}

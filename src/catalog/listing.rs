@@ -1,0 +1,266 @@
+//! Turns a complete listing into backups, legacy archives, debris and foreign keys.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    id::BackupId,
+    key::{Key, Layout},
+};
+use crate::{archive::manifest::Kind, store::ObjectMeta};
+
+/// What a database's prefix holds, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// Everything that has an archive, a manifest or a checksum file.
+    pub entries: Vec<Entry>,
+    /// Objects under the prefix that are not ours.
+    pub foreign: u64,
+    /// Whether either pointer object is there.
+    pub has_pointer: bool,
+}
+
+/// What stands under one id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// When it began.
+    pub id: BackupId,
+    /// Which place it stands in.
+    pub kind: Kind,
+    /// What it is.
+    pub state: State,
+    /// Size of the archive, in bytes; 0 where there is none.
+    pub archive_bytes: u64,
+    /// When the store last wrote to it.
+    pub last_modified: DateTime<Utc>,
+}
+
+/// What an entry is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Archive and manifest: a backup.
+    Good,
+    /// An archive without a manifest that is not ours: the old workflow's, or made by hand.
+    Legacy,
+    /// An archive without a manifest, with a checksum file: ours, unfinished,
+    /// or legacy. The archive's first bytes tell.
+    Unclear,
+    /// Ours, and never committed or half removed.
+    Debris,
+    /// A manifest whose archive is gone.
+    Broken,
+}
+
+impl State {
+    /// As it is written in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Legacy => "legacy",
+            Self::Unclear => "unclear",
+            Self::Debris => "debris",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// How much there is of what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Good backups that the schedule made.
+    pub scheduled: u64,
+    /// Good backups that a person asked for.
+    pub manual: u64,
+    /// Legacy archives.
+    pub legacy: u64,
+    /// Debris and broken backups.
+    pub debris: u64,
+    /// Keys that are not ours.
+    pub foreign: u64,
+    /// Size of all archives of good backups and legacy archives, in bytes.
+    pub bytes: u64,
+    /// The oldest good backup.
+    pub oldest: Option<BackupId>,
+    /// The newest good backup.
+    pub newest: Option<BackupId>,
+}
+
+#[derive(Default)]
+struct Parts {
+    archive: Option<u64>,
+    checksum: bool,
+    manifest: bool,
+    last_modified: DateTime<Utc>,
+}
+
+impl Catalog {
+    /// Sorts a listing, which must be complete.
+    #[must_use]
+    pub fn from_listing(layout: &Layout, objects: &[ObjectMeta]) -> Self {
+        let mut catalog = Self::default();
+        let mut parts: BTreeMap<(BackupId, &'static str), (Kind, Parts)> = BTreeMap::new();
+        for object in objects {
+            let (kind, id) = match layout.parse(&object.key) {
+                None => {
+                    catalog.foreign += 1;
+                    continue;
+                }
+                Some(Key::PointerText | Key::PointerChecksum) => {
+                    catalog.has_pointer = true;
+                    continue;
+                }
+                Some(
+                    Key::Archive(kind, id) | Key::Checksum(kind, id) | Key::Manifest(kind, id),
+                ) => (kind, id),
+            };
+            let (_, parts) =
+                parts.entry((id, kind.name())).or_insert_with(|| (kind, Parts::default()));
+            parts.last_modified = parts.last_modified.max(object.last_modified);
+            match layout.parse(&object.key) {
+                Some(Key::Archive(..)) => parts.archive = Some(object.size),
+                Some(Key::Checksum(..)) => parts.checksum = true,
+                _ => parts.manifest = true,
+            }
+        }
+        catalog.entries = parts
+            .into_iter()
+            .map(|((id, _), (kind, parts))| Entry {
+                id,
+                kind,
+                state: parts.state(),
+                archive_bytes: parts.archive.unwrap_or(0),
+                last_modified: parts.last_modified,
+            })
+            .collect();
+        catalog
+    }
+
+    /// Good backups, newest first.
+    pub fn good(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().rev().filter(|entry| entry.state == State::Good)
+    }
+
+    /// The entry of an id in a place.
+    #[must_use]
+    pub fn get(&self, kind: Kind, id: BackupId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.kind == kind && entry.id == id)
+    }
+
+    /// Adds a backup that was just committed.
+    pub fn add(&mut self, entry: Entry) {
+        self.entries.retain(|other| (other.kind, other.id) != (entry.kind, entry.id));
+        let at = self.entries.partition_point(|other| other.id <= entry.id);
+        self.entries.insert(at, entry);
+    }
+
+    /// How much there is of what.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals { foreign: self.foreign, ..Totals::default() };
+        for entry in &self.entries {
+            match (entry.state, entry.kind) {
+                (State::Good, Kind::Scheduled) => totals.scheduled += 1,
+                (State::Good, Kind::Manual) => totals.manual += 1,
+                (State::Legacy | State::Unclear, _) => totals.legacy += 1,
+                (State::Debris | State::Broken, _) => totals.debris += 1,
+            }
+            if matches!(entry.state, State::Good | State::Legacy) {
+                totals.bytes += entry.archive_bytes;
+            }
+        }
+        totals.newest = self.good().next().map(|entry| entry.id);
+        totals.oldest = self.good().last().map(|entry| entry.id);
+        totals
+    }
+}
+
+impl Parts {
+    fn state(&self) -> State {
+        match (self.archive.is_some(), self.manifest, self.checksum) {
+            (true, true, _) => State::Good,
+            (true, false, false) => State::Legacy,
+            (true, false, true) => State::Unclear,
+            (false, true, _) => State::Broken,
+            (false, false, _) => State::Debris,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(key: &str, size: u64) -> ObjectMeta {
+        let last_modified = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        ObjectMeta { key: key.into(), size, last_modified }
+    }
+
+    #[test]
+    fn what_stands_under_an_id_decides_what_it_is() {
+        let day = "database/2026/11/2026-11-23T";
+        let objects: Vec<ObjectMeta> = [
+            "10-00-00Z.sql.gz",
+            "10-00-00Z.sql.gz.sha256",
+            "10-00-00Z.manifest.json",
+            "11-00-00Z.sql.gz",
+            "12-00-00Z.sql.gz",
+            "12-00-00Z.sql.gz.sha256",
+            "13-00-00Z.manifest.json",
+            "14-00-00Z.sql.gz.sha256",
+            "15-00-00Z.sql.gz",
+            "15-00-00Z.manifest.json",
+        ]
+        .iter()
+        .map(|rest| object(&format!("{day}{rest}"), 5))
+        .chain(
+            [
+                "database/LATEST.txt",
+                "database/notes.txt",
+                "database/manual/2026-11-23T10-00-00Z.sql.gz",
+            ]
+            .map(|key| object(key, 7)),
+        )
+        .collect();
+        let catalog = Catalog::from_listing(&Layout::new("database/"), &objects);
+        let states: Vec<(String, &str, State)> = catalog
+            .entries
+            .iter()
+            .map(|entry| (entry.id.to_string()[11..13].to_owned(), entry.kind.name(), entry.state))
+            .collect();
+        let expected = [
+            ("10", "manual", State::Legacy),
+            ("10", "scheduled", State::Good),
+            ("11", "scheduled", State::Legacy),
+            ("12", "scheduled", State::Unclear),
+            ("13", "scheduled", State::Broken),
+            ("14", "scheduled", State::Debris),
+            ("15", "scheduled", State::Good),
+        ];
+        assert_eq!(states, expected.map(|(hour, kind, state)| (hour.to_owned(), kind, state)));
+        assert_eq!(catalog.foreign, 1);
+        assert!(catalog.has_pointer);
+        let totals = catalog.totals();
+        assert_eq!((totals.scheduled, totals.manual, totals.legacy, totals.debris), (2, 0, 3, 2));
+        assert_eq!(totals.bytes, 5 + 7 + 5 + 5);
+        assert_eq!(totals.newest.unwrap().to_string(), "2026-11-23T15-00-00Z");
+    }
+
+    #[test]
+    fn an_added_backup_takes_its_place_in_time() {
+        let mut catalog = Catalog::default();
+        for hour in [2, 1, 3, 2] {
+            let id: BackupId = format!("2026-11-23T0{hour}-00-00Z").parse().unwrap();
+            catalog.add(Entry {
+                id,
+                kind: Kind::Scheduled,
+                state: State::Good,
+                archive_bytes: 1,
+                last_modified: id.time(),
+            });
+        }
+        let ids: Vec<String> = catalog.good().map(|entry| entry.id.to_string()).collect();
+        assert_eq!(ids, ["2026-11-23T03-00-00Z", "2026-11-23T02-00-00Z", "2026-11-23T01-00-00Z"]);
+    }
+}

@@ -1,0 +1,18 @@
+//! What the bucket holds, and the rules of its names.
+//!
+//! The bucket is the only state there is. This floor is the only place that
+//! builds or parses a key; it does I/O only through [`crate::store`].
+
+mod find;
+mod id;
+mod key;
+mod listing;
+mod pointer;
+mod read;
+
+pub use find::{FindError, Query};
+pub use id::{BackupId, IdError};
+pub use key::{Key, Layout};
+pub use listing::{Catalog, Entry, State, Totals};
+pub use pointer::{Pointer, PointerError, Stored, next as next_pointer};
+pub use read::{CatalogError, advance_pointer, read, read_manifest};

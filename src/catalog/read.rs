@@ -1,0 +1,147 @@
+//! Reads the catalog from a store, and moves the pointer.
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+
+use super::{
+    id::BackupId,
+    key::{Key, Layout},
+    listing::{Catalog, State},
+    pointer::{Pointer, Stored, next},
+};
+use crate::{
+    archive::{
+        Manifest, ManifestError,
+        manifest::{self, Kind},
+    },
+    store::{ErrorKind, Store, StoreError, list_all},
+};
+
+/// Enough of an archive to read the comment in its first member's header, in bytes.
+const HEADER: u64 = 128;
+
+/// Headers read at once.
+const AT_ONCE: usize = 16;
+
+/// A pointer is a few lines; whatever is longer is torn, in bytes.
+const POINTER_LIMIT: u64 = 4096;
+
+/// The catalog could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A manifest cannot be read.
+    #[error("{0}: {1}")]
+    Manifest(String, ManifestError),
+    /// A manifest and its archive do not belong together.
+    #[error("{key}: the manifest says {expected} bytes, the archive has {found}")]
+    Size {
+        /// The archive's key.
+        key: String,
+        /// What the manifest says, in bytes.
+        expected: u64,
+        /// What the listing says, in bytes.
+        found: u64,
+    },
+}
+
+/// Lists a database's prefix: one request for each thousand keys, and one for
+/// each archive that might be an unfinished one of ours.
+///
+/// # Errors
+/// When any request fails; a partial catalog is never returned.
+pub async fn read(store: &dyn Store, layout: &Layout) -> Result<Catalog, CatalogError> {
+    let objects = list_all(store, layout.prefix()).await?;
+    let mut catalog = Catalog::from_listing(layout, &objects);
+    let unclear: Vec<usize> = (0..catalog.entries.len())
+        .filter(|&at| catalog.entries[at].state == State::Unclear)
+        .collect();
+    let states: Vec<(usize, State)> = futures::stream::iter(unclear)
+        .map(|at| {
+            let entry = &catalog.entries[at];
+            let key = layout.key(Key::Archive(entry.kind, entry.id));
+            let end = entry.archive_bytes.min(HEADER);
+            async move { Ok::<_, StoreError>((at, settle(store, &key, end).await?)) }
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    for (at, state) in states {
+        catalog.entries[at].state = state;
+    }
+    Ok(catalog)
+}
+
+/// Whether an archive with a checksum file and without a manifest is ours.
+async fn settle(store: &dyn Store, key: &str, end: u64) -> Result<State, StoreError> {
+    let mut header = Vec::new();
+    if end > 0 {
+        let mut stream = store.get_range(key, 0, end).await?;
+        while let Some(bytes) = stream.try_next().await? {
+            header.extend_from_slice(&bytes);
+        }
+    }
+    let ours = crate::archive::comment(&header)
+        .is_some_and(|comment| comment.starts_with(manifest::FORMAT));
+    Ok(if ours { State::Debris } else { State::Legacy })
+}
+
+/// Reads the manifest of a backup and holds it against the listing.
+///
+/// # Errors
+/// When it cannot be read, or when the archive's size is not what it says.
+pub async fn read_manifest(
+    store: &dyn Store,
+    layout: &Layout,
+    catalog: &Catalog,
+    kind: Kind,
+    id: BackupId,
+) -> Result<Manifest, CatalogError> {
+    let key = layout.key(Key::Manifest(kind, id));
+    let bytes = store.get(&key, manifest::LIMIT).await?;
+    let manifest =
+        Manifest::parse(&bytes).map_err(|error| CatalogError::Manifest(store.uri(&key), error))?;
+    let found = catalog.get(kind, id).map_or(0, |entry| entry.archive_bytes);
+    if manifest.archive.bytes != found {
+        let expected = manifest.archive.bytes;
+        return Err(CatalogError::Size { key: manifest.archive.key, expected, found });
+    }
+    Ok(manifest)
+}
+
+/// Makes the pointer name the newest good scheduled backup, where it does not
+/// already. Returns what it was moved to.
+///
+/// # Errors
+/// When the store fails; the pointer may then be torn, and the next call puts it right.
+pub async fn advance_pointer(
+    store: &dyn Store,
+    layout: &Layout,
+    catalog: &Catalog,
+    newest: &Manifest,
+) -> Result<Option<Pointer>, StoreError> {
+    let Ok(id) = newest.id.parse() else { return Ok(None) };
+    let stored = Stored {
+        text: small(store, &layout.key(Key::PointerText)).await?,
+        checksum: small(store, &layout.key(Key::PointerChecksum)).await?,
+    };
+    let uri = store.uri(&newest.archive.key);
+    let newest = Pointer { id, uri, sha256: newest.archive.sha256.clone() };
+    let exists = |id| catalog.get(Kind::Scheduled, id).is_some_and(|e| e.archive_bytes > 0);
+    let Some(pointer) = next(&stored, &newest, exists) else { return Ok(None) };
+    let checksum = Bytes::from(pointer.checksum().to_string());
+    store.put(&layout.key(Key::PointerChecksum), checksum).await?;
+    store.put(&layout.key(Key::PointerText), Bytes::from(pointer.to_string())).await?;
+    Ok(Some(pointer))
+}
+
+async fn small(store: &dyn Store, key: &str) -> Result<Option<String>, StoreError> {
+    match store.get(key, POINTER_LIMIT).await {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind == ErrorKind::TooLarge => Ok(Some(String::new())),
+        Err(error) => Err(error),
+    }
+}
