@@ -3,5 +3,15 @@
 pub mod archive;
 pub mod catalog;
 pub mod clock;
+pub mod health;
+pub mod http;
+pub mod lifecycle;
+pub mod metrics;
 pub mod process;
+pub mod rfc3339;
+pub mod settings;
+pub mod state;
+pub mod status;
 pub mod store;
+pub mod telemetry;
+pub mod words;

@@ -1,0 +1,282 @@
+//! The one evaluation of health. `/healthz`, `/metrics`, `/status` and the
+//! command line all read it; none has an idea of its own.
+//!
+//! Health is the age of the last good backup, not the absence of errors. A
+//! database is, the worst that applies:
+//!
+//! | status | when | HTTP |
+//! | --- | --- | --- |
+//! | `failing` | every attempt of the last slot failed and no good backup came since, or the store cannot be listed, or the scheduler or runner is dead | 503 |
+//! | `stale` | the newest good backup is older than `stale_after`; or there is none and the process has been up for longer than that; or the newest one lies in the future by more than five minutes, so that its age cannot be known | 503 |
+//! | `starting` | no good backup is known yet, and the process is younger than `stale_after` | 503 |
+//! | `ok` | otherwise | 200 |
+//!
+//! `starting` answers 503, since no good backup is known, and a page that said
+//! 200 would be a lie; `/livez` is what keeps a young process from being
+//! restarted. A process that finds a fresh backup in the bucket is `ok` in its
+//! first second.
+//!
+//! The checks say what was looked at. `last_run` and `pointer` may be not ok
+//! while the status is: one attempt that failed is retried, and the pointer is
+//! a convenience that the next run repairs.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    rfc3339,
+    state::{DatabaseState, Liveness, State},
+    words::Outcome,
+};
+
+/// How far in the future a backup's time may lie before the clock counts as off.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
+
+/// How well a database is kept, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// There is a good backup, and it is fresh.
+    Ok,
+    /// No good backup is known yet; the process is young.
+    Starting,
+    /// The last good backup is too old.
+    Stale,
+    /// Backups do not succeed, or nothing can be known about them.
+    Failing,
+}
+
+impl Status {
+    /// Whether all is well.
+    #[must_use]
+    pub fn is_ok(self) -> bool {
+        self == Self::Ok
+    }
+
+    /// The word that JSON uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Starting => "starting",
+            Self::Stale => "stale",
+            Self::Failing => "failing",
+        }
+    }
+}
+
+/// What the evaluation must know about the process.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessHealth {
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// Whether its scheduler and runner are alive.
+    pub liveness: Liveness,
+}
+
+/// The verdict on everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The worst of the databases.
+    pub status: Status,
+    /// Each database, in the order given.
+    pub databases: Vec<DatabaseHealth>,
+}
+
+/// The verdict on one database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseHealth {
+    /// Its name.
+    pub name: String,
+    /// The verdict.
+    pub status: Status,
+    /// The time of the newest good backup.
+    #[serde(with = "rfc3339::option")]
+    pub last_success: Option<DateTime<Utc>>,
+    /// Its age in seconds, never negative.
+    pub age_seconds: Option<u64>,
+    /// The age at which it is stale, in seconds.
+    pub stale_after_seconds: u64,
+    /// What was looked at.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// `backup_age`, `last_run`, `store`, `pointer` or `scheduler`.
+    pub name: String,
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// What was found, in words.
+    pub detail: String,
+}
+
+/// Evaluates the live state as it is now.
+#[must_use]
+pub fn current(state: &State) -> Health {
+    let process = ProcessHealth { started_at: state.started_at(), liveness: state.liveness() };
+    evaluate(state.now(), &process, &state.databases())
+}
+
+/// Decides how well the databases are kept. Without any database nothing is
+/// known, so the status is `starting`.
+#[must_use]
+pub fn evaluate(
+    now: DateTime<Utc>,
+    process: &ProcessHealth,
+    databases: &[DatabaseState],
+) -> Health {
+    let databases: Vec<_> =
+        databases.iter().map(|database| evaluate_one(now, process, database)).collect();
+    let status = databases.iter().map(|database| database.status).max();
+    Health { status: status.unwrap_or(Status::Starting), databases }
+}
+
+fn evaluate_one(
+    now: DateTime<Utc>,
+    process: &ProcessHealth,
+    database: &DatabaseState,
+) -> DatabaseHealth {
+    let (age_status, age_check) = backup_age(now, process, database);
+    let scheduler = scheduler(now, process.liveness, database);
+    let store = store(database);
+    let failing = gave_up(database) || !store.ok || !scheduler.ok;
+    DatabaseHealth {
+        name: database.name.clone(),
+        status: if failing { Status::Failing } else { age_status },
+        last_success: database.last_success,
+        age_seconds: database.last_success.map(|time| since(time, now).as_secs()),
+        stale_after_seconds: database.stale_after.as_secs(),
+        checks: vec![age_check, last_run(now, database), store, pointer(database), scheduler],
+    }
+}
+
+/// Whether the last slot was given up, unless a good backup came since: a
+/// replica may have made it.
+fn gave_up(database: &DatabaseState) -> bool {
+    let came_since = database
+        .last_success
+        .zip(database.last_attempt)
+        .is_some_and(|(success, attempt)| success > attempt);
+    database.giving_up && !came_since
+}
+
+fn backup_age(
+    now: DateTime<Utc>,
+    process: &ProcessHealth,
+    database: &DatabaseState,
+) -> (Status, Check) {
+    let limit = database.stale_after;
+    let (status, detail) = match database.last_success {
+        Some(time) if time - now > delta(CLOCK_TOLERANCE) => (
+            Status::Stale,
+            format!(
+                "the clock is off: the last good backup, of {}, lies {} in the future; \
+                 set this machine's clock",
+                rfc3339::format(time),
+                words(since(now, time)),
+            ),
+        ),
+        Some(time) => {
+            let age = since(time, now);
+            let status = if age > limit { Status::Stale } else { Status::Ok };
+            let off = if time > now { "; the clock is a little off" } else { "" };
+            let detail = format!(
+                "the last good backup is {} old; stale after {}{off}",
+                words(age),
+                words(limit),
+            );
+            (status, detail)
+        }
+        None => {
+            let up = since(process.started_at, now);
+            let status = if up > limit { Status::Stale } else { Status::Starting };
+            (status, format!("no good backup is known; the process is up for {}", words(up)))
+        }
+    };
+    (status, check("backup_age", status.is_ok(), detail))
+}
+
+fn last_run(now: DateTime<Utc>, database: &DatabaseState) -> Check {
+    let failed = match &database.last_run {
+        Some(run) => run.outcome == Outcome::Failed,
+        None => false,
+    };
+    let mut parts = vec![match &database.last_run {
+        None => "no run since the start of the process".to_owned(),
+        Some(run) => {
+            let ago = words(since(run.started, now));
+            let stage = run.stage.map(|stage| format!(", at {stage}")).unwrap_or_default();
+            let error = run.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+            format!("{} {}, begun {ago} ago{stage}{error}", run.job, run.outcome)
+        }
+    }];
+    if database.consecutive_failures > 1 {
+        parts.push(format!("{} failures in a row", database.consecutive_failures));
+    }
+    if gave_up(database) {
+        parts.push("every attempt of the last slot failed".to_owned());
+    }
+    check("last_run", !failed && !gave_up(database), parts.join("; "))
+}
+
+fn store(database: &DatabaseState) -> Check {
+    match (&database.catalog_error, &database.catalog) {
+        (Some(error), _) => check("store", false, format!("failed to list the store: {error}")),
+        (None, None) => check("store", true, "not listed yet".to_owned()),
+        (None, Some(totals)) => check(
+            "store",
+            true,
+            format!(
+                "{} scheduled, {} manual, {} legacy",
+                totals.scheduled, totals.manual, totals.legacy
+            ),
+        ),
+    }
+}
+
+fn pointer(database: &DatabaseState) -> Check {
+    let detail = match database.pointer_ok {
+        Some(true) => "names the newest backup",
+        Some(false) => "does not name the newest backup; the next run repairs it",
+        None => "not looked at yet",
+    };
+    check("pointer", database.pointer_ok != Some(false), detail.to_owned())
+}
+
+fn scheduler(now: DateTime<Utc>, liveness: Liveness, database: &DatabaseState) -> Check {
+    let detail = match (liveness.scheduler, liveness.runner, database.next_run) {
+        (false, _, _) => "the scheduler gives no sign of life; restart the process".to_owned(),
+        (true, false, _) => "a runner has ended; restart the process".to_owned(),
+        (true, true, Some(next)) if next > now => {
+            format!("the next run is due in {}", words(since(now, next)))
+        }
+        (true, true, Some(_)) => "a run is due now".to_owned(),
+        (true, true, None) => "no run is planned yet".to_owned(),
+    };
+    check("scheduler", liveness.all(), detail)
+}
+
+fn check(name: &str, ok: bool, detail: String) -> Check {
+    Check { name: name.to_owned(), ok, detail }
+}
+
+/// The time from `from` to `to`; nothing where it would be negative.
+fn since(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
+    (to - from).to_std().unwrap_or_default()
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+/// A duration for people, in whole seconds: `1h 5m 3s`.
+fn words(duration: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! Every metric of the process, in one registry of its own.
+//!
+//! Counters and histograms are fed as things happen; gauges are read from
+//! [`State`] and the one evaluation of health at each scrape, so that they
+//! cannot say anything else than `/healthz` does. A scrape asks neither the
+//! store nor the source. Labels are enums, and every series is made at the
+//! start, so that an alert on a counter's growth sees it grow from zero.
+//!
+//! The store is shared by all databases, so `store_*` carries no `database`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector, process_collector::ProcessCollector,
+};
+
+use crate::{
+    health,
+    state::{DatabaseState, RunReport, State},
+    words::{Direction, JobKind, Outcome, Stage, StoreOperation},
+};
+
+/// What every name begins with.
+const PREFIX: &str = "reliquary";
+
+/// Upper edges of `job_duration_seconds`: one second to two hours.
+const JOB_SECONDS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0];
+
+/// Upper edges of `store_request_duration_seconds`: a local HEAD to a part on a slow line.
+const REQUEST_SECONDS: &[f64] =
+    &[0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+const DATABASE: &str = "database";
+const JOB: &str = "job";
+
+/// Kinds of stored backups that `backups_stored` tells apart.
+const KINDS: [&str; 3] = ["scheduled", "manual", "legacy"];
+
+/// Declares the metrics. The doc comment is the HELP text, and the field's
+/// name is the metric's, after the prefix.
+macro_rules! metrics {
+    ($(#[doc = $help:literal] $field:ident: $kind:ident [$($label:expr),*] $(in $buckets:expr)?;)+) => {
+        #[derive(Debug)]
+        struct Series {
+            $(#[doc = $help] $field: $kind,)+
+        }
+
+        impl Series {
+            fn new(registry: &Registry) -> prometheus::Result<Self> {
+                $(
+                    let opts = Opts::new(stringify!($field), $help.trim()).namespace(PREFIX);
+                    let buckets: &[&[f64]] = &[$($buckets)?];
+                    let $field = <$kind as Vector>::make(opts, &[$($label),*], &buckets.concat())?;
+                    registry.register(Box::new($field.clone()))?;
+                )+
+                Ok(Self { $($field,)+ })
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Always 1; the label is the version that runs.
+    build_info: IntGaugeVec ["version"];
+    /// 1 when /healthz says ok for the database, 0 otherwise.
+    healthy: IntGaugeVec [DATABASE];
+    /// Time of the newest good backup, in seconds since 1970; 0 when none is known.
+    last_success_timestamp_seconds: IntGaugeVec [DATABASE];
+    /// When the last run began that was not skipped, in seconds since 1970; 0 when there was none.
+    last_attempt_timestamp_seconds: IntGaugeVec [DATABASE];
+    /// When the next scheduled run is due, in seconds since 1970; 0 when none is planned.
+    next_run_timestamp_seconds: IntGaugeVec [DATABASE, JOB];
+    /// Age of the newest good backup at which health turns to stale, in seconds.
+    stale_after_seconds: IntGaugeVec [DATABASE];
+    /// 1 while the job runs, 0 otherwise.
+    job_running: IntGaugeVec [DATABASE, JOB];
+    /// Runs that ended, by outcome.
+    job_runs_total: IntCounterVec [DATABASE, JOB, "outcome"];
+    /// How long runs took that were not skipped, in seconds.
+    job_duration_seconds: HistogramVec [DATABASE, JOB] in JOB_SECONDS;
+    /// Failed runs, by the stage they failed at.
+    failures_total: IntCounterVec [DATABASE, JOB, "stage"];
+    /// Size of the newest backup's archive, in bytes.
+    backup_archive_bytes: IntGaugeVec [DATABASE];
+    /// Size of the newest backup's dump, in bytes.
+    backup_dump_bytes: IntGaugeVec [DATABASE];
+    /// Rows in the newest backup.
+    backup_rows: IntGaugeVec [DATABASE];
+    /// Backups in the store at the last listing, by kind.
+    backups_stored: IntGaugeVec [DATABASE, "kind"];
+    /// Bytes of all archives in the store at the last listing.
+    backups_stored_bytes: IntGaugeVec [DATABASE];
+    /// Time of the oldest backup in the store, in seconds since 1970; 0 when there is none.
+    oldest_backup_timestamp_seconds: IntGaugeVec [DATABASE];
+    /// Calls of the store, by outcome; retries inside a call are not counted.
+    store_requests_total: IntCounterVec ["operation", "outcome"];
+    /// How long calls of the store took, retries included, in seconds.
+    store_request_duration_seconds: HistogramVec ["operation"] in REQUEST_SECONDS;
+    /// Bytes of objects sent to and received from the store.
+    store_bytes_total: IntCounterVec ["direction"];
+}
+
+/// The process's metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    series: Series,
+}
+
+impl Metrics {
+    /// What `Content-Type` a rendered text has.
+    pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+    /// Makes every series, at zero, for these databases.
+    ///
+    /// # Errors
+    /// Only when two metrics had one name, which a test rules out.
+    pub fn new(version: &str, databases: &[String]) -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let series = Series::new(&registry)?;
+        series.build_info.with_label_values(&[version]).set(1);
+        for operation in StoreOperation::ALL {
+            for outcome in [Outcome::Ok, Outcome::Failed] {
+                let labels = [operation.as_str(), outcome.as_str()];
+                series.store_requests_total.with_label_values(&labels);
+            }
+            let labels = [operation.as_str()];
+            series.store_request_duration_seconds.with_label_values(&labels);
+        }
+        for direction in Direction::ALL {
+            series.store_bytes_total.with_label_values(&[direction.as_str()]);
+        }
+        for database in databases {
+            series.add_database(database);
+        }
+        Ok(Self { registry, series })
+    }
+
+    /// Counts a run that ended.
+    pub fn run_ended(&self, database: &str, run: &RunReport) {
+        let job = run.job.as_str();
+        let series = &self.series;
+        series.job_runs_total.with_label_values(&[database, job, run.outcome.as_str()]).inc();
+        // A skipped run takes no time; it would hide how long real ones take.
+        if run.outcome != Outcome::Skipped {
+            series.job_duration_seconds.with_label_values(&[database, job]).observe(run.seconds);
+        }
+        if let (Outcome::Failed, Some(stage)) = (run.outcome, run.stage) {
+            series.failures_total.with_label_values(&[database, job, stage.as_str()]).inc();
+        }
+    }
+
+    /// Counts a call of the store.
+    pub fn request(&self, operation: StoreOperation, ok: bool, seconds: f64) {
+        let outcome = if ok { Outcome::Ok } else { Outcome::Failed };
+        let labels = [operation.as_str(), outcome.as_str()];
+        self.series.store_requests_total.with_label_values(&labels).inc();
+        let labels = [operation.as_str()];
+        self.series.store_request_duration_seconds.with_label_values(&labels).observe(seconds);
+    }
+
+    /// Counts bytes of objects on their way to or from the store.
+    pub fn bytes(&self, direction: Direction, count: u64) {
+        self.series.store_bytes_total.with_label_values(&[direction.as_str()]).inc_by(count);
+    }
+
+    /// Writes everything in Prometheus' text format, with the gauges as the
+    /// state is now.
+    ///
+    /// # Errors
+    /// Only when a metric family is malformed, which a test rules out.
+    pub fn render(&self, state: &State) -> prometheus::Result<String> {
+        let health = health::current(state);
+        for (database, health) in state.databases().iter().zip(&health.databases) {
+            self.series.set_gauges(database, health.status.is_ok());
+        }
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+impl Series {
+    fn add_database(&self, database: &str) {
+        let hour = Duration::from_hours(1);
+        self.set_gauges(&DatabaseState::new(database, "", "", hour), false);
+        self.stale_after_seconds.with_label_values(&[database]).set(0);
+        for job in JobKind::ALL {
+            let job = job.as_str();
+            for outcome in Outcome::ALL {
+                self.job_runs_total.with_label_values(&[database, job, outcome.as_str()]);
+            }
+            for stage in Stage::ALL {
+                self.failures_total.with_label_values(&[database, job, stage.as_str()]);
+            }
+            self.job_duration_seconds.with_label_values(&[database, job]);
+        }
+    }
+
+    fn set_gauges(&self, database: &DatabaseState, healthy: bool) {
+        let set = |gauge: &IntGaugeVec, value: i64| {
+            gauge.with_label_values(&[&database.name]).set(value);
+        };
+        set(&self.healthy, i64::from(healthy));
+        set(&self.last_success_timestamp_seconds, timestamp(database.last_success));
+        set(&self.last_attempt_timestamp_seconds, timestamp(database.last_attempt));
+        set(&self.stale_after_seconds, count(database.stale_after.as_secs()));
+
+        for job in JobKind::ALL {
+            let labels = [database.name.as_str(), job.as_str()];
+            let running = database.running.as_ref().is_some_and(|running| running.job == *job);
+            self.job_running.with_label_values(&labels).set(i64::from(running));
+            let next_run = timestamp(database.next_run);
+            self.next_run_timestamp_seconds.with_label_values(&labels).set(next_run);
+        }
+
+        let size = database.last_backup;
+        set(&self.backup_archive_bytes, count(size.map_or(0, |size| size.archive_bytes)));
+        set(&self.backup_dump_bytes, count(size.map_or(0, |size| size.dump_bytes)));
+        set(&self.backup_rows, count(size.map_or(0, |size| size.rows)));
+
+        let totals = database.catalog.clone().unwrap_or_default();
+        for (kind, stored) in KINDS.iter().zip([totals.scheduled, totals.manual, totals.legacy]) {
+            let labels = [database.name.as_str(), kind];
+            self.backups_stored.with_label_values(&labels).set(count(stored));
+        }
+        set(&self.backups_stored_bytes, count(totals.bytes));
+        set(&self.oldest_backup_timestamp_seconds, timestamp(totals.oldest));
+    }
+}
+
+fn timestamp(time: Option<DateTime<Utc>>) -> i64 {
+    time.map_or(0, |time| time.timestamp())
+}
+
+fn count(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// What the three kinds of metric have in common: they are made alike.
+trait Vector: Collector + Clone + Sized {
+    fn make(opts: Opts, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self>;
+}
+
+impl Vector for IntGaugeVec {
+    fn make(opts: Opts, labels: &[&str], _: &[f64]) -> prometheus::Result<Self> {
+        Self::new(opts, labels)
+    }
+}
+
+impl Vector for IntCounterVec {
+    fn make(opts: Opts, labels: &[&str], _: &[f64]) -> prometheus::Result<Self> {
+        Self::new(opts, labels)
+    }
+}
+
+impl Vector for HistogramVec {
+    fn make(opts: Opts, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self> {
+        Self::new(HistogramOpts::from(opts).buckets(buckets.to_vec()), labels)
+    }
+}

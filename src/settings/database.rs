@@ -1,0 +1,277 @@
+//! `[databases.<name>]`
+
+use std::{collections::BTreeMap, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    DatabaseSettings, Exclusions, Schedule, raw::Section, source_url, units::duration_text,
+};
+
+/// The first user's prefix, and everybody's who has one database.
+pub(super) const DEFAULT_PREFIX: &str = "database/";
+const DEFAULT_NAME: &str = "main";
+const DEFAULT_SCHEDULE: &str = "0 0 * * * *";
+/// The variable that is enough where there is one database.
+const FALLBACK_VARIABLE: &str = "DIRECT_URL";
+/// S3 keys end at 1024 bytes, and a backup's own part needs some of them.
+const LONGEST_PREFIX: usize = 512;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// All databases, by name; `None` when a problem was reported.
+pub(super) fn databases(section: Section<'_>) -> Option<BTreeMap<String, DatabaseSettings>> {
+    let context = section.context();
+    let fallback = context.sources.env.get(FALLBACK_VARIABLE).map(String::as_str);
+    let fallback = fallback.filter(|url| !url.trim().is_empty());
+    let mut sections = section.sections();
+    if sections.is_empty() {
+        if fallback.is_none() {
+            let message = if context.sources.not_unicode.contains(FALLBACK_VARIABLE) {
+                "none is configured, and the variable DIRECT_URL is not valid UTF-8"
+            } else {
+                "none is configured: add `[databases.main]` with its `url`, `url_file` or \
+                 `url_env`, or set the variable DIRECT_URL"
+            };
+            context.report.problem("databases", message);
+            return None;
+        }
+        let mut none = Section::root([], context);
+        sections.push((DEFAULT_NAME.to_owned(), none.section("databases").section(DEFAULT_NAME)));
+    }
+    let alone = sections.len() == 1;
+    let fallback = fallback.filter(|_| alone);
+    let drafts: Vec<_> = sections
+        .into_iter()
+        .map(|(name, section)| Draft::read(name, section, alone, fallback))
+        .collect();
+    refuse_shared_prefixes(&drafts, &context.report);
+    drafts.into_iter().map(|draft| draft.settings.map(|settings| (draft.name, settings))).collect()
+}
+
+/// A database as far as it could be understood: prefixes are compared even
+/// where something else is wrong.
+struct Draft {
+    name: String,
+    prefix: Option<String>,
+    settings: Option<DatabaseSettings>,
+}
+
+impl Draft {
+    fn read(name: String, mut section: Section<'_>, alone: bool, fallback: Option<&str>) -> Self {
+        if !is_name(&name) {
+            section.context().report.problem(
+                section.path(),
+                "a database's name is of lower-case letters, digits, `_` and `-`, \
+                 beginning with a letter or digit",
+            );
+        }
+        let url = url(&mut section, alone, fallback);
+        let prefix = prefix(&mut section, &name, alone);
+        let schedule = schedule(&mut section);
+        let stale_given = section.has("stale_after");
+        let stale_after = section.duration("stale_after", 2 * HOUR, SECOND..=365 * DAY);
+        warn_of_false_alarms(&section, schedule.as_ref(), stale_after, stale_given);
+        let timeout = section.duration("timeout", 50 * MINUTE, SECOND..=7 * DAY);
+        let shortest = Duration::from_millis(100);
+        let lock_timeout = section.duration("lock_timeout", 30 * SECOND, shortest..=HOUR);
+        let attempts = section.count("attempts", 3, 1..=20);
+        let retry_delay = section.duration("retry_delay", MINUTE, shortest..=HOUR);
+        let exclude = exclude(section.section("exclude"));
+        section.finish();
+        let settings = || {
+            Some(DatabaseSettings {
+                name: name.clone(),
+                url: url?,
+                prefix: prefix.clone()?,
+                schedule: schedule?,
+                stale_after,
+                timeout,
+                lock_timeout,
+                attempts,
+                retry_delay,
+                exclude,
+            })
+        };
+        Self { settings: settings(), name, prefix }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= 63
+        && name.starts_with(plain)
+        && name.chars().all(|c| plain(c) || c == '_' || c == '-')
+}
+
+fn url(section: &mut Section<'_>, alone: bool, fallback: Option<&str>) -> Option<SecretString> {
+    let given = section.has_secret("url");
+    let secret = section.secret("url");
+    if given {
+        let secret = secret?;
+        return match source_url::check(secret.expose_secret()) {
+            Ok(()) => Some(secret),
+            Err(message) => {
+                section.problem("url", message);
+                None
+            }
+        };
+    }
+    let Some(url) = fallback else {
+        let or = if alone { ", or set the variable DIRECT_URL" } else { "" };
+        section.problem("url", format!("is missing: give `url`, `url_file` or `url_env`{or}"));
+        return None;
+    };
+    if let Err(message) = source_url::check(url) {
+        section.context().report.problem(FALLBACK_VARIABLE, message);
+        return None;
+    }
+    Some(SecretString::from(url))
+}
+
+fn prefix(section: &mut Section<'_>, name: &str, alone: bool) -> Option<String> {
+    if !section.has("prefix") && !alone {
+        let example = if is_name(name) { name } else { "name" };
+        section.problem(
+            "prefix",
+            format!(
+                "is missing: with several databases each needs its own, such as \"{example}/\""
+            ),
+        );
+    }
+    let given = section.has("prefix");
+    let Some(text) = section.text("prefix") else {
+        return (!given && alone).then(|| DEFAULT_PREFIX.to_owned());
+    };
+    normal_prefix(&text).map_err(|message| section.problem("prefix", message)).ok()
+}
+
+fn normal_prefix(text: &str) -> Result<String, &'static str> {
+    let prefix = text.strip_suffix('/').unwrap_or(text);
+    if prefix.starts_with('/') || prefix.is_empty() {
+        return Err("may not begin with `/`: folders in a store have no root");
+    }
+    if prefix.split('/').any(|folder| matches!(folder, "" | "." | "..")) {
+        return Err("may not hold `//` nor the folders `.` and `..`");
+    }
+    let safe = |c: char| c.is_ascii_alphanumeric() || "-_.=+@,/".contains(c);
+    if !prefix.chars().all(safe) {
+        return Err("may hold letters, digits and `- _ . = + @ ,` only: it stands in shell \
+                    commands, URLs and access policies");
+    }
+    if prefix.len() > LONGEST_PREFIX {
+        return Err("may be 512 characters long at most");
+    }
+    Ok(format!("{prefix}/"))
+}
+
+/// Two databases in one folder would overwrite each other's pointer and be
+/// listed as one.
+fn refuse_shared_prefixes(drafts: &[Draft], report: &super::problem::Report) {
+    for (index, one) in drafts.iter().enumerate() {
+        for other in &drafts[index + 1..] {
+            let (Some(a), Some(b)) = (&one.prefix, &other.prefix) else { continue };
+            let relation = if a == b {
+                "is the same as"
+            } else if a.starts_with(b.as_str()) {
+                "lies within"
+            } else if b.starts_with(a.as_str()) {
+                "holds"
+            } else {
+                continue;
+            };
+            report.problem(
+                format!("databases.{}.prefix", one.name),
+                format!(
+                    "{relation} `databases.{}.prefix`: each database needs a folder of its own",
+                    other.name
+                ),
+            );
+        }
+    }
+}
+
+fn schedule(section: &mut Section<'_>) -> Option<Schedule> {
+    let given = section.has("schedule");
+    let line = section.text("schedule").or((!given).then(|| DEFAULT_SCHEDULE.to_owned()))?;
+    Schedule::parse(&line).map_err(|error| section.problem("schedule", error.to_string())).ok()
+}
+
+fn warn_of_false_alarms(
+    section: &Section<'_>,
+    schedule: Option<&Schedule>,
+    stale_after: Duration,
+    stale_given: bool,
+) {
+    let Some(pause) = schedule.map(Schedule::longest_pause) else { return };
+    if stale_after > pause {
+        return;
+    }
+    let default = if stale_given { "" } else { " by default" };
+    section.warning(
+        "stale_after",
+        format!(
+            "is {}{default}, but the schedule pauses for {}: health will turn stale between two \
+             good backups",
+            duration_text(stale_after),
+            duration_text(pause),
+        ),
+    );
+}
+
+fn exclude(mut section: Section<'_>) -> Exclusions {
+    let [schemas, tables, table_data] =
+        ["schemas", "tables", "table_data"].map(|key| (key, section.list(key)));
+    for (key, patterns) in [&tables, &table_data] {
+        let named = |pattern: &String| {
+            pattern
+                .split_once('.')
+                .is_some_and(|(schema, table)| !schema.is_empty() && !table.is_empty())
+        };
+        if !patterns.iter().all(named) {
+            section
+                .problem(key, "must hold patterns with schema and table, such as \"public.log_*\"");
+        }
+    }
+    for (key, patterns) in [&schemas, &tables, &table_data] {
+        if patterns.iter().any(|pattern| pattern.contains(['"', '\0'])) {
+            section.problem(key, "must hold names as they are stored, without quotes (where a name itself holds one, \
+                 write `?`)");
+        }
+    }
+    section.finish();
+    Exclusions { schemas: schemas.1, tables: tables.1, table_data: table_data.1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("database", "database/")]
+    #[case("database/", "database/")]
+    #[case("a/b=c/d.e", "a/b=c/d.e/")]
+    fn a_prefix_ends_with_one_slash(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(normal_prefix(text).unwrap(), expected);
+    }
+
+    #[rstest]
+    #[case("/database")]
+    #[case("/")]
+    #[case("a//b")]
+    #[case("a//")]
+    #[case("../a")]
+    #[case("a/./b")]
+    #[case("a\nb")]
+    #[case("a*")]
+    #[case("a b")]
+    #[case("a\\b")]
+    fn a_prefix_that_could_escape_or_surprise_is_refused(#[case] text: &str) {
+        assert!(normal_prefix(text).is_err());
+    }
+}

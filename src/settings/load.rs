@@ -1,0 +1,239 @@
+//! From what was written to what holds.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
+
+use super::{
+    ArchiveSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems, Settings, database,
+    document,
+    problem::Report,
+    raw::{Context, Section},
+    store,
+    units::{GIB, KIB, MIB, size_text},
+};
+use crate::telemetry;
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const DEFAULT_GRACE: Duration = Duration::from_secs(20);
+
+/// Everything that settings are read from. [`load`] looks at nothing else, but
+/// for the files that are named in it.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// `--config`; it must exist.
+    pub config: Option<PathBuf>,
+    /// The process's environment.
+    pub env: BTreeMap<String, String>,
+    /// Names of variables whose values are not valid UTF-8.
+    pub not_unicode: BTreeSet<String>,
+    /// The working directory: relative paths start there.
+    pub dir: PathBuf,
+    /// The file that is read when there is no other, if it exists.
+    pub system_file: Option<PathBuf>,
+}
+
+impl Sources {
+    /// What this process was given.
+    ///
+    /// # Errors
+    ///
+    /// The working directory cannot be told.
+    pub fn from_process(config: Option<PathBuf>) -> io::Result<Self> {
+        let mut sources = Self {
+            config,
+            dir: env::current_dir()?,
+            system_file: Some(PathBuf::from("/etc/reliquary/reliquary.toml")),
+            ..Self::default()
+        };
+        for (name, value) in env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => {
+                    sources.env.insert(name, value);
+                }
+                Err(_) => {
+                    sources.not_unicode.insert(name);
+                }
+            }
+        }
+        Ok(sources)
+    }
+}
+
+impl fmt::Debug for Sources {
+    /// Variables are counted, not shown: some of them are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("config", &self.config)
+            .field("variables", &self.env.len())
+            .field("dir", &self.dir)
+            .field("system_file", &self.system_file)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads, checks and completes the settings; gives them with warnings about
+/// what is doubtful in them.
+///
+/// # Errors
+///
+/// Every mistake there is, at once, none of them with a value in it.
+pub fn load(sources: &Sources) -> Result<(Settings, Vec<Problem>), Problems> {
+    let (settings, report) = examine(sources);
+    let warnings = report.verdict()?;
+    // Nothing is left out without a problem; if it ever is, say so.
+    let settings = settings.ok_or_else(|| Problem {
+        path: "settings".to_owned(),
+        message: "are incomplete, and no check says why: this is a bug".to_owned(),
+    })?;
+    Ok((settings, warnings))
+}
+
+/// The settings, complete only where the report holds no problem.
+fn examine(sources: &Sources) -> (Option<Settings>, Report) {
+    let context = Context {
+        sources,
+        report: Report::default(),
+        file_is_open_to_all: std::cell::Cell::new(false),
+    };
+    let settings = document::read(&context).and_then(|document| {
+        let mut root = Section::root(document.values, &context);
+        let store = store::store(root.section("store"));
+        let databases = database::databases(root.section("databases"));
+        let archive = archive(root.section("archive"));
+        let client_dirs = client_dirs(root.section("postgres"));
+        let http = http(root.section("http"));
+        let grace = grace(root.section("daemon"));
+        let log = log(root.section("log"));
+        root.finish();
+        Some(Settings {
+            store: store?,
+            databases: databases?,
+            archive,
+            client_dirs,
+            http,
+            grace,
+            log,
+            file: document.file,
+        })
+    });
+    (settings, context.report)
+}
+
+fn archive(mut section: Section<'_>) -> ArchiveSettings {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let member_size = section.size("member_size", 4 * MIB, 64 * KIB..=64 * MIB);
+    let threads = section.count("threads", cores.min(4), 1..=64);
+    if member_size.saturating_mul(threads as u64) > GIB {
+        section.problem(
+            "member_size",
+            format!(
+                "times `threads` may not be more than {}: it is held in memory",
+                size_text(GIB)
+            ),
+        );
+    }
+    section.finish();
+    ArchiveSettings { member_size: usize::try_from(member_size).unwrap_or(usize::MAX), threads }
+}
+
+fn client_dirs(mut section: Section<'_>) -> Vec<PathBuf> {
+    let dirs: Vec<_> = section.list("client_dirs").into_iter().map(PathBuf::from).collect();
+    if dirs.iter().any(|dir| !dir.is_absolute()) {
+        section.problem("client_dirs", "must hold absolute paths, which begin with `/`");
+    }
+    section.finish();
+    dirs
+}
+
+fn http(mut section: Section<'_>) -> HttpSettings {
+    let listen = section.address("listen", DEFAULT_LISTEN);
+    let token = section.secret("token");
+    if let Some(token) = &token {
+        let token = secrecy::ExposeSecret::expose_secret(token);
+        if !token.chars().all(|c| c.is_ascii_graphic()) {
+            section.problem(
+                "token",
+                "must be of visible ASCII characters without spaces: it travels in an HTTP header",
+            );
+        } else if token.len() < 16 {
+            section.warning(
+                "token",
+                "is shorter than 16 characters: make one with `openssl rand -hex 32`",
+            );
+        }
+    }
+    section.finish();
+    HttpSettings { listen, token }
+}
+
+fn grace(mut section: Section<'_>) -> Duration {
+    let range = Duration::from_secs(1)..=Duration::from_hours(1);
+    let grace = section.duration("grace", DEFAULT_GRACE, range);
+    section.finish();
+    grace
+}
+
+fn log(mut section: Section<'_>) -> LogSettings {
+    let formats = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
+    let given = section.text("filter");
+    let variable = section.context().sources.env.get("RUST_LOG");
+    let variable = variable.filter(|filter| !filter.trim().is_empty());
+    let filter = given.as_ref().or(variable).map(|filter| filter.trim().to_owned());
+    let filter = filter.unwrap_or_else(|| telemetry::DEFAULT_FILTER.to_owned());
+    if !telemetry::is_filter(&filter) {
+        let message = "is no log filter: write a level (error, warn, info, debug, trace) or \
+                       levels of targets, such as \"info,reliquary::store=debug\"";
+        if given.is_some() {
+            section.problem("filter", message);
+        } else {
+            section.context().report.problem("RUST_LOG", message);
+        }
+    }
+    let format = section.choice("format", LogFormat::Auto, &formats);
+    section.finish();
+    LogSettings { filter, format }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The reference with its commented-out keys switched on: prose begins
+    /// with `# `, a key that is off with `#` alone.
+    fn reference_with_every_key() -> String {
+        include_str!("../../config/reliquary.toml")
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => key,
+                _ => line,
+            })
+            .fold(String::new(), |text, line| text + line + "\n")
+    }
+
+    fn leaves(table: &toml::Table, path: &str, found: &mut BTreeSet<String>) {
+        for (key, value) in table {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            match value {
+                toml::Value::Table(table) => leaves(table, &path, found),
+                _ => assert!(found.insert(path)),
+            }
+        }
+    }
+
+    #[test]
+    fn the_reference_holds_every_key_that_is_read_and_no_other() {
+        let mut written = BTreeSet::new();
+        leaves(&reference_with_every_key().parse().unwrap(), "", &mut written);
+        let mut sources = Sources::default();
+        sources.env.insert("DIRECT_URL".to_owned(), "postgres://h/db".to_owned());
+        let (_, report) = examine(&sources);
+        assert_eq!(written, report.known_keys());
+    }
+}

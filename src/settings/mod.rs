@@ -1,0 +1,207 @@
+//! The effective settings: checked, with defaults filled in and secrets resolved.
+//!
+//! What a person may write is in `config/reliquary.toml`; [`load`] turns file,
+//! environment and defaults into [`Settings`], or into every mistake at once.
+
+mod database;
+mod document;
+mod load;
+mod problem;
+mod raw;
+mod schedule;
+mod secret;
+mod show;
+mod source_url;
+mod store;
+mod units;
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use croner::Cron;
+use secrecy::SecretString;
+
+pub use load::{Sources, load};
+pub use problem::{Problem, Problems};
+pub use schedule::ScheduleError;
+
+/// Everything the process was told, once it has been found to make sense.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where backups go.
+    pub store: StoreSettings,
+    /// What is backed up, by name; never empty.
+    pub databases: BTreeMap<String, DatabaseSettings>,
+    /// How an archive is made.
+    pub archive: ArchiveSettings,
+    /// Where PostgreSQL's client programs may be, searched first, in order.
+    pub client_dirs: Vec<PathBuf>,
+    /// The HTTP server.
+    pub http: HttpSettings,
+    /// How long a stop waits for a running job before it is aborted.
+    pub grace: Duration,
+    /// What is logged and how.
+    pub log: LogSettings,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+}
+
+/// `[store]`
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    /// Bucket or directory.
+    pub location: StoreLocation,
+    /// AWS region; `None` leaves it to the usual AWS variables and files.
+    pub region: Option<String>,
+    /// Another S3 API than AWS's.
+    pub endpoint: Option<String>,
+    /// `https://host/bucket/key` instead of `https://bucket.host/key`.
+    pub path_style: bool,
+    /// Static credentials; `None` leaves them to the usual AWS chain.
+    pub credentials: Option<StaticCredentials>,
+    /// Encryption at rest that is asked for with every object.
+    pub encryption: Encryption,
+    /// Which checksum guards a transfer.
+    pub checksum: ChecksumMode,
+    /// Size of an upload's parts, in bytes (at least 5 MiB); raised for
+    /// databases that would need more than 10,000 parts.
+    pub part_size: u64,
+    /// Parts in flight at once.
+    pub concurrency: usize,
+    /// Deadline of one attempt of one request.
+    pub attempt_timeout: Duration,
+    /// Attempts of one request, the first included.
+    pub attempts: u32,
+}
+
+/// Where a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// `s3://bucket`
+    S3 {
+        /// The bucket's name.
+        bucket: String,
+    },
+    /// `file:///dir`
+    Directory(PathBuf),
+}
+
+/// An access key given in the settings.
+#[derive(Clone, Debug)]
+pub struct StaticCredentials {
+    /// `access_key_id`
+    pub access_key_id: String,
+    /// `secret_access_key`
+    pub secret_access_key: SecretString,
+    /// `session_token`
+    pub session_token: Option<SecretString>,
+}
+
+/// `store.encryption`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// `bucket`: ask for nothing, the bucket's default holds.
+    BucketDefault,
+    /// `sse-s3`
+    SseS3,
+    /// `sse-kms`, with `store.kms_key_id` where it is given.
+    SseKms(Option<String>),
+}
+
+/// `store.checksum`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChecksumMode {
+    /// `crc64nvme`
+    Crc64Nvme,
+    /// `crc32c`
+    Crc32c,
+    /// `sha256`
+    Sha256,
+    /// `none`: for stores that reject S3's newer checksum headers; a
+    /// `Content-MD5` header guards the transfer instead.
+    Md5,
+}
+
+/// `[databases.<name>]`
+#[derive(Clone, Debug)]
+pub struct DatabaseSettings {
+    /// The name, as in `-d NAME` and the label `database`.
+    pub name: String,
+    /// Connection string of the source; always a `postgres://` or `postgresql://` URL.
+    pub url: SecretString,
+    /// Where its backups stand in the store; ends with a slash.
+    pub prefix: String,
+    /// When a backup is due, six fields, UTC.
+    pub schedule: Schedule,
+    /// Health turns to `stale` when the last good backup is older than this.
+    pub stale_after: Duration,
+    /// Deadline of one backup.
+    pub timeout: Duration,
+    /// How long the dump may wait for a lock that the application holds.
+    pub lock_timeout: Duration,
+    /// Attempts of one slot, the first included.
+    pub attempts: u32,
+    /// Pause before the second attempt; doubles from there.
+    pub retry_delay: Duration,
+    /// What the dump leaves out.
+    pub exclude: Exclusions,
+}
+
+/// Tables that a backup leaves out, and so names in its manifest. Patterns are
+/// `schema.table` with `*` and `?`; they match the names as they are stored,
+/// without quotes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exclusions {
+    /// Whole schemas.
+    pub schemas: Vec<String>,
+    /// Tables, definition and rows.
+    pub tables: Vec<String>,
+    /// Tables whose definition is kept, without the rows.
+    pub table_data: Vec<String>,
+}
+
+/// A cron line and what it means.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// As it was written: six fields, UTC.
+    pub line: String,
+    /// As it is understood.
+    pub cron: Cron,
+}
+
+/// `[archive]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveSettings {
+    /// Text of a table after which its COPY is closed and a new member begun, in bytes.
+    pub member_size: usize,
+    /// Compressing threads.
+    pub threads: usize,
+}
+
+/// `[http]`
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Whoever shows it may start a backup; `None` takes the route away.
+    pub token: Option<SecretString>,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// A `tracing` filter such as `info` or `reliquary=debug`.
+    pub filter: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// `log.format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}

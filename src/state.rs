@@ -1,0 +1,312 @@
+//! What the process knows about itself and its databases, live.
+//!
+//! The runner writes it; HTTP, metrics and the command line read copies of it.
+//! No lock is ever held over an await: readers get a copy, writers a closure.
+//! Nothing here is stored: it is rebuilt from the bucket at start.
+
+mod run;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+
+pub use run::{BackupSize, NewBackup, Progress, ProgressReport, RunReport, Running};
+
+use crate::{
+    clock::Clock,
+    words::{JobKind, Outcome},
+};
+
+/// How long the scheduler may be silent before it counts as dead.
+pub const SCHEDULER_SILENCE: Duration = Duration::from_mins(2);
+
+/// The process's live state; clones share it.
+#[derive(Clone, Debug)]
+pub struct State(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    clock: Clock,
+    started_at: DateTime<Utc>,
+    version: String,
+    databases: RwLock<BTreeMap<String, DatabaseState>>,
+    /// Monotonic, so that a jump of the clock cannot kill the scheduler on paper.
+    heartbeat: Mutex<Instant>,
+    runners_lost: AtomicUsize,
+    stopping: AtomicBool,
+}
+
+/// What is known about one database.
+#[derive(Clone, Debug)]
+pub struct DatabaseState {
+    /// Its name in the settings.
+    pub name: String,
+    /// Where its backups stand in the store.
+    pub prefix: String,
+    /// Its cron line, as it was written.
+    pub schedule: String,
+    /// Health turns to `stale` when the last good backup is older than this.
+    pub stale_after: Duration,
+    /// The time of the newest good backup, which is the time in its id.
+    pub last_success: Option<DateTime<Utc>>,
+    /// When the last run began that was not skipped.
+    pub last_attempt: Option<DateTime<Utc>>,
+    /// How the last run ended.
+    pub last_run: Option<RunReport>,
+    /// How the last run that failed did so; stays after a success.
+    pub last_failure: Option<RunReport>,
+    /// What runs now.
+    pub running: Option<Running>,
+    /// When the next scheduled run is due.
+    pub next_run: Option<DateTime<Utc>>,
+    /// What the store holds; `None` before the first listing that succeeded.
+    pub catalog: Option<CatalogTotals>,
+    /// Why the last listing failed; `None` when it did not.
+    pub catalog_error: Option<String>,
+    /// Whether the pointer names the newest backup; `None` when it was not looked at.
+    pub pointer_ok: Option<bool>,
+    /// Failed runs since the last one that succeeded.
+    pub consecutive_failures: u32,
+    /// Whether every attempt of the last slot failed.
+    pub giving_up: bool,
+    /// The measures of the newest backup.
+    pub last_backup: Option<BackupSize>,
+}
+
+/// What a listing found under one database's prefix.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CatalogTotals {
+    /// Scheduled backups.
+    pub scheduled: u64,
+    /// Manual backups.
+    pub manual: u64,
+    /// Legacy archives.
+    pub legacy: u64,
+    /// Unfinished uploads, and archives that were never committed.
+    pub debris: u64,
+    /// Keys that are not ours.
+    pub foreign: u64,
+    /// Bytes of all archives, legacy ones included.
+    pub bytes: u64,
+    /// The time of the oldest backup.
+    #[serde(with = "crate::rfc3339::option")]
+    pub oldest: Option<DateTime<Utc>>,
+    /// The time of the newest backup.
+    #[serde(with = "crate::rfc3339::option")]
+    pub newest: Option<DateTime<Utc>>,
+}
+
+/// Whether the tasks that make backups happen are alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Liveness {
+    /// The scheduler gave a sign of life within [`SCHEDULER_SILENCE`].
+    pub scheduler: bool,
+    /// No runner ended while the process was meant to go on.
+    pub runner: bool,
+}
+
+impl Liveness {
+    /// Whether all of them are.
+    #[must_use]
+    pub fn all(self) -> bool {
+        self.scheduler && self.runner
+    }
+}
+
+/// Held by a runner's task for as long as it lives. Dropping it, by an end, a
+/// panic or an abort, tells [`State::liveness`] that the runner is gone.
+#[derive(Debug)]
+#[must_use = "the runner counts as gone as soon as this is dropped"]
+pub struct RunnerGuard(State);
+
+impl Drop for RunnerGuard {
+    fn drop(&mut self) {
+        self.0.0.runners_lost.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl State {
+    /// A state without databases. `version` is the product's own.
+    #[must_use]
+    pub fn new(clock: Clock, started_at: DateTime<Utc>, version: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            clock,
+            started_at,
+            version: version.into(),
+            databases: RwLock::default(),
+            heartbeat: Mutex::new(Instant::now()),
+            runners_lost: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+        }))
+    }
+
+    /// Adds a database, or replaces the one of that name.
+    pub fn add(&self, database: DatabaseState) {
+        let mut databases = self.0.databases.write().unwrap_or_else(PoisonError::into_inner);
+        databases.insert(database.name.clone(), database);
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.clock.now()
+    }
+
+    /// When the process started.
+    #[must_use]
+    pub fn started_at(&self) -> DateTime<Utc> {
+        self.0.started_at
+    }
+
+    /// The product's version.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.0.version
+    }
+
+    /// A copy of every database's state, in the order of their names.
+    #[must_use]
+    pub fn databases(&self) -> Vec<DatabaseState> {
+        let databases = self.0.databases.read().unwrap_or_else(PoisonError::into_inner);
+        databases.values().cloned().collect()
+    }
+
+    /// A copy of one database's state; `None` where there is no such database.
+    #[must_use]
+    pub fn database(&self, name: &str) -> Option<DatabaseState> {
+        let databases = self.0.databases.read().unwrap_or_else(PoisonError::into_inner);
+        databases.get(name).cloned()
+    }
+
+    /// The databases' names, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let databases = self.0.databases.read().unwrap_or_else(PoisonError::into_inner);
+        databases.keys().cloned().collect()
+    }
+
+    /// Changes one database's state in one step, and returns what `change`
+    /// returns; `None` where there is no such database.
+    pub fn update<T>(&self, name: &str, change: impl FnOnce(&mut DatabaseState) -> T) -> Option<T> {
+        let mut databases = self.0.databases.write().unwrap_or_else(PoisonError::into_inner);
+        databases.get_mut(name).map(change)
+    }
+
+    /// The scheduler's sign of life; call it at least once a minute.
+    pub fn beat(&self) {
+        *self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// What a runner's task holds while it lives.
+    pub fn runner_guard(&self) -> RunnerGuard {
+        RunnerGuard(self.clone())
+    }
+
+    /// Says that the process is on its way out: from now on a runner that ends
+    /// is no fault.
+    pub fn set_stopping(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process is on its way out.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether the scheduler and the runners are alive. A process that is
+    /// stopping counts as alive until it is gone.
+    #[must_use]
+    pub fn liveness(&self) -> Liveness {
+        self.liveness_at(Instant::now())
+    }
+
+    fn liveness_at(&self, now: Instant) -> Liveness {
+        let stopping = self.stopping();
+        let beat = *self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner);
+        Liveness {
+            scheduler: stopping || now.saturating_duration_since(beat) < SCHEDULER_SILENCE,
+            runner: stopping || self.0.runners_lost.load(Ordering::Relaxed) == 0,
+        }
+    }
+}
+
+impl DatabaseState {
+    /// A database of which only the settings are known yet.
+    pub fn new(
+        name: impl Into<String>,
+        prefix: impl Into<String>,
+        schedule: impl Into<String>,
+        stale_after: Duration,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            prefix: prefix.into(),
+            schedule: schedule.into(),
+            stale_after,
+            last_success: None,
+            last_attempt: None,
+            last_run: None,
+            last_failure: None,
+            running: None,
+            next_run: None,
+            catalog: None,
+            catalog_error: None,
+            pointer_ok: None,
+            consecutive_failures: 0,
+            giving_up: false,
+            last_backup: None,
+        }
+    }
+
+    /// Notes that a run begins, and returns the progress that its threads write to.
+    pub fn began(&mut self, job: JobKind, now: DateTime<Utc>) -> Progress {
+        let progress = Progress::default();
+        self.running = Some(Running { job, since: now, progress: progress.clone() });
+        progress
+    }
+
+    /// Notes how a run ended. `last_attempt_of_slot` says that no further
+    /// attempt will be made before the next slot; `backup` is what the run made.
+    ///
+    /// A skipped or cancelled run proves nothing either way, so it neither
+    /// counts as a failure nor clears the ones before it.
+    pub fn ended(
+        &mut self,
+        report: RunReport,
+        last_attempt_of_slot: bool,
+        backup: Option<NewBackup>,
+    ) {
+        self.running = None;
+        if report.outcome != Outcome::Skipped {
+            self.last_attempt = Some(report.started);
+        }
+        match report.outcome {
+            Outcome::Ok => {
+                self.consecutive_failures = 0;
+                self.giving_up = false;
+            }
+            Outcome::Failed => {
+                self.consecutive_failures = self.consecutive_failures.saturating_add(1);
+                self.giving_up |= last_attempt_of_slot;
+                self.last_failure = Some(report.clone());
+            }
+            Outcome::Skipped | Outcome::Cancelled => {}
+        }
+        if let Some(backup) = backup {
+            self.last_success = self.last_success.max(Some(backup.time));
+            self.last_backup = Some(backup.size);
+        }
+        self.last_run = Some(report);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! The product's words as enums: what a job is called, how it ended, where it
+//! failed. Logs, JSON and metric labels all take them from here, so that a
+//! label's values are known, and exist at zero, before anything happened.
+
+/// Declares an enum whose every variant has one word, in `snake_case`, for
+/// logs, JSON and labels.
+macro_rules! words {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }
+    ) => {
+        $(#[$meta])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+            serde::Serialize, serde::Deserialize,
+        )]
+        pub enum $name {
+            $($(#[$doc])* #[serde(rename = $word)] $variant,)+
+        }
+
+        impl $name {
+            /// Every variant, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word that logs, JSON and labels use.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What a run does.
+    JobKind {
+        /// Takes a backup.
+        Backup = "backup",
+    }
+}
+
+words! {
+    /// How a run ended.
+    Outcome {
+        /// It did what it was for.
+        Ok = "ok",
+        /// It did not.
+        Failed = "failed",
+        /// There was nothing for it to do: another process was at it already.
+        Skipped = "skipped",
+        /// It was told to stop before it was done.
+        Cancelled = "cancelled",
+    }
+}
+
+words! {
+    /// Where in a run a failure happened; in the order of a backup.
+    Stage {
+        /// Connecting to the source.
+        Connect = "connect",
+        /// Taking the lock that lets one process dump a database at a time.
+        Lock = "lock",
+        /// Asking the source whether a whole dump is possible.
+        Preflight = "preflight",
+        /// Exporting the snapshot and reading the source's facts from it.
+        Snapshot = "snapshot",
+        /// `pg_dump`, and reading what it writes.
+        Dump = "dump",
+        /// Cutting the dump into members and compressing them.
+        Compress = "compress",
+        /// Sending the archive's parts.
+        Upload = "upload",
+        /// Writing the checksum file.
+        Checksum = "checksum",
+        /// Asking the store whether it holds what was sent.
+        Confirm = "confirm",
+        /// Comparing the archive with the snapshot's list of tables.
+        Completeness = "completeness",
+        /// Writing the manifest.
+        Commit = "commit",
+        /// Moving the pointer.
+        Pointer = "pointer",
+        /// Listing what the store holds.
+        Catalog = "catalog",
+        /// The run's deadline passed.
+        Timeout = "timeout",
+        /// The run panicked.
+        Panic = "panic",
+    }
+}
+
+words! {
+    /// A call of the store.
+    StoreOperation {
+        /// Writes a small object.
+        Put = "put",
+        /// Writes a small object unless one is there.
+        PutIfAbsent = "put_if_absent",
+        /// Begins an upload in parts.
+        BeginUpload = "begin_upload",
+        /// Sends one part.
+        UploadPart = "upload_part",
+        /// Makes an upload visible.
+        CompleteUpload = "complete_upload",
+        /// Throws an upload's parts away.
+        AbortUpload = "abort_upload",
+        /// Lists uploads that nobody completed or aborted.
+        UnfinishedUploads = "unfinished_uploads",
+        /// Reads a whole object.
+        Get = "get",
+        /// Reads a part of an object.
+        GetRange = "get_range",
+        /// Asks what the store knows of an object.
+        Head = "head",
+        /// Reads one page of a listing.
+        List = "list",
+        /// Deletes one object.
+        Delete = "delete",
+        /// Deletes many objects.
+        DeleteMany = "delete_many",
+        /// Asks for the store's own time.
+        ServerTime = "server_time",
+    }
+}
+
+words! {
+    /// Which way an object's bytes went.
+    Direction {
+        /// To the store.
+        Sent = "sent",
+        /// From the store.
+        Received = "received",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_the_same_in_text_and_in_json() {
+        for stage in Stage::ALL {
+            let json = serde_json::to_string(stage).unwrap();
+            assert_eq!(json, format!("\"{stage}\""));
+            assert_eq!(serde_json::from_str::<Stage>(&json).unwrap(), *stage);
+        }
+        assert_eq!(format!("{:<8}|", Outcome::Ok), "ok      |");
+    }
+
+    #[test]
+    fn words_fit_a_label() {
+        let words = StoreOperation::ALL
+            .iter()
+            .map(|word| word.as_str())
+            .chain(Stage::ALL.iter().map(|word| word.as_str()))
+            .chain(Direction::ALL.iter().map(|word| word.as_str()));
+        for word in words {
+            assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{word}");
+        }
+    }
+}
