@@ -19,6 +19,7 @@ use prometheus::{
 use crate::{
     health,
     state::{DatabaseState, RunReport, State},
+    store::Observer,
     words::{Direction, JobKind, Outcome, Stage, StoreOperation},
 };
 
@@ -154,20 +155,6 @@ impl Metrics {
         }
     }
 
-    /// Counts a call of the store.
-    pub fn request(&self, operation: StoreOperation, ok: bool, seconds: f64) {
-        let outcome = if ok { Outcome::Ok } else { Outcome::Failed };
-        let labels = [operation.as_str(), outcome.as_str()];
-        self.series.store_requests_total.with_label_values(&labels).inc();
-        let labels = [operation.as_str()];
-        self.series.store_request_duration_seconds.with_label_values(&labels).observe(seconds);
-    }
-
-    /// Counts bytes of objects on their way to or from the store.
-    pub fn bytes(&self, direction: Direction, count: u64) {
-        self.series.store_bytes_total.with_label_values(&[direction.as_str()]).inc_by(count);
-    }
-
     /// Writes everything in Prometheus' text format, with the gauges as the
     /// state is now.
     ///
@@ -179,6 +166,20 @@ impl Metrics {
             self.series.set_gauges(database, health.status.is_ok());
         }
         TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+impl Observer for Metrics {
+    fn request(&self, operation: StoreOperation, ok: bool, seconds: f64) {
+        let outcome = if ok { Outcome::Ok } else { Outcome::Failed };
+        let labels = [operation.as_str(), outcome.as_str()];
+        self.series.store_requests_total.with_label_values(&labels).inc();
+        let labels = [operation.as_str()];
+        self.series.store_request_duration_seconds.with_label_values(&labels).observe(seconds);
+    }
+
+    fn bytes(&self, direction: Direction, count: u64) {
+        self.series.store_bytes_total.with_label_values(&[direction.as_str()]).inc_by(count);
     }
 }
 

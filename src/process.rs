@@ -418,9 +418,17 @@ mod tests {
         let count = child.stdout().unwrap().read(&mut pid).await.unwrap();
         let pid: i32 = std::str::from_utf8(&pid[..count]).unwrap().trim().parse().unwrap();
         child.stop(Duration::from_millis(200)).await;
-        // The grandchild is gone, or a zombie that nobody has reaped yet.
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        assert!(stat.is_empty() || stat.contains(") Z"), "{stat}");
+        // Gone, or a zombie that nobody has reaped yet: the kernel takes a moment.
+        let alive = || {
+            std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                .is_ok_and(|stat| !stat.contains(") Z"))
+        };
+        let gone = async {
+            while alive() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SOON, gone).await.expect("the grandchild is ended too");
 
         let error = shell("sleep 600").output(Duration::from_millis(50)).await.unwrap_err();
         assert!(matches!(error, ProcessError::TimedOut { .. }), "{error}");

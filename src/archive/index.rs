@@ -3,8 +3,9 @@
 use super::{
     copy::CopyHeader,
     manifest::{Member, Sections, Table},
-    split::{Content, Section},
+    split::Content,
 };
+use crate::postgres::Section;
 
 /// What the archive holds so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

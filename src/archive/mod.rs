@@ -21,13 +21,14 @@ mod read;
 pub mod split;
 mod writer;
 
+pub use crate::postgres::Section;
 pub use checksum::{Checksum, ChecksumError};
 pub use completeness::{Incomplete, TableName, check as check_completeness};
 pub use gzip::{MemberError, comment};
 pub use manifest::{Manifest, ManifestError};
 pub use pack::{Feeder, pack};
 pub use read::{ReadError, read_section};
-pub use split::{END_OF_DATA, Section, SplitError, Splitter};
+pub use split::{END_OF_DATA, SplitError, Splitter};
 pub use writer::{PartSink, WriteError, Written, write};
 
 /// How much is read from a pipe at once, in bytes.

@@ -1,11 +1,12 @@
 //! Reads one section of a dump from a pipe into the splitter.
 
+use crate::postgres::Section;
 use std::io::{self, ErrorKind, Read};
 
 use super::{
     READ_SIZE,
     pack::Feeder,
-    split::{Section, SplitError, Splitter},
+    split::{SplitError, Splitter},
 };
 
 /// A section that could not be read to its end.

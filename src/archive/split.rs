@@ -10,6 +10,7 @@
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 use super::{copy, copy::CopyHeader, lexer::Lexer};
+use crate::postgres::Section;
 
 /// What ends the data of a COPY, on a line of its own.
 pub const END_OF_DATA: &[u8] = b"\\.\n";
@@ -20,32 +21,6 @@ const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete\n";
 /// How much of a section's end is kept to look for [`COMPLETE`]: the line, the
 /// `\unrestrict` command that newer versions put after it, and room to spare.
 const TAIL: usize = 512;
-
-/// Which run of `pg_dump` a text comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
-    /// Definitions that data need.
-    PreData,
-    /// Rows, sequence values, large objects.
-    Data,
-    /// Definitions that come after the data: indexes, constraints, triggers.
-    PostData,
-}
-
-impl Section {
-    /// The three, in the order in which they stand in an archive.
-    pub const ALL: [Self; 3] = [Self::PreData, Self::Data, Self::PostData];
-
-    /// As `pg_dump --section` calls it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PreData => "pre-data",
-            Self::Data => "data",
-            Self::PostData => "post-data",
-        }
-    }
-}
 
 /// What a member holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{
-    DatabaseSettings, Exclusions, Schedule, raw::Section, source_url, units::duration_text,
-};
+use super::{DatabaseSettings, Exclusions, Schedule, raw::Section, units::duration_text};
 
 /// The first user's prefix, and everybody's who has one database.
 pub(super) const DEFAULT_PREFIX: &str = "database/";
@@ -112,7 +110,7 @@ fn url(section: &mut Section<'_>, alone: bool, fallback: Option<&str>) -> Option
     let secret = section.secret("url");
     if given {
         let secret = secret?;
-        return match source_url::check(secret.expose_secret()) {
+        return match check(section, &secret) {
             Ok(()) => Some(secret),
             Err(message) => {
                 section.problem("url", message);
@@ -125,11 +123,21 @@ fn url(section: &mut Section<'_>, alone: bool, fallback: Option<&str>) -> Option
         section.problem("url", format!("is missing: give `url`, `url_file` or `url_env`{or}"));
         return None;
     };
-    if let Err(message) = source_url::check(url) {
+    let url = SecretString::from(url);
+    if let Err(message) = check(section, &url) {
         section.context().report.problem(FALLBACK_VARIABLE, message);
         return None;
     }
-    Some(SecretString::from(url))
+    Some(url)
+}
+
+fn check(section: &Section<'_>, url: &SecretString) -> Result<(), String> {
+    if url.expose_secret().contains("[YOUR-PASSWORD]") {
+        let placeholder =
+            "still holds the placeholder [YOUR-PASSWORD]: put the password in its place";
+        return Err(placeholder.to_owned());
+    }
+    section.context().sources.url_check.map_or(Ok(()), |check| check(url))
 }
 
 fn prefix(section: &mut Section<'_>, name: &str, alone: bool) -> Option<String> {

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use secrecy::SecretString;
+
 use super::{
     ArchiveSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems, Settings, database,
     document,
@@ -36,7 +38,13 @@ pub struct Sources {
     pub dir: PathBuf,
     /// The file that is read when there is no other, if it exists.
     pub system_file: Option<PathBuf>,
+    /// Judges a database's URL; without it any text is one.
+    pub url_check: Option<UrlCheck>,
 }
+
+/// Says what is wrong with a database's URL, never repeating a part of it. The
+/// floor that connects knows; this one only passes the answer on.
+pub type UrlCheck = fn(&SecretString) -> Result<(), String>;
 
 impl Sources {
     /// What this process was given.
@@ -44,11 +52,12 @@ impl Sources {
     /// # Errors
     ///
     /// The working directory cannot be told.
-    pub fn from_process(config: Option<PathBuf>) -> io::Result<Self> {
+    pub fn from_process(config: Option<PathBuf>, url_check: UrlCheck) -> io::Result<Self> {
         let mut sources = Self {
             config,
             dir: env::current_dir()?,
             system_file: Some(PathBuf::from("/etc/reliquary/reliquary.toml")),
+            url_check: Some(url_check),
             ..Self::default()
         };
         for (name, value) in env::vars_os() {

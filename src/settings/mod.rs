@@ -11,7 +11,6 @@ mod raw;
 mod schedule;
 mod secret;
 mod show;
-mod source_url;
 mod store;
 mod units;
 
@@ -20,7 +19,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use croner::Cron;
 use secrecy::SecretString;
 
-pub use load::{Sources, load};
+pub use load::{Sources, UrlCheck, load};
 pub use problem::{Problem, Problems};
 pub use schedule::ScheduleError;
 

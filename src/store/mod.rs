@@ -6,6 +6,11 @@
 //! [`StoreError`]s, never S3.
 
 mod error;
+pub mod faults;
+mod local;
+mod metered;
+mod multipart;
+mod s3;
 
 use std::fmt::Debug;
 
@@ -15,6 +20,10 @@ use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 
 pub use error::{ErrorKind, StoreError};
+pub use local::LocalStore;
+pub use metered::{Metered, Observer};
+pub use multipart::{MIN_PART, ParallelUpload, part_size_for};
+pub use s3::{AccessKey, ChecksumMode, Encryption, S3Options, S3Store};
 
 /// What every call of this module returns.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -73,6 +82,8 @@ pub struct PartTag {
     pub number: u32,
     /// The store's tag of the part.
     pub etag: String,
+    /// Size of the part, in bytes.
+    pub size: u64,
     /// The part's checksum as sent, in the store's encoding, where one was.
     pub checksum: Option<String>,
 }
@@ -113,7 +124,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn upload_part(&self, upload: &UploadHandle, number: u32, body: Bytes)
     -> Result<PartTag>;
 
-    /// Makes the object visible, whole, unless an object is there already.
+    /// Makes the object visible, whole, unless an object is there already, in
+    /// which case the parts are thrown away.
     /// `parts` are in order and without gaps.
     async fn complete_upload(&self, upload: &UploadHandle, parts: &[PartTag]) -> Result<Created>;
 

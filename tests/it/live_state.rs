@@ -9,6 +9,7 @@ use reliquary::{
     metrics::Metrics,
     state::{BackupSize, CatalogTotals, DatabaseState, NewBackup, RunReport, State},
     status::StatusInfo,
+    store::Observer,
     words::{Direction, JobKind, Outcome, Stage, StoreOperation},
 };
 

@@ -1,7 +1,15 @@
 //! One binary holds every integration test, so that it links once.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod fixtures;
 mod http;
 mod live_state;
 mod metrics;
+mod postgres_dump;
+mod postgres_preflight;
+mod postgres_session;
+mod postgres_tls;
+mod s3_faults;
 mod settings;
+mod store_suite;
+mod support;

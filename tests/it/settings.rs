@@ -6,7 +6,7 @@ mod secrets;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use reliquary::settings::{
-    ChecksumMode, LogFormat, Problem, Problems, Settings, Sources, StoreLocation, load,
+    ChecksumMode, LogFormat, Problem, Problems, Settings, Sources, StoreLocation, UrlCheck, load,
 };
 use rstest::rstest;
 use secrecy::ExposeSecret;
@@ -23,7 +23,9 @@ struct Place {
 impl Place {
     fn empty() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let sources = Sources { dir: dir.path().to_owned(), ..Sources::default() };
+        let url_check: Option<UrlCheck> = Some(reliquary::app::check_url);
+        let dir_path = dir.path().to_owned();
+        let sources = Sources { dir: dir_path, url_check, ..Sources::default() };
         Self { dir, sources }
     }
 
@@ -200,7 +202,7 @@ fn direct_url_is_read_for_the_only_database_and_blamed_by_its_name() {
     let place = place.env(&[("DIRECT_URL", "mysql://h/db")]);
     assert_eq!(
         place.problems(),
-        ["DIRECT_URL: must be a URL that begins with `postgres://` or `postgresql://`"]
+        ["DIRECT_URL: it must begin with postgres:// or postgresql://"]
     );
 }
 

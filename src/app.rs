@@ -1,0 +1,223 @@
+//! The composition root: the only place where adapters are built from settings.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::{Context, Result};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use crate::{
+    catalog::Layout,
+    clock::Clock,
+    http::{self, Limits, Token},
+    jobs::{
+        Environment, Source,
+        runner::{Handle, Handles, Runner, runner},
+    },
+    lifecycle::{Lifecycle, Signals, Stop},
+    metrics::Metrics,
+    postgres::ConnectionUrl,
+    schedule::{self, Line},
+    settings::{
+        ChecksumMode, DatabaseSettings, Encryption, HttpSettings, Settings, StoreLocation,
+        StoreSettings,
+    },
+    state::{DatabaseState, State},
+    status::StatusInfo,
+    store::{self, AccessKey, LocalStore, Metered, Observer, S3Options, S3Store, Store},
+};
+
+/// Builds the store that the settings name.
+///
+/// # Errors
+/// When the directory cannot be used or the S3 client cannot be built.
+pub async fn store(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
+    let store: Arc<dyn Store> = match &settings.location {
+        StoreLocation::Directory(path) => Arc::new(LocalStore::open(path).await?),
+        StoreLocation::S3 { bucket } => {
+            Arc::new(S3Store::connect(s3_options(settings, bucket)).await?)
+        }
+    };
+    Ok(store)
+}
+
+/// Judges a database's URL for the settings.
+///
+/// # Errors
+/// What is wrong with it, without any part of it.
+pub fn check_url(url: &SecretString) -> Result<(), String> {
+    ConnectionUrl::parse(url).map(drop).map_err(|error| {
+        let message = error.to_string();
+        // The settings say which key it is.
+        message.strip_prefix("read the database URL: ").unwrap_or(&message).to_owned()
+    })
+}
+
+/// What the jobs share.
+#[must_use]
+pub fn environment(settings: &Settings, store: Arc<dyn Store>, clock: Clock) -> Environment {
+    Environment {
+        store,
+        clock,
+        client_dirs: settings.client_dirs.clone(),
+        archive: settings.archive.clone(),
+        part_size: settings.store.part_size,
+    }
+}
+
+/// A database as its jobs see it.
+///
+/// # Errors
+/// When its URL cannot be used. The message never holds a part of it.
+pub fn source(settings: &DatabaseSettings) -> Result<Source> {
+    let url = ConnectionUrl::parse(&settings.url)
+        .with_context(|| format!("use databases.{}.url", settings.name))?;
+    let layout = Layout::new(settings.prefix.clone());
+    Ok(Source { settings: settings.clone(), url, layout })
+}
+
+/// The daemon, put together and not running yet.
+#[derive(Debug)]
+pub struct Daemon {
+    /// What it knows about itself.
+    pub state: State,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+    /// How it ends.
+    pub lifecycle: Lifecycle,
+    /// Its databases' runners, not running yet.
+    pub runners: Vec<Runner>,
+    /// Talks to them, in the same order.
+    pub handles: Vec<Handle>,
+    info: StatusInfo,
+    http: HttpSettings,
+    crons: BTreeMap<String, Vec<Handle>>,
+}
+
+impl Daemon {
+    /// Puts a daemon together from its settings, a store and a clock.
+    ///
+    /// # Errors
+    /// When a database's URL cannot be used.
+    pub fn new(settings: &Settings, store: Arc<dyn Store>, clock: Clock) -> Result<Self> {
+        let version = env!("CARGO_PKG_VERSION");
+        let names: Vec<String> = settings.databases.keys().cloned().collect();
+        let metrics = Arc::new(Metrics::new(version, &names)?);
+        let lifecycle = Lifecycle::new(settings.grace);
+        let started = clock.now();
+        let state = State::new(clock.clone(), started, version);
+        let info = StatusInfo { store: store.uri("").trim_end_matches('/').to_owned() };
+        let observer: Arc<dyn Observer> = metrics.clone();
+        let store: Arc<dyn Store> = Arc::new(Metered::new(store, observer));
+        let environment = environment(settings, store, clock);
+        let (mut runners, mut handles) = (Vec::new(), Vec::new());
+        let mut crons: BTreeMap<String, Vec<Handle>> = BTreeMap::new();
+        for database in settings.databases.values() {
+            let source = source(database)?;
+            state.add(DatabaseState::new(
+                database.name.clone(),
+                database.prefix.clone(),
+                database.schedule.line.clone(),
+                database.stale_after,
+            ));
+            let (runner, handle) = runner(
+                environment.clone(),
+                source,
+                state.clone(),
+                Arc::clone(&metrics),
+                lifecycle.clone(),
+            );
+            crons.entry(database.schedule.line.clone()).or_default().push(handle.clone());
+            runners.push(runner);
+            handles.push(handle);
+        }
+        let http = settings.http.clone();
+        Ok(Self { state, metrics, lifecycle, runners, handles, info, http, crons })
+    }
+
+    /// What the status document says of the settings.
+    #[must_use]
+    pub fn info(&self) -> &StatusInfo {
+        &self.info
+    }
+
+    /// Listens where the settings say.
+    ///
+    /// # Errors
+    /// When the address is taken or may not be used.
+    pub async fn listen(&self) -> Result<TcpListener> {
+        let address = self.http.listen;
+        TcpListener::bind(address)
+            .await
+            .with_context(|| format!("listen on {address} (http.listen)"))
+    }
+
+    /// Runs until a signal comes and everything has ended.
+    ///
+    /// # Errors
+    /// When the scheduler does not start.
+    pub async fn run(mut self, listener: TcpListener, signals: Signals) -> Result<Stop> {
+        // Not one of the lifecycle's own tasks: it is what ends them.
+        tokio::spawn(self.lifecycle.clone().watch(signals));
+        let router = http::router(http::App {
+            state: self.state.clone(),
+            metrics: Arc::clone(&self.metrics),
+            trigger: Some(Arc::new(Handles(self.handles.clone()))),
+            token: self.http.token.as_ref().map(|token: &SecretString| Token::new(token)),
+            info: self.info.clone(),
+        });
+        // The server outlives the jobs, so that it can be asked while they end.
+        let enough = tokio_util::sync::CancellationToken::new();
+        let server = tokio::spawn(http::serve(listener, router, Limits::default(), enough.clone()));
+        for runner in self.runners.drain(..) {
+            self.lifecycle.spawn(runner.run());
+        }
+        let lines = std::mem::take(&mut self.crons)
+            .into_iter()
+            .map(|(cron, runners)| Line { cron, runners })
+            .collect();
+        let mut scheduler = schedule::start(lines, &self.state).await?;
+        let state = self.state.clone();
+        let soft = self.lifecycle.soft.clone();
+        tokio::spawn(async move {
+            soft.cancelled().await;
+            state.set_stopping();
+        });
+        let stop = self.lifecycle.drain().await;
+        if let Err(error) = scheduler.shutdown().await {
+            tracing::warn!(%error, "the scheduler did not stop");
+        }
+        enough.cancel();
+        // It ends within its own limits; a panic in it has been told already.
+        let _ = server.await;
+        Ok(stop)
+    }
+}
+
+fn s3_options(settings: &StoreSettings, bucket: &str) -> S3Options {
+    S3Options {
+        region: settings.region.clone(),
+        endpoint: settings.endpoint.clone(),
+        path_style: settings.path_style,
+        credentials: settings.credentials.as_ref().map(|credentials| AccessKey {
+            id: credentials.access_key_id.clone(),
+            secret: credentials.secret_access_key.clone(),
+            session_token: credentials.session_token.clone(),
+        }),
+        encryption: match &settings.encryption {
+            Encryption::BucketDefault => store::Encryption::BucketDefault,
+            Encryption::SseS3 => store::Encryption::SseS3,
+            Encryption::SseKms(key) => store::Encryption::SseKms(key.clone()),
+        },
+        checksum: match settings.checksum {
+            ChecksumMode::Crc64Nvme => store::ChecksumMode::Crc64Nvme,
+            ChecksumMode::Crc32c => store::ChecksumMode::Crc32c,
+            ChecksumMode::Sha256 => store::ChecksumMode::Sha256,
+            ChecksumMode::Md5 => store::ChecksumMode::Md5,
+        },
+        parts_in_flight: settings.concurrency,
+        attempt_timeout: settings.attempt_timeout,
+        attempts: settings.attempts,
+        ..S3Options::new(bucket)
+    }
+}

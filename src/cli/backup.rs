@@ -1,0 +1,110 @@
+//! `reliquary backup`
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::{Chosen, DONE, Global, print, progress};
+use crate::{
+    app,
+    archive::{Manifest, manifest::Kind},
+    clock::Clock,
+    jobs::backup::{self, Done, Request},
+    lifecycle::{Ended, Signals, interruptible},
+    state::Progress,
+};
+
+/// How long an interrupted backup may take to throw its upload away.
+const GRACE: Duration = Duration::from_secs(10);
+
+#[derive(Args, Debug)]
+#[command(after_help = "Example: reliquary backup --manual    before a risky migration")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Keep it until a person deletes it: under manual/, apart from pointer and retention.
+    #[arg(long)]
+    manual: bool,
+}
+
+pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
+    let settings = global.settings(false)?;
+    let database = arguments.chosen.of(&settings)?;
+    let source = app::source(database)?;
+    let store = app::store(&settings.store).await?;
+    let environment = app::environment(&settings, store, Clock::system());
+    let kind = if arguments.manual { Kind::Manual } else { Kind::Scheduled };
+    let request = Request { kind, slot: None };
+
+    let began = Instant::now();
+    let (progress, cancel) = (Progress::default(), CancellationToken::new());
+    let shown = progress::show(&progress, global.quiet || global.json);
+    let work = Box::pin(backup::run(&environment, &source, request, &progress, &cancel));
+    let ended = interruptible(Signals::install()?, cancel.clone(), GRACE, work).await;
+    shown.end();
+    let result = match ended {
+        Ended::Finished(result) => result,
+        Ended::Interrupted { signal, .. } => {
+            eprintln!("interrupted; nothing was committed");
+            return Ok(signal.exit_code());
+        }
+    };
+    match result? {
+        Done::Skipped { reason, .. } => {
+            if global.json {
+                print::json(&json!({ "outcome": "skipped", "reason": reason }))?;
+            } else {
+                println!("skipped: {reason}");
+            }
+        }
+        Done::Backup { manifest, .. } => {
+            let seconds = began.elapsed().as_secs_f64();
+            let uri = environment.store.uri(&manifest.archive.key);
+            if global.json {
+                print::json(&document(&manifest, &uri, seconds))?;
+            } else if !global.quiet {
+                print!("{}", summary(&manifest, &uri, seconds));
+            }
+        }
+    }
+    Ok(DONE)
+}
+
+fn document(manifest: &Manifest, uri: &str, seconds: f64) -> serde_json::Value {
+    json!({
+        "outcome": "ok",
+        "id": manifest.id,
+        "database": manifest.database,
+        "kind": manifest.kind,
+        "uri": uri,
+        "sha256": manifest.archive.sha256,
+        "archive_bytes": manifest.archive.bytes,
+        "dump_bytes": manifest.archive.uncompressed_bytes,
+        "tables": manifest.tables.len(),
+        "rows": manifest.rows,
+        "seconds": seconds,
+        "warnings": manifest.warnings,
+    })
+}
+
+/// What a person is told of a backup that stands.
+pub(super) fn summary(manifest: &Manifest, uri: &str, seconds: f64) -> String {
+    let archive = &manifest.archive;
+    let mut text = format!(
+        "backup {} stands: {} rows of {} tables, {} of dump in {} ({:.1} s)\n  {uri}\n  sha256 {}\n",
+        manifest.id,
+        print::count(manifest.rows),
+        print::count(manifest.tables.len() as u64),
+        print::size(archive.uncompressed_bytes),
+        print::size(archive.bytes),
+        seconds,
+        archive.sha256,
+    );
+    for warning in &manifest.warnings {
+        text += &format!("  warning: {}\n", warning.replace('\n', "\n    "));
+    }
+    text
+}

@@ -1,0 +1,152 @@
+//! `reliquary list`
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use clap::Args;
+use futures::{StreamExt, TryStreamExt};
+use serde_json::{Value, json};
+
+use super::{Chosen, DONE, Global, print};
+use crate::{
+    app,
+    archive::Manifest,
+    catalog::{self, Catalog, CatalogError, Entry, Layout, State},
+    clock::Clock,
+    rfc3339,
+    store::Store,
+};
+
+/// Manifests read at once.
+const AT_ONCE: usize = 16;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Example: reliquary list --limit 5")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Show at most so many, the newest.
+    #[arg(long, value_name = "N", default_value_t = 48, conflicts_with = "all")]
+    limit: usize,
+    /// Show all. Rows are read from each manifest, so this takes a request for each backup.
+    #[arg(long)]
+    all: bool,
+}
+
+pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
+    let settings = global.settings(false)?;
+    let database = arguments.chosen.of(&settings)?;
+    let store = app::store(&settings.store).await?;
+    let layout = Layout::new(database.prefix.clone());
+    let catalog = catalog::read(store.as_ref(), &layout).await?;
+    let limit = if arguments.all { usize::MAX } else { arguments.limit };
+    let rows = rows(store.as_ref(), &layout, &catalog, limit).await?;
+    if global.json {
+        let backups: Vec<Value> = rows.iter().map(|row| row.json(&layout)).collect();
+        print::json(&json!({
+            "database": database.name,
+            "prefix": layout.prefix(),
+            "backups": backups,
+            "not_shown": catalog.entries.len() - rows.len(),
+            "foreign_keys": catalog.foreign,
+        }))?;
+    } else {
+        let place = store.uri(layout.prefix());
+        print!("{}", text(&place, &catalog, &rows, Clock::system().now()));
+    }
+    Ok(DONE)
+}
+
+/// An entry with what its manifest says, where it has a readable one.
+struct Row<'a> {
+    entry: &'a Entry,
+    manifest: Option<Result<Manifest, String>>,
+}
+
+async fn rows<'a>(
+    store: &dyn Store,
+    layout: &Layout,
+    catalog: &'a Catalog,
+    limit: usize,
+) -> Result<Vec<Row<'a>>> {
+    let rows = futures::stream::iter(catalog.entries.iter().rev().take(limit))
+        .map(|entry| async move {
+            if entry.state != State::Good {
+                return Ok(Row { entry, manifest: None });
+            }
+            match catalog::read_manifest(store, layout, catalog, entry.kind, entry.id).await {
+                Ok(manifest) => Ok(Row { entry, manifest: Some(Ok(manifest)) }),
+                Err(CatalogError::Store(error)) => Err(error),
+                Err(error) => Ok(Row { entry, manifest: Some(Err(error.to_string())) }),
+            }
+        })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(rows)
+}
+
+impl Row<'_> {
+    fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref().and_then(|manifest| manifest.as_ref().ok())
+    }
+
+    fn state(&self) -> &'static str {
+        match &self.manifest {
+            Some(Err(_)) => State::Broken.name(),
+            _ => self.entry.state.name(),
+        }
+    }
+
+    fn json(&self, layout: &Layout) -> Value {
+        let entry = self.entry;
+        let manifest = self.manifest();
+        json!({
+            "id": entry.id,
+            "time": rfc3339::format(entry.id.time()),
+            "kind": entry.kind,
+            "state": self.state(),
+            "key": layout.key(catalog::Key::Archive(entry.kind, entry.id)),
+            "archive_bytes": entry.archive_bytes,
+            "dump_bytes": manifest.map(|manifest| manifest.archive.uncompressed_bytes),
+            "rows": manifest.map(|manifest| manifest.rows),
+            "sha256": manifest.map(|manifest| &manifest.archive.sha256),
+            "error": self.manifest.as_ref().and_then(|manifest| manifest.as_ref().err()),
+        })
+    }
+}
+
+fn text(place: &str, catalog: &Catalog, rows: &[Row<'_>], now: DateTime<Utc>) -> String {
+    let mut text = String::new();
+    if rows.is_empty() {
+        text += &format!("{place} holds no backup yet\n");
+    } else {
+        let mut table = print::table(&["ID", "AGE", "KIND", "STATE", "SIZE", "ROWS"], &[1, 4, 5]);
+        for row in rows {
+            let size = (row.entry.archive_bytes > 0).then(|| print::size(row.entry.archive_bytes));
+            let count = row.manifest().map(|manifest| print::count(manifest.rows));
+            table.add_row([
+                row.entry.id.to_string(),
+                print::age(now, row.entry.id.time()),
+                row.entry.kind.name().to_owned(),
+                row.state().to_owned(),
+                size.unwrap_or_else(|| "-".to_owned()),
+                count.unwrap_or_else(|| "-".to_owned()),
+            ]);
+        }
+        text += &table.trim_fmt();
+        text.push('\n');
+    }
+    let older = catalog.entries.len() - rows.len();
+    if older > 0 {
+        text += &format!("… and {older} older; --all shows them\n");
+    }
+    if catalog.foreign > 0 {
+        text += &format!("{} objects under {place} are not Reliquary's\n", catalog.foreign);
+    }
+    for row in rows {
+        if let Some(Err(error)) = &row.manifest {
+            text += &format!("{} cannot be trusted: {error}\n", row.entry.id);
+        }
+    }
+    text
+}

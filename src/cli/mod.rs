@@ -1,0 +1,186 @@
+//! The command line: one file a command.
+
+mod backup;
+mod config;
+mod list;
+mod print;
+mod progress;
+mod run;
+mod shell;
+mod show;
+mod status;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    app,
+    settings::{self, DatabaseSettings, Problems, Settings, Sources},
+    telemetry,
+};
+
+/// Done.
+pub const DONE: u8 = 0;
+/// It failed.
+pub const FAILED: u8 = 1;
+/// Bad usage or configuration.
+pub const USAGE: u8 = 2;
+/// A check says no.
+pub const UNHEALTHY: u8 = 3;
+
+/// Keeps a PostgreSQL database recoverable when its provider is gone.
+#[derive(Debug, Parser)]
+#[command(name = "reliquary", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done; 1 it failed; 2 bad usage or configuration; \
+    3 a check says no; 130/143 interrupted.")]
+pub struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args, Debug)]
+struct Global {
+    /// The settings [default: `RELIQUARY_CONFIG`, ./config/reliquary.toml, /etc/reliquary/reliquary.toml].
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Report as one JSON document on stdout.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say less.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more; twice for a lot more.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon: schedule, HTTP, jobs.
+    Run,
+    /// Take one backup now, exactly as the daemon does.
+    Backup(backup::Arguments),
+    /// List what the store holds, newest first.
+    List(list::Arguments),
+    /// Show one backup whole: source, tables, rows, members.
+    Show(show::Arguments),
+    /// Say whether there is a good backup and how old it is; exits 3 when not healthy.
+    Status(status::Arguments),
+    /// Check or show the settings.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for each command into a folder.
+    Man {
+        /// The folder.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Which database, where there are several.
+#[derive(Args, Debug)]
+struct Chosen {
+    /// The database, where there are several.
+    #[arg(long, short, value_name = "NAME")]
+    database: Option<String>,
+}
+
+/// Runs a command; returns its exit code.
+///
+/// # Errors
+/// When it fails; see [`exit_code`].
+pub async fn run(arguments: Arguments) -> Result<u8> {
+    let Arguments { global, command } = arguments;
+    match command {
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { dir } => shell::man(dir.as_deref()),
+        Command::Config(command) => config::run(&global, &command),
+        Command::Run => run::run(&global).await,
+        Command::Backup(arguments) => Box::pin(backup::run(&global, &arguments)).await,
+        Command::List(arguments) => list::run(&global, &arguments).await,
+        Command::Show(arguments) => show::run(&global, &arguments).await,
+        Command::Status(arguments) => status::run(&global, &arguments).await,
+    }
+}
+
+/// What a person is told of an error: one sentence, from the outside in.
+#[must_use]
+pub fn explain(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<Problems>() {
+        Some(problems) => format!("error: the settings do not make sense:\n{problems}"),
+        None => format!("error: {error:#}"),
+    }
+}
+
+/// The exit code of an error.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<Problems>() || error.is::<Misused>() { USAGE } else { FAILED }
+}
+
+/// The command was used in a way that makes no sense with these settings.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misused(String);
+
+impl Global {
+    /// Loads the settings, begins to log, and prints what is doubtful.
+    fn settings(&self, for_daemon: bool) -> Result<Settings> {
+        let sources = Sources::from_process(self.config.clone(), app::check_url)?;
+        let (settings, warnings) = settings::load(&sources)?;
+        telemetry::init(&settings.log, self.verbosity(), for_daemon);
+        for warning in warnings {
+            tracing::warn!(setting = warning.path, "{}", warning.message);
+        }
+        Ok(settings)
+    }
+
+    fn verbosity(&self) -> i8 {
+        if self.quiet { -1 } else { i8::try_from(self.verbose).unwrap_or(i8::MAX) }
+    }
+}
+
+impl Chosen {
+    /// The database that is meant; one that is alone need not be named.
+    fn of<'a>(&self, settings: &'a Settings) -> Result<&'a DatabaseSettings> {
+        let names = || settings.databases.keys().cloned().collect::<Vec<_>>().join(", ");
+        let chosen = match (&self.database, settings.databases.len()) {
+            (Some(name), _) => settings.databases.get(name),
+            (None, 1) => settings.databases.values().next(),
+            (None, _) => {
+                bail!(Misused(format!(
+                    "there are several databases; add -d with one of: {}",
+                    names()
+                )))
+            }
+        };
+        match (chosen, &self.database) {
+            (Some(chosen), _) => Ok(chosen),
+            (None, name) => {
+                let name = name.as_deref().unwrap_or_default();
+                bail!(Misused(format!("there is no database {name:?}; there are: {}", names())))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        Arguments::command().debug_assert();
+    }
+}

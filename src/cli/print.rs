@@ -1,0 +1,96 @@
+//! How numbers, ages and documents look to a person.
+
+use anyhow::Result;
+use bytesize::ByteSize;
+use chrono::{DateTime, TimeDelta, Utc};
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+/// One JSON document on stdout, and nothing else.
+pub(super) fn json(document: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(document)?);
+    Ok(())
+}
+
+/// `12.3 MiB`
+pub(super) fn size(bytes: u64) -> String {
+    ByteSize::b(bytes).display().iec().to_string()
+}
+
+/// `1,234,567`
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How long ago, in the two largest units: `3d 4h`, `12m 5s`.
+pub(super) fn age(now: DateTime<Utc>, then: DateTime<Utc>) -> String {
+    let passed = now.signed_duration_since(then);
+    if passed < TimeDelta::zero() { "in the future".to_owned() } else { span(passed) }
+}
+
+fn span(passed: TimeDelta) -> String {
+    let seconds = passed.num_seconds();
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let first = units.iter().position(|(length, _)| seconds >= *length).unwrap_or(3);
+    let mut rest = seconds;
+    let mut parts = Vec::new();
+    for (length, unit) in &units[first..] {
+        let amount = rest / length;
+        rest %= length;
+        if parts.len() < 2 && (amount > 0 || parts.is_empty()) {
+            parts.push(format!("{amount}{unit}"));
+        }
+    }
+    parts.join(" ")
+}
+
+/// A table without lines; the columns of `right` are aligned to the right.
+pub(super) fn table(header: &[&str], right: &[usize]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(header.to_vec());
+    for &at in right {
+        if let Some(column) = table.column_mut(at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")];
+        for (number, text) in cases {
+            assert_eq!(count(number), text);
+        }
+    }
+
+    #[test]
+    fn an_age_has_its_two_largest_units() {
+        let then = DateTime::UNIX_EPOCH;
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (65, "1m 5s"),
+            (3600, "1h"),
+            (7384, "2h 3m"),
+            (90_061, "1d 1h"),
+            (86_405, "1d 5s"),
+            (-5, "in the future"),
+        ] {
+            assert_eq!(age(then + TimeDelta::seconds(seconds), then), text);
+        }
+    }
+}

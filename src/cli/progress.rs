@@ -1,0 +1,66 @@
+//! Shows how far a backup is: a line that changes on a terminal, a line now and
+//! then elsewhere. On stderr, always.
+
+use std::{io::IsTerminal, time::Duration};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::task::JoinHandle;
+
+use super::print;
+use crate::state::Progress;
+
+/// On a terminal.
+const OFTEN: Duration = Duration::from_millis(200);
+/// Elsewhere.
+const SELDOM: Duration = Duration::from_secs(10);
+
+/// A progress display; ends with [`Shown::end`].
+pub(super) struct Shown {
+    bar: ProgressBar,
+    task: Option<JoinHandle<()>>,
+}
+
+/// Begins to show.
+pub(super) fn show(progress: &Progress, quiet: bool) -> Shown {
+    let terminal = std::io::stderr().is_terminal();
+    if quiet {
+        return Shown { bar: ProgressBar::hidden(), task: None };
+    }
+    let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    let (progress, shown) = (progress.clone(), bar.clone());
+    let task = tokio::spawn(async move {
+        let mut tick = tokio::time::interval(if terminal { OFTEN } else { SELDOM });
+        // The first tick comes at once, when there is nothing to say yet.
+        tick.tick().await;
+        loop {
+            tick.tick().await;
+            let report = progress.report();
+            let line = format!(
+                "{}: {} of dump, {} of archive",
+                report.stage,
+                print::size(report.dump_bytes),
+                print::size(report.archive_bytes)
+            );
+            if terminal {
+                shown.set_message(line);
+                shown.tick();
+            } else {
+                eprintln!("{line}");
+            }
+        }
+    });
+    Shown { bar, task: Some(task) }
+}
+
+impl Shown {
+    /// Takes the line away.
+    pub(super) fn end(self) {
+        if let Some(task) = self.task {
+            task.abort();
+        }
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,144 @@
+//! `reliquary show`
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+
+use super::{Chosen, DONE, Global, print};
+use crate::{
+    app,
+    archive::Manifest,
+    catalog::{self, Entry, Key, Layout, Query, State},
+    clock::Clock,
+    store::Store,
+};
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  reliquary show\n  reliquary show 2026-11-23T14\n  \
+    reliquary show --at \"2026-11-23 14:30Z\"")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// An id, the beginning of one, or `latest`.
+    #[arg(value_name = "ID", default_value = "latest", conflicts_with = "at")]
+    id: String,
+    /// The newest backup at or before a time in UTC.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+}
+
+pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
+    let query = match &arguments.at {
+        Some(time) => Query::parse_time(time).map_err(|error| super::Misused(error.to_string()))?,
+        None => Query::parse(&arguments.id),
+    };
+    let settings = global.settings(false)?;
+    let database = arguments.chosen.of(&settings)?;
+    let store = app::store(&settings.store).await?;
+    let layout = Layout::new(database.prefix.clone());
+    let catalog = catalog::read(store.as_ref(), &layout).await?;
+    let entry = query.find(&catalog)?;
+    let uri = store.uri(&layout.key(Key::Archive(entry.kind, entry.id)));
+    if entry.state != State::Good {
+        return legacy(global, entry, &uri);
+    }
+    let manifest =
+        catalog::read_manifest(store.as_ref(), &layout, &catalog, entry.kind, entry.id).await?;
+    if global.json {
+        print::json(&manifest)?;
+    } else {
+        print!("{}", text(&manifest, &uri, store.as_ref()));
+    }
+    Ok(DONE)
+}
+
+fn legacy(global: &Global, entry: &Entry, uri: &str) -> Result<u8> {
+    if global.json {
+        print::json(&json!({
+            "id": entry.id,
+            "kind": entry.kind,
+            "state": entry.state.name(),
+            "uri": uri,
+            "archive_bytes": entry.archive_bytes,
+        }))?;
+    } else {
+        println!(
+            "{} is a legacy archive of {}: it has no manifest, so nothing is known of what it holds\n  {uri}",
+            entry.id,
+            print::size(entry.archive_bytes)
+        );
+    }
+    Ok(DONE)
+}
+
+fn text(manifest: &Manifest, uri: &str, store: &dyn Store) -> String {
+    let (archive, source) = (&manifest.archive, &manifest.source);
+    let now = Clock::system().now();
+    let took = (manifest.finished - manifest.started).as_seconds_f64();
+    let mut text = format!(
+        "backup     {} ({}, {} old, took {took:.1} s)\n\
+         archive    {uri}\n\
+         size       {} in the store, {} of SQL, {} members\n\
+         sha256     {}\n\
+         source     database {} on PostgreSQL {}, {}, snapshot at {}{}\n\
+         made by    reliquary {}, {}\n",
+        manifest.id,
+        manifest.kind.name(),
+        print::age(now, manifest.started),
+        print::size(archive.bytes),
+        print::size(archive.uncompressed_bytes),
+        print::count(manifest.members().len() as u64),
+        archive.sha256,
+        source.database,
+        source.server_version,
+        source.encoding,
+        crate::rfc3339::format(source.snapshot_at),
+        source.lsn.as_ref().map_or(String::new(), |lsn| format!(", WAL position {lsn}")),
+        manifest.tool.version,
+        manifest.tool.pg_dump,
+    );
+    let names = source.extensions.iter().map(|extension| extension.name.as_str());
+    text += &format!("extensions {}\n", joined(names));
+    text += &format!("roles      {}\n", joined(source.roles.iter().map(String::as_str)));
+    for table in &manifest.excluded.tables {
+        text += &format!("left out   {}.{}\n", table.schema, table.name);
+    }
+    for table in &manifest.excluded.table_data {
+        text += &format!("left out   the rows of {}.{}\n", table.schema, table.name);
+    }
+    for schema in &manifest.excluded.schemas {
+        text += &format!("left out   the schema {schema}\n");
+    }
+    for warning in &manifest.warnings {
+        text += &format!("warning    {}\n", warning.replace('\n', "\n           "));
+    }
+    let mut table = print::table(&["TABLE", "ROWS", "SQL", "MEMBERS"], &[1, 2, 3]);
+    for entry in &manifest.tables {
+        table.add_row([
+            format!("{}.{}", entry.schema, entry.name).escape_debug().to_string(),
+            print::count(entry.rows),
+            print::size(entry.bytes),
+            print::count(entry.members.len() as u64),
+        ]);
+    }
+    table.add_row(["all".to_owned(), print::count(manifest.rows), String::new(), String::new()]);
+    text += &format!("\n{}\n", table.trim_fmt());
+    let file = archive.key.rsplit('/').next().unwrap_or_default();
+    if uri.starts_with("s3://") {
+        text += &format!(
+            "\nwithout Reliquary:\n  aws s3 cp {uri} .\n  aws s3 cp {}.sha256 .\n",
+            store.uri(&archive.key)
+        );
+    } else {
+        text += "\nwithout Reliquary, in the archive's folder:\n";
+    }
+    text += &format!(
+        "  sha256sum -c {file}.sha256\n  gunzip -c {file} | psql -v ON_ERROR_STOP=1 \"$TARGET\"\n"
+    );
+    text
+}
+
+fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}

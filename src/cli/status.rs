@@ -1,0 +1,141 @@
+//! `reliquary status`
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use clap::Args;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::{DONE, Global, UNHEALTHY, print};
+use crate::{
+    app::{self, Daemon},
+    clock::Clock,
+    jobs::survey::{survey, tell},
+    settings::Settings,
+    status::{self, StatusDocument},
+};
+
+/// How long a daemon may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The largest answer that is read, in bytes.
+const ANSWER_LIMIT: usize = 4 << 20;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Example: reliquary status || echo \"look at the backups\"")]
+pub(super) struct Arguments {
+    /// Ask only the running daemon; without this, the store itself is looked at where none answers.
+    #[arg(long)]
+    live: bool,
+}
+
+pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
+    let settings = global.settings(false)?;
+    let address = reachable(settings.http.listen);
+    let (document, from) = match connect(address).await {
+        Ok(stream) => (ask(stream, address).await?, format!("the daemon at {address}")),
+        Err(error) if arguments.live => {
+            bail!("no daemon answers at {address} (http.listen): {error}")
+        }
+        Err(_) => (look(&settings).await?, format!("the store; no daemon answers at {address}")),
+    };
+    if global.json {
+        print::json(&document)?;
+    } else {
+        print!("{}", text(&document, &from));
+    }
+    Ok(if document.status.is_ok() { DONE } else { UNHEALTHY })
+}
+
+/// A daemon that listens everywhere is reached on this machine.
+fn reachable(mut listen: SocketAddr) -> SocketAddr {
+    if listen.ip().is_unspecified() {
+        listen.set_ip(if listen.is_ipv4() {
+            std::net::Ipv4Addr::LOCALHOST.into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    listen
+}
+
+async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    tokio::time::timeout(ANSWER_WITHIN, TcpStream::connect(address)).await?
+}
+
+async fn ask(stream: TcpStream, address: SocketAddr) -> Result<StatusDocument> {
+    let exchange = async {
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let connection = tokio::spawn(connection);
+        let request = hyper::Request::get("/status")
+            .header(hyper::header::HOST, address.to_string())
+            .body(Empty::<Bytes>::new())?;
+        let response = sender.send_request(request).await?;
+        let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await;
+        connection.abort();
+        let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
+        Ok::<_, anyhow::Error>(serde_json::from_slice(&body)?)
+    };
+    tokio::time::timeout(ANSWER_WITHIN, exchange)
+        .await
+        .map_err(anyhow::Error::from)
+        .flatten()
+        .with_context(|| format!("ask what listens at {address} (http.listen) for its status"))
+}
+
+/// What a daemon would say in its first second.
+async fn look(settings: &Settings) -> Result<StatusDocument> {
+    let store = app::store(&settings.store).await?;
+    let daemon = Daemon::new(settings, store.clone(), Clock::system())?;
+    for database in settings.databases.values() {
+        let source = app::source(database)?;
+        match survey(store.as_ref(), &source.layout).await {
+            Ok(found) => {
+                tell(&daemon.state, &database.name, &found.catalog, found.newest.as_ref());
+            }
+            Err(error) => {
+                daemon.state.update(&database.name, |state| {
+                    state.catalog_error = Some(error.to_string());
+                });
+            }
+        }
+    }
+    Ok(status::document(&daemon.state, daemon.info()))
+}
+
+fn text(document: &StatusDocument, from: &str) -> String {
+    let mut text = format!("{}  (says {from})\n", document.status.as_str());
+    for database in &document.databases {
+        let health = &database.health;
+        let last = health.last_success.map_or("no good backup yet".to_owned(), |time| {
+            format!("last good backup {} ago", print::age(document.now, time))
+        });
+        text += &format!("\n{}: {}, {last}\n", database.name, health.status.as_str());
+        for check in &health.checks {
+            let mark = if check.ok { "ok " } else { "NOT" };
+            text += &format!("  {mark} {:<11} {}\n", check.name, check.detail);
+        }
+        if let Some(running) = &database.running {
+            text += &format!(
+                "  a backup runs since {}s: {}, {} of dump\n",
+                running.seconds,
+                running.progress.stage,
+                print::size(running.progress.dump_bytes)
+            );
+        }
+        if let Some(catalog) = &database.catalog {
+            text += &format!(
+                "  {} scheduled, {} manual, {} legacy; {} in the store\n",
+                print::count(catalog.scheduled),
+                print::count(catalog.manual),
+                print::count(catalog.legacy),
+                print::size(catalog.bytes)
+            );
+        }
+    }
+    text
+}

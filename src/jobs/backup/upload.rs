@@ -1,0 +1,75 @@
+//! The archive on its way into the store: in parts, or in one piece where it is small.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{BackupError, already_there};
+use crate::{
+    archive::PartSink,
+    store::{Created, ParallelUpload, Store, StoreError},
+    words::Stage,
+};
+
+/// An archive that is being uploaded and not visible yet.
+#[derive(Debug)]
+pub(super) struct ArchiveUpload {
+    store: Arc<dyn Store>,
+    key: String,
+    parts: Option<ParallelUpload>,
+    /// An archive of a single part waits here for its completion.
+    whole: Option<Bytes>,
+}
+
+impl ArchiveUpload {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, key: String::new(), parts: None, whole: None }
+    }
+
+    pub(super) fn set_key(&mut self, key: String) {
+        self.key = key;
+    }
+
+    /// Makes the archive visible.
+    pub(super) async fn complete(&mut self) -> Result<(), BackupError> {
+        let created = match (self.parts.take(), self.whole.take()) {
+            (Some(parts), _) => parts.finish().await,
+            (None, Some(bytes)) => self.store.put_if_absent(&self.key, bytes).await,
+            (None, None) => return Ok(()),
+        };
+        match created.map_err(BackupError::store(Stage::Upload))? {
+            Created::Yes => Ok(()),
+            Created::AlreadyThere => Err(already_there(Stage::Upload, &self.store.uri(&self.key))),
+        }
+    }
+
+    /// Throws away what was not completed.
+    pub(super) async fn abort(&mut self) {
+        self.whole = None;
+        if let Some(parts) = self.parts.take()
+            && let Err(error) = parts.abort().await
+        {
+            tracing::warn!(%error, "an unfinished upload was left behind");
+        }
+    }
+}
+
+#[async_trait]
+impl PartSink for ArchiveUpload {
+    type Error = StoreError;
+
+    async fn part(&mut self, bytes: Bytes, last: bool) -> Result<(), StoreError> {
+        if last && self.parts.is_none() {
+            self.whole = Some(bytes);
+            return Ok(());
+        }
+        let mut parts = match self.parts.take() {
+            Some(parts) => parts,
+            None => ParallelUpload::begin(Arc::clone(&self.store), &self.key).await?,
+        };
+        let sent = parts.send(bytes).await;
+        self.parts = Some(parts);
+        sent
+    }
+}

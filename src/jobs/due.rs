@@ -1,0 +1,196 @@
+//! Whether a backup is due: pure, from the schedule, the catalog and the time.
+//!
+//! A slot is a time that the cron line names. It is served when a scheduled
+//! backup began at or after it. Looking at the newest slot that has come, and
+//! at nothing else, catches up a slot that was missed while the process was
+//! down or the machine asleep, once, and at once; a clock that jumps makes no
+//! flood of runs and no silence.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use croner::Cron;
+
+use crate::{archive::manifest::Kind, catalog::Catalog};
+
+/// A backup that claims to be younger than the present by more than this was
+/// made under a wrong clock, and serves no slot and no health.
+pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+
+/// How a slot's attempts are spaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retries {
+    /// Attempts of one slot, the first included.
+    pub attempts: u32,
+    /// Pause before the second attempt; doubles from there.
+    pub delay: Duration,
+}
+
+/// What was tried for a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The slot.
+    pub slot: DateTime<Utc>,
+    /// Attempts that failed.
+    pub failures: u32,
+    /// When the last attempt ended, whatever became of it.
+    pub last: DateTime<Utc>,
+}
+
+/// The newest slot that has come.
+#[must_use]
+pub fn newest_slot(cron: &Cron, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    cron.find_previous_occurrence(&now, true).ok()
+}
+
+/// The next slot.
+#[must_use]
+pub fn next_slot(cron: &Cron, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    cron.find_next_occurrence(&now, false).ok()
+}
+
+/// Whether a good scheduled backup serves a slot.
+#[must_use]
+pub fn is_served(catalog: &Catalog, slot: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    catalog
+        .good()
+        .filter(|entry| entry.kind == Kind::Scheduled)
+        .map(|entry| entry.id.time())
+        .any(|time| time >= slot && time <= now.max(slot) + CLOCK_TOLERANCE)
+}
+
+/// The time of the newest good backup of any kind that is not dated in the future.
+#[must_use]
+pub fn last_success(catalog: &Catalog, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    catalog.good().map(|entry| entry.id.time()).find(|time| *time <= now + CLOCK_TOLERANCE)
+}
+
+/// The slot for which a backup should begin now, where there is one.
+#[must_use]
+pub fn due(
+    cron: &Cron,
+    catalog: &Catalog,
+    tried: Option<Tried>,
+    retries: Retries,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let slot = newest_slot(cron, now)?;
+    if is_served(catalog, slot, now) {
+        return None;
+    }
+    let Some(tried) = tried.filter(|tried| tried.slot == slot) else { return Some(slot) };
+    // A clock that went back must not make the pause longer than it is.
+    let paused = now.signed_duration_since(tried.last).max(TimeDelta::zero());
+    let pause = retries.pause_after(tried.failures);
+    let waited = tried.last > now || paused.to_std().is_ok_and(|paused| paused >= pause);
+    (tried.failures < retries.attempts && waited).then_some(slot)
+}
+
+impl Retries {
+    /// The pause after so many failures; a run that was skipped pauses as after the first.
+    #[must_use]
+    pub fn pause_after(self, failures: u32) -> Duration {
+        self.delay.saturating_mul(1 << failures.saturating_sub(1).min(16))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::catalog::{BackupId, Entry, State};
+
+    fn hourly() -> Cron {
+        croner::parser::CronParser::builder()
+            .seconds(croner::parser::Seconds::Required)
+            .build()
+            .parse("0 0 * * * *")
+            .unwrap()
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        format!("2026-11-23T{text}Z").parse().unwrap()
+    }
+
+    fn catalog(times: &[DateTime<Utc>]) -> Catalog {
+        let mut catalog = Catalog::default();
+        for time in times {
+            catalog.add(Entry {
+                id: BackupId::at(*time),
+                kind: Kind::Scheduled,
+                state: State::Good,
+                archive_bytes: 1,
+                last_modified: *time,
+            });
+        }
+        catalog
+    }
+
+    const RETRIES: Retries = Retries { attempts: 3, delay: Duration::from_mins(1) };
+
+    fn due_at(now: &str, backups: &[&str], tried: Option<Tried>) -> Option<DateTime<Utc>> {
+        let backups: Vec<_> = backups.iter().map(|text| at(text)).collect();
+        due(&hourly(), &catalog(&backups), tried, RETRIES, at(now))
+    }
+
+    #[test]
+    fn a_slot_is_due_until_it_is_served() {
+        assert_eq!(due_at("14:00:00", &["13:00:02"], None), Some(at("14:00:00")));
+        assert_eq!(due_at("14:00:00", &["13:00:02", "14:00:00"], None), None);
+        assert_eq!(due_at("14:59:59", &["14:00:00"], None), None);
+    }
+
+    #[test]
+    fn a_slot_missed_while_down_is_caught_up_once() {
+        assert_eq!(due_at("14:10:00", &["03:00:00"], None), Some(at("14:00:00")));
+        assert_eq!(due_at("14:10:05", &["03:00:00", "14:10:00"], None), None);
+        assert_eq!(due_at("14:10:00", &[], None), Some(at("14:00:00")));
+    }
+
+    #[test]
+    fn failures_are_tried_again_with_growing_pauses_and_not_for_ever() {
+        let tried = |failures, last| Some(Tried { slot: at("14:00:00"), failures, last: at(last) });
+        assert_eq!(due_at("14:01:29", &[], tried(1, "14:00:30")), None);
+        assert_eq!(due_at("14:01:30", &[], tried(1, "14:00:30")), Some(at("14:00:00")));
+        assert_eq!(due_at("14:03:00", &[], tried(2, "14:01:30")), None);
+        assert_eq!(due_at("14:03:30", &[], tried(2, "14:01:30")), Some(at("14:00:00")));
+        assert_eq!(due_at("14:50:00", &[], tried(3, "14:03:30")), None);
+        assert_eq!(due_at("15:00:00", &[], tried(3, "14:03:30")), Some(at("15:00:00")));
+    }
+
+    #[test]
+    fn a_backup_from_the_future_serves_nothing() {
+        assert_eq!(due_at("14:00:00", &["20:00:00"], None), Some(at("14:00:00")));
+        // A clock that is a little behind another daemon's is no jump.
+        assert_eq!(due_at("14:00:00", &["14:02:00"], None), None);
+        let future = catalog(&[at("13:00:00"), at("20:00:00")]);
+        assert_eq!(last_success(&future, at("14:00:00")), Some(at("13:00:00")));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_does_not_stretch_a_pause() {
+        let tried = Some(Tried { slot: at("14:00:00"), failures: 1, last: at("14:50:00") });
+        assert_eq!(due_at("14:01:00", &[], tried), Some(at("14:00:00")));
+    }
+
+    proptest! {
+        #[test]
+        fn served_at_once_every_slot_gets_exactly_one_backup(
+            steps in prop::collection::vec(1_i64..9000, 1..200)
+        ) {
+            let cron = hourly();
+            let (mut now, mut made) = (at("00:00:01"), Vec::new());
+            for step in steps {
+                now += TimeDelta::seconds(step);
+                let catalog = catalog(&made);
+                if let Some(slot) = due(&cron, &catalog, None, RETRIES, now) {
+                    prop_assert!(made.last().is_none_or(|last| *last < slot));
+                    made.push(now);
+                }
+                let slot = newest_slot(&cron, now).unwrap();
+                prop_assert!(made.last().is_some_and(|last| *last >= slot));
+            }
+        }
+    }
+}

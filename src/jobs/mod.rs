@@ -1,0 +1,46 @@
+//! The verbs, and the one runner that decides when they may act.
+//!
+//! A job takes what it needs as arguments, does its work once, and returns what
+//! became of it. It neither retries nor records: [`runner`] owns exclusion,
+//! deadlines, panics, retries, outcomes and metrics.
+
+pub mod backup;
+pub mod due;
+pub mod runner;
+pub mod survey;
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    catalog::Layout,
+    clock::Clock,
+    postgres::ConnectionUrl,
+    settings::{ArchiveSettings, DatabaseSettings},
+    store::Store,
+};
+
+/// What every job of the process shares.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Where backups live.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Clock,
+    /// Where PostgreSQL's client programs may be, searched first.
+    pub client_dirs: Vec<PathBuf>,
+    /// How an archive is made.
+    pub archive: ArchiveSettings,
+    /// Wanted size of an upload's parts, in bytes.
+    pub part_size: u64,
+}
+
+/// One database, as its jobs see it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its settings.
+    pub settings: DatabaseSettings,
+    /// How to reach it.
+    pub url: ConnectionUrl,
+    /// Its keys in the store.
+    pub layout: Layout,
+}

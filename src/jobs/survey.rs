@@ -1,0 +1,127 @@
+//! Looks at what the store holds: at start, and whenever it may have changed.
+
+use super::due;
+use crate::{
+    archive::{Manifest, manifest::Kind},
+    catalog::{self, BackupId, Catalog, CatalogError, Entry, Layout, State},
+    state::{self, BackupSize, CatalogTotals},
+    store::{ErrorKind, Store, StoreError},
+};
+
+/// What a look at the store found.
+#[derive(Debug)]
+pub struct Survey {
+    /// What it holds. Backups whose manifest was found to be wrong are not good in it.
+    pub catalog: Catalog,
+    /// The newest good backup's manifest.
+    pub newest: Option<Manifest>,
+    /// The newest good scheduled backup's, where that is another one.
+    scheduled: Option<Manifest>,
+}
+
+/// Lists the store and reads the newest manifest. Changes nothing.
+///
+/// That is one request for each thousand keys and a handful more, however many
+/// backups there are. The look goes on to an older manifest only where a newer
+/// one cannot be read or does not fit its archive.
+///
+/// # Errors
+/// When the store cannot be listed or read.
+pub async fn survey(store: &dyn Store, layout: &Layout) -> Result<Survey, CatalogError> {
+    let mut catalog = catalog::read(store, layout).await?;
+    let newest = newest(store, layout, &mut catalog, |_| true).await?;
+    let scheduled = match &newest {
+        Some(manifest) if manifest.kind == Kind::Scheduled => None,
+        _ => {
+            self::newest(store, layout, &mut catalog, |entry| entry.kind == Kind::Scheduled).await?
+        }
+    };
+    Ok(Survey { catalog, newest, scheduled })
+}
+
+impl Survey {
+    /// Puts the pointer right. Returns whether it is right now, `None` where
+    /// there is nothing to point at.
+    pub async fn point(
+        &self,
+        store: &dyn Store,
+        layout: &Layout,
+    ) -> Option<Result<(), StoreError>> {
+        let scheduled = self.scheduled.as_ref();
+        let manifest = scheduled.or(self.newest.as_ref().filter(|m| m.kind == Kind::Scheduled))?;
+        let moved = catalog::advance_pointer(store, layout, &self.catalog, manifest).await;
+        if let Ok(Some(pointer)) = &moved {
+            tracing::info!(backup = %pointer.id, "the pointer was behind and was put right");
+        }
+        Some(moved.map(drop))
+    }
+}
+
+/// Tells the live state what the store holds.
+pub fn tell(state: &state::State, name: &str, catalog: &Catalog, newest: Option<&Manifest>) {
+    let last_success = due::last_success(catalog, state.now());
+    let totals = totals(catalog);
+    state.update(name, |database| {
+        database.catalog = Some(totals);
+        database.catalog_error = None;
+        database.last_success = last_success;
+        if let Some(manifest) = newest {
+            database.last_backup = Some(size(manifest));
+        }
+    });
+}
+
+/// The measures of a backup.
+#[must_use]
+pub fn size(manifest: &Manifest) -> BackupSize {
+    let took = manifest.finished.signed_duration_since(manifest.started);
+    BackupSize {
+        archive_bytes: manifest.archive.bytes,
+        dump_bytes: manifest.archive.uncompressed_bytes,
+        rows: manifest.rows,
+        seconds: took.to_std().unwrap_or_default().as_secs_f64(),
+    }
+}
+
+fn totals(catalog: &Catalog) -> CatalogTotals {
+    let totals = catalog.totals();
+    CatalogTotals {
+        scheduled: totals.scheduled,
+        manual: totals.manual,
+        legacy: totals.legacy,
+        debris: totals.debris,
+        foreign: totals.foreign,
+        bytes: totals.bytes,
+        oldest: totals.oldest.map(BackupId::time),
+        newest: totals.newest.map(BackupId::time),
+    }
+}
+
+/// The manifest of the newest good backup that is wanted. One that cannot be
+/// trusted takes its backup out of the good ones.
+async fn newest(
+    store: &dyn Store,
+    layout: &Layout,
+    catalog: &mut Catalog,
+    wanted: impl Fn(&Entry) -> bool,
+) -> Result<Option<Manifest>, CatalogError> {
+    loop {
+        let Some((kind, id)) =
+            catalog.good().find(|entry| wanted(entry)).map(|entry| (entry.kind, entry.id))
+        else {
+            return Ok(None);
+        };
+        match catalog::read_manifest(store, layout, catalog, kind, id).await {
+            Ok(manifest) => return Ok(Some(manifest)),
+            // It was listed a moment ago, and somebody has removed it since.
+            Err(CatalogError::Store(error)) if error.kind == ErrorKind::NotFound => {}
+            Err(CatalogError::Store(error)) => return Err(error.into()),
+            Err(error) => tracing::error!(backup = %id, %error, "a backup cannot be trusted"),
+        }
+        for entry in &mut catalog.entries {
+            if (entry.kind, entry.id) == (kind, id) {
+                entry.state = State::Broken;
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Running `pg_dump` on a snapshot, one section a run.
+
+use std::time::Duration;
+
+use super::{
+    clients::Client, exclude::ResolvedExclusions, libpq::KEEPALIVES, tls::TlsError,
+    url::ConnectionUrl,
+};
+use crate::process::{Child, ProcessError, Stream};
+
+/// A dump of one snapshot. The snapshot's session must live until the last
+/// section has ended.
+#[derive(Clone, Debug)]
+pub struct Dump {
+    /// The `pg_dump` to run.
+    pub client: Client,
+    /// The source.
+    pub url: ConnectionUrl,
+    /// The snapshot's id.
+    pub snapshot: String,
+    /// What is left out.
+    pub exclusions: ResolvedExclusions,
+    /// The database's encoding, as the server calls it.
+    pub encoding: String,
+    /// How long it may wait for the application's locks, all in all, before it
+    /// gives up. While it waits, the application's queries queue up behind it
+    /// only where DDL holds the table already.
+    pub lock_timeout: Duration,
+}
+
+/// A part of a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Definitions that data needs.
+    PreData,
+    /// Rows, sequence values, large objects.
+    Data,
+    /// Indexes, constraints, triggers: what is made faster or only then right.
+    PostData,
+}
+
+impl Section {
+    /// The three, in the order in which they stand in an archive.
+    pub const ALL: [Self; 3] = [Self::PreData, Self::Data, Self::PostData];
+
+    /// As `pg_dump --section` names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PreData => "pre-data",
+            Self::Data => "data",
+            Self::PostData => "post-data",
+        }
+    }
+}
+
+/// `pg_dump` could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum DumpError {
+    /// TLS cannot be had as the URL asks.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The program did not start.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+/// Options that never change. Restoring must not depend on roles of the source.
+/// Large objects are asked for by the short option, which every version knows
+/// and which holds even when schemas are excluded. A tablespace of the source
+/// is a folder on its machine, which no other server has.
+const OPTIONS: [&str; 6] =
+    ["--format=plain", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-password", "-b"];
+
+/// Encodings whose text cannot all be converted to UTF-8: it is dumped as it is.
+const UNCONVERTIBLE: [&str; 2] = ["SQL_ASCII", "MULE_INTERNAL"];
+
+impl Dump {
+    /// Starts `pg_dump` for a section; its stdout is piped.
+    ///
+    /// # Errors
+    /// When it cannot be started. How it ends is the child's to tell.
+    pub fn spawn(&self, section: Section) -> Result<Child, DumpError> {
+        let child = self
+            .url
+            .program(&self.client.path, self.client.major)?
+            .args(self.options())
+            .arg(format!("--section={}", section.name()))
+            .arg(format!("--snapshot={}", self.snapshot))
+            .arg(format!("--dbname={KEEPALIVES}"))
+            .spawn(Stream::Null, Stream::Piped)?;
+        Ok(child)
+    }
+
+    /// The options, also for the manifest: without the snapshot's id, which means
+    /// nothing later, and without anything about the connection.
+    #[must_use]
+    pub fn options(&self) -> Vec<String> {
+        // Zero would mean to wait for ever.
+        let wait = self.lock_timeout.as_millis().max(1);
+        // One encoding for all archives; names in the manifest are compared in it.
+        let utf8 = !UNCONVERTIBLE.contains(&self.encoding.as_str());
+        OPTIONS
+            .iter()
+            .map(ToString::to_string)
+            .chain(utf8.then(|| "--encoding=UTF8".to_owned()))
+            .chain([format!("--lock-wait-timeout={wait}")])
+            .chain(self.exclusions.args.iter().cloned())
+            .collect()
+    }
+}
+
+/// The warnings among what `pg_dump` wrote to stderr, each with its details.
+#[must_use]
+pub fn warnings(stderr: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut open = false;
+    for line in stderr.lines() {
+        let text = line.strip_prefix("pg_dump: ").unwrap_or(line);
+        if let Some((_, warning)) = line.split_once("warning: ") {
+            found.push(warning.to_owned());
+            open = true;
+        } else if let Some(last) = found.last_mut().filter(|_| open)
+            && (text.starts_with("detail: ") || text.starts_with("hint: ") || text == line)
+        {
+            last.push('\n');
+            last.push_str(text);
+        } else {
+            open = false;
+        }
+    }
+    found
+}
+
+/// Whether what `pg_dump` died of may be gone a little later. The server's part
+/// of a message may be in the server's language, and is then taken as lasting.
+#[must_use]
+pub fn is_transient_failure(stderr: &str) -> bool {
+    const PASSING: [&str; 16] = [
+        "Connection refused",
+        "Connection timed out",
+        "timeout expired",
+        "could not translate host name",
+        "server closed the connection unexpectedly",
+        "could not receive data from server",
+        "SSL SYSCALL error",
+        "SSL connection has been closed unexpectedly",
+        "no connection to the server",
+        "terminating connection",
+        "the database system is",
+        "too many clients",
+        "remaining connection slots",
+        "canceling statement due to",
+        "snapshot too old",
+        "invalid snapshot identifier",
+    ];
+    PASSING.iter().any(|text| stderr.contains(text))
+        // PostgreSQL 17 and later of a snapshot whose session has ended.
+        || (stderr.contains("snapshot \"") && stderr.contains("does not exist"))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+
+    #[test]
+    fn the_manifest_s_options_hold_neither_secret_nor_place() {
+        let dump = Dump {
+            client: Client {
+                path: "/usr/bin/pg_dump".into(),
+                major: 15,
+                minor: 1,
+                text: String::new(),
+                warning: None,
+            },
+            url: ConnectionUrl::parse(&SecretString::from("postgres://me:hunter2@place/d"))
+                .unwrap(),
+            snapshot: "00000003-1".into(),
+            exclusions: ResolvedExclusions {
+                args: vec!["--exclude-schema=\"x\"".into()],
+                ..ResolvedExclusions::default()
+            },
+            encoding: "LATIN1".into(),
+            lock_timeout: Duration::from_secs(30),
+        };
+        assert_eq!(
+            dump.options().join(" "),
+            "--format=plain --no-owner --no-privileges --no-tablespaces --no-password -b \
+             --encoding=UTF8 --lock-wait-timeout=30000 --exclude-schema=\"x\""
+        );
+        assert!(!format!("{dump:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn warnings_are_kept_with_their_details() {
+        let stderr = "pg_dump: last built-in OID is 16383\n\
+                      pg_dump: warning: there are circular foreign-key constraints on this table:\n\
+                      pg_dump: detail: category\n\
+                      pg_dump: hint: Consider a full dump.\n\
+                      pg_dump: reading triggers\n\
+                      pg_dump: warning: subscriptions not dumped";
+        assert_eq!(
+            warnings(stderr),
+            [
+                "there are circular foreign-key constraints on this table:\n\
+                 detail: category\nhint: Consider a full dump.",
+                "subscriptions not dumped"
+            ]
+        );
+        assert_eq!(warnings("pg_dump: error: no"), Vec::<String>::new());
+    }
+}

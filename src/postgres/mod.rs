@@ -1,0 +1,39 @@
+//! The source database: finding and running PostgreSQL's own programs, and one
+//! session of ours beside them.
+//!
+//! A backup goes through this floor in this order: [`ConnectionUrl::parse`],
+//! [`Session::open`] (refuses what is not a real session), [`Session::preflight`]
+//! (says all that would go wrong, at once), [`clients::find`] for a `pg_dump` of
+//! the server's own major, [`Session::try_lock`], [`Session::snapshot`] and one
+//! [`Dump::spawn`] a section.
+//!
+//! The URL is the whole truth about a connection. Neither `~/.pgpass` nor
+//! `~/.postgresql/` nor the `PG*` variables of our own environment change what
+//! it means, for sqlx as for libpq, so that both ends of a backup talk to the
+//! same server under the same guard.
+
+pub mod clients;
+pub mod cluster;
+mod connect;
+pub mod dump;
+mod exclude;
+mod facts;
+mod libpq;
+mod pooler;
+mod preflight;
+mod relations;
+pub mod server_bins;
+mod session;
+mod tls;
+mod unprivileged;
+mod url;
+
+pub use clients::{Client, ClientError};
+pub use connect::SessionError;
+pub use dump::{Dump, DumpError, Section};
+pub use exclude::{Exclude, ResolvedExclusions};
+pub use facts::{Extension, Facts, TableFact};
+pub use preflight::{PreflightError, Problem};
+pub use session::{ServerVersion, Session, Snapshot};
+pub use tls::TlsError;
+pub use url::{ConnectionUrl, UrlError};

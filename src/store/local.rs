@@ -1,0 +1,341 @@
+//! The store in a directory, through `object_store`'s file system.
+//!
+//! Keys are paths below the directory. What is under way stands in the hidden
+//! folder `.reliquary`, which no listing shows and no key can name; the crate's
+//! own staging files (`name#1`, beside the object) are never listed either.
+//! Files and folders are synced before a write returns.
+//!
+//! Parts of an upload go into one file, one after the other, and the finished
+//! file is linked under its name, which fails where something stands.
+
+use std::{collections::HashMap, fmt, path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use object_store::{
+    GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt as _, PutMode,
+    local::LocalFileSystem, path::Path,
+};
+use tokio::sync::Mutex;
+
+use self::errors::{failed, failed_io};
+use super::{
+    Created, ErrorKind, ObjectMeta, Page, PartTag, Result, Store, StoreError, UnfinishedUpload,
+    UploadHandle,
+};
+
+mod errors;
+mod range;
+mod removal;
+mod uploads;
+
+/// Where everything stands that is not an object.
+const HIDDEN: &str = ".reliquary";
+/// A call that takes longer is given up: a network file system can hang.
+const DEADLINE: Duration = Duration::from_mins(2);
+/// Objects in a page.
+const PAGE: usize = 1000;
+
+/// A directory of objects.
+pub struct LocalStore {
+    root: PathBuf,
+    files: LocalFileSystem,
+    /// Uploads that this process began, by id.
+    uploads: Mutex<HashMap<String, uploads::Upload>>,
+}
+
+impl fmt::Debug for LocalStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalStore").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl LocalStore {
+    /// Opens a directory, and creates it where it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be created or is not a directory.
+    pub async fn open(directory: impl Into<PathBuf>) -> Result<Self> {
+        let directory = directory.into();
+        let target = format!("file://{}", directory.display());
+        let opened = tokio::task::spawn_blocking({
+            let directory = directory.clone();
+            move || {
+                std::fs::create_dir_all(directory.join(HIDDEN))?;
+                directory.canonicalize()
+            }
+        })
+        .await;
+        let root = match opened {
+            Ok(Ok(root)) => root,
+            Ok(Err(error)) => return Err(failed_io("open", target, &directory, &error)),
+            Err(error) => return Err(errors::other("open", target, &error)),
+        };
+        let files = LocalFileSystem::new_with_prefix(&root)
+            .map_err(|error| failed("open", target, &root, &error))?
+            .with_fsync(true);
+        Ok(Self { root, files, uploads: Mutex::new(HashMap::new()) })
+    }
+
+    /// The path of a key, which must not reach out of the directory.
+    fn path(&self, operation: &str, key: &str) -> Result<Path> {
+        let refuse = |detail: String| StoreError {
+            operation: operation.to_owned(),
+            target: self.uri(key),
+            kind: ErrorKind::Other,
+            detail,
+        };
+        let path = Path::parse(key).map_err(|error| refuse(error.to_string()))?;
+        // Parsing takes slashes at the ends away, and with them the key.
+        if key.is_empty() || path.as_ref() != key {
+            return Err(refuse("a key must name a file below the directory".to_owned()));
+        }
+        if is_hidden(key) {
+            return Err(refuse(format!("keys must not begin with {HIDDEN}/")));
+        }
+        if removal::is_staging(key) {
+            return Err(refuse("keys must not end in # and a number".to_owned()));
+        }
+        Ok(path)
+    }
+
+    /// Runs a call against the deadline and puts its error into our words.
+    async fn run<T>(
+        &self,
+        operation: &str,
+        key: &str,
+        call: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T> {
+        match tokio::time::timeout(DEADLINE, call).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(failed(operation, self.uri(key), &self.root, &error)),
+            Err(_) => Err(errors::timed_out(operation, self.uri(key))),
+        }
+    }
+
+    /// Runs blocking file work against the deadline.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        operation: &str,
+        key: &str,
+        work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match tokio::time::timeout(DEADLINE, tokio::task::spawn_blocking(work)).await {
+            Ok(Ok(Ok(done))) => Ok(done),
+            Ok(Ok(Err(error))) => Err(failed_io(operation, self.uri(key), &self.root, &error)),
+            Ok(Err(error)) => Err(errors::other(operation, self.uri(key), &error)),
+            Err(_) => Err(errors::timed_out(operation, self.uri(key))),
+        }
+    }
+
+    /// Where the object of a key is.
+    fn file(&self, operation: &str, key: &str) -> Result<PathBuf> {
+        let path = self.path(operation, key)?;
+        self.files
+            .path_to_filesystem(&path)
+            .map_err(|error| failed(operation, self.uri(key), &self.root, &error))
+    }
+}
+
+#[async_trait]
+impl Store for LocalStore {
+    fn uri(&self, key: &str) -> String {
+        format!("file://{}/{key}", self.root.display())
+    }
+
+    /// Parts stand in one file, one after the other.
+    fn parts_in_flight(&self) -> usize {
+        1
+    }
+
+    async fn put(&self, key: &str, body: Bytes) -> Result<()> {
+        let path = self.path("put", key)?;
+        self.run("put", key, self.files.put(&path, body.into())).await.map(drop)
+    }
+
+    async fn put_if_absent(&self, key: &str, body: Bytes) -> Result<Created> {
+        let path = self.path("put", key)?;
+        let created = async {
+            let put = self.files.put_opts(&path, body.into(), PutMode::Create.into()).await;
+            created(put.map(drop))
+        };
+        self.run("put", key, created).await
+    }
+
+    async fn begin_upload(&self, key: &str) -> Result<UploadHandle> {
+        uploads::begin(self, key).await
+    }
+
+    /// Parts must come one after the other, each once.
+    async fn upload_part(
+        &self,
+        upload: &UploadHandle,
+        number: u32,
+        body: Bytes,
+    ) -> Result<PartTag> {
+        uploads::send_part(self, upload, number, body).await
+    }
+
+    async fn complete_upload(&self, upload: &UploadHandle, parts: &[PartTag]) -> Result<Created> {
+        uploads::complete(self, upload, parts).await
+    }
+
+    async fn abort_upload(&self, upload: &UploadHandle) -> Result<()> {
+        uploads::abort(self, upload).await
+    }
+
+    async fn unfinished_uploads(&self, prefix: &str) -> Result<Vec<UnfinishedUpload>> {
+        let (root, wanted) = (self.root.clone(), prefix.to_owned());
+        self.blocking("list the unfinished uploads of", prefix, move || {
+            removal::find(&root, &wanted)
+        })
+        .await
+    }
+
+    async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
+        let path = self.path("get", key)?;
+        let found = self.run("get", key, self.files.get(&path)).await?;
+        if found.meta.size > limit {
+            return Err(StoreError {
+                operation: "get".to_owned(),
+                target: self.uri(key),
+                kind: ErrorKind::TooLarge,
+                detail: format!("it has {} bytes, at most {limit} were expected", found.meta.size),
+            });
+        }
+        self.run("get", key, found.bytes()).await
+    }
+
+    async fn get_range(
+        &self,
+        key: &str,
+        start: u64,
+        end: u64,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        if start >= end {
+            return Ok(futures::stream::empty().boxed());
+        }
+        let path = self.path("read", key)?;
+        let options = GetOptions::new().with_range(Some(GetRange::Bounded(start..end)));
+        let found = self.run("read", key, self.files.get_opts(&path, options)).await?;
+        let refuse = |detail: String| StoreError {
+            operation: "read".to_owned(),
+            target: self.uri(key),
+            kind: ErrorKind::Other,
+            detail,
+        };
+        if found.range != (start..end) {
+            return Err(refuse(format!(
+                "the object does not hold bytes {start}..{end}: it has {}",
+                found.meta.size
+            )));
+        }
+        match found.payload {
+            GetResultPayload::File(file, _) => Ok(range::read(file, start, end, self.uri(key))),
+            GetResultPayload::Stream(_) => Err(refuse("it is not a file".to_owned())),
+        }
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<ObjectMeta>> {
+        let path = self.path("look at", key)?;
+        match self.run("look at", key, self.files.head(&path)).await {
+            Ok(meta) => Ok(Some(object(meta))),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn list_page(&self, prefix: &str, next: Option<&str>) -> Result<Page> {
+        let parse = |text: &str| {
+            Path::parse(text).map_err(|error| StoreError {
+                operation: "list".to_owned(),
+                target: self.uri(prefix),
+                kind: ErrorKind::Other,
+                detail: error.to_string(),
+            })
+        };
+        let folder = prefix.rsplit_once('/').map(|(folder, _)| parse(folder)).transpose()?;
+        let entries = match next {
+            // Skipped before it is looked at: an offset saves a stat for each.
+            Some(after) => self.files.list_with_offset(folder.as_ref(), &parse(after)?),
+            None => self.files.list(folder.as_ref()),
+        };
+        let wanted = entries.try_filter(|meta| {
+            let key = meta.location.as_ref();
+            std::future::ready(key.starts_with(prefix) && !is_hidden(key))
+        });
+        let mut objects: Vec<ObjectMeta> =
+            self.run("list", prefix, wanted.map_ok(object).try_collect()).await?;
+        let more = objects.len() > PAGE;
+        if more {
+            objects.select_nth_unstable_by(PAGE, |a, b| a.key.cmp(&b.key));
+            objects.truncate(PAGE);
+        }
+        objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let next = objects.last().filter(|_| more).map(|last| last.key.clone());
+        Ok(Page { objects, next })
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        let file = self.file("delete", key)?;
+        let left = self.blocking("delete", key, move || removal::delete(vec![file])).await?;
+        match left.first() {
+            None => Ok(()),
+            Some((_, error)) => Err(failed_io("delete", self.uri(key), &self.root, error)),
+        }
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, StoreError)>> {
+        let (mut left, mut files, mut named) = (Vec::new(), Vec::new(), Vec::new());
+        for key in keys {
+            match self.file("delete", key) {
+                Ok(file) => {
+                    files.push(file);
+                    named.push(key);
+                }
+                Err(error) => left.push((key.clone(), error)),
+            }
+        }
+        let refused = self.blocking("delete from", "", move || removal::delete(files)).await?;
+        left.extend(refused.into_iter().map(|(index, error)| {
+            let key = named[index].clone();
+            let error = failed_io("delete", self.uri(&key), &self.root, &error);
+            (key, error)
+        }));
+        Ok(left)
+    }
+
+    /// The time that the file system gives a new file: its server's where it
+    /// is a network file system, otherwise this machine's.
+    async fn server_time(&self) -> Result<DateTime<Utc>> {
+        let folder = self.root.join(HIDDEN);
+        self.blocking("ask the time of", "", move || {
+            std::fs::create_dir_all(&folder)?;
+            let file = tempfile::NamedTempFile::new_in(&folder)?;
+            // A network file system gives the time of its server to what it
+            // writes, not always to what is merely opened.
+            std::io::Write::write_all(&mut file.as_file(), b"time")?;
+            file.as_file().sync_all()?;
+            Ok(DateTime::from(file.as_file().metadata()?.modified()?))
+        })
+        .await
+    }
+}
+
+fn is_hidden(key: &str) -> bool {
+    key.strip_prefix(HIDDEN).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn object(meta: object_store::ObjectMeta) -> ObjectMeta {
+    ObjectMeta { key: meta.location.into(), size: meta.size, last_modified: meta.last_modified }
+}
+
+fn created(written: object_store::Result<()>) -> object_store::Result<Created> {
+    match written {
+        Ok(()) => Ok(Created::Yes),
+        Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::AlreadyThere),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,8 @@
+//! What the integration tests stand on.
+
+#![expect(clippy::expect_used, reason = "what a test stands on fails as the test does")]
+
+pub(crate) mod pg;
+pub(crate) mod postgres;
+pub(crate) mod s3;
+pub(crate) mod tools;
