@@ -2,6 +2,7 @@
 
 mod backup;
 mod config;
+mod demo;
 mod list;
 mod print;
 mod progress;
@@ -73,6 +74,8 @@ enum Command {
     /// Check or show the settings.
     #[command(subcommand)]
     Config(config::Command),
+    /// Show everything on a throwaway PostgreSQL and a throwaway directory.
+    Demo(demo::Arguments),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -103,6 +106,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     match command {
         Command::Completions { shell } => shell::completions(shell),
         Command::Man { dir } => shell::man(dir.as_deref()),
+        Command::Demo(arguments) => Box::pin(demo::run(&global, &arguments)).await,
         Command::Config(command) => config::run(&global, &command),
         Command::Run => run::run(&global).await,
         Command::Backup(arguments) => Box::pin(backup::run(&global, &arguments)).await,

@@ -200,10 +200,7 @@ fn direct_url_is_read_for_the_only_database_and_blamed_by_its_name() {
     let place = place.env(&[("DIRECT_URL", URL)]);
     assert_eq!(place.settings().databases["app"].url.expose_secret(), URL);
     let place = place.env(&[("DIRECT_URL", "mysql://h/db")]);
-    assert_eq!(
-        place.problems(),
-        ["DIRECT_URL: it must begin with postgres:// or postgresql://"]
-    );
+    assert_eq!(place.problems(), ["DIRECT_URL: it must begin with postgres:// or postgresql://"]);
 }
 
 #[test]
