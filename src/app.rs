@@ -15,7 +15,7 @@ use crate::{
         runner::{Handle, Handles, Runner, runner},
     },
     lifecycle::{Lifecycle, Signals, Stop},
-    metrics::Metrics,
+    metrics::{Metrics, Observer},
     postgres::ConnectionUrl,
     schedule::{self, Line},
     settings::{
@@ -24,7 +24,7 @@ use crate::{
     },
     state::{DatabaseState, State},
     status::StatusInfo,
-    store::{self, AccessKey, LocalStore, Metered, Observer, S3Options, S3Store, Store},
+    store::{self, AccessKey, LocalStore, Metered, S3Options, S3Store, Store},
 };
 
 /// Builds the store that the settings name.

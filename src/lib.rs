@@ -1,4 +1,39 @@
-//! Reliquary keeps a PostgreSQL database recoverable when its provider is gone.
+//! Reliquary keeps a PostgreSQL database recoverable when its provider is gone:
+//! hourly logical backups to S3 that stock tools can restore, and that shout
+//! when they stop.
+//!
+//! # Words
+//!
+//! A *dump* is the SQL that `pg_dump` writes; an *archive* is the `.sql.gz`
+//! object, the dump cut into *members*; the *manifest* is the JSON beside it,
+//! written last, whose presence is the commit; a *backup* is an archive with its
+//! manifest and checksum file. A *legacy archive* has no manifest. The *pointer*
+//! is `LATEST.txt` and `LATEST.sha256`; the *catalog* is what the bucket holds;
+//! *debris* is what was never committed. The *source* is backed up.
+//!
+//! # Floors
+//!
+//! ```text
+//! cli/  http/                        what people and machines call
+//! app  lifecycle  schedule  jobs/    composition, signals, when, and the verbs
+//! catalog/  archive/                 the domain
+//! postgres/  store/                  the outside world, behind narrow types
+//! settings/  state/  health  metrics  clock  process  telemetry  words
+//! ```
+//!
+//! Imports only go down.
+//!
+//! # Invariants
+//!
+//! - Only [`clock`] reads the time; everything else takes `now` or a `Clock`.
+//! - The manifest is written last and the pointer after it; removal goes the
+//!   other way.
+//! - A failed or partial listing decides nothing.
+//! - A child process has its own group, a bounded tail of stderr, and a deadline.
+//! - Memory is bounded by settings, never by the database.
+//! - One [`metrics::Metrics`], one [`health::evaluate`]: command line, HTTP and
+//!   Prometheus all read the same ones.
+//! - No password, and on no page a host or user.
 
 pub mod app;
 pub mod archive;

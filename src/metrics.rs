@@ -19,7 +19,6 @@ use prometheus::{
 use crate::{
     health,
     state::{DatabaseState, RunReport, State},
-    store::Observer,
     words::{Direction, JobKind, Outcome, Stage, StoreOperation},
 };
 
@@ -167,6 +166,17 @@ impl Metrics {
         }
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
+}
+
+/// Who is told of every call of the store.
+pub trait Observer: Send + Sync + 'static {
+    /// A call ended: what it was, whether it succeeded, and how long
+    /// it took. A `get_range` ends with the last byte or the first error of its
+    /// stream; one that is given up half way counts as succeeded.
+    fn request(&self, operation: StoreOperation, ok: bool, seconds: f64);
+
+    /// Bytes of objects went up or down.
+    fn bytes(&self, direction: Direction, bytes: u64);
 }
 
 impl Observer for Metrics {

@@ -5,7 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use async_trait::async_trait;
 use axum::{
     body::Bytes,
     extract::{Query, State},
@@ -18,26 +17,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{App, Selection, json, select};
-
-/// Starts a backup on request; the runner implements it.
-#[async_trait]
-pub trait Trigger: Debug + Send + Sync + 'static {
-    /// Starts a backup of that database, and returns without waiting for its end.
-    async fn start(&self, database: &str) -> StartResult;
-}
-
-/// What became of a request to start a backup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StartResult {
-    /// It begins.
-    Accepted,
-    /// One of that database runs already.
-    AlreadyRunning,
-    /// The runner knows no such database.
-    UnknownDatabase,
-    /// The process is on its way out.
-    ShuttingDown,
-}
+use crate::jobs::StartResult;
 
 /// What a client must show, kept as its SHA-256.
 ///

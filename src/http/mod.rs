@@ -23,10 +23,11 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use backups::{StartResult, Token, Trigger};
+pub use backups::Token;
 pub use server::{Limits, serve};
 
 use crate::{
+    jobs::Trigger,
     metrics::Metrics,
     state::{DatabaseState, State},
     status::StatusInfo,

@@ -8,6 +8,7 @@
 //! its presence is the commit. The pointer follows it and is only a convenience.
 
 mod commit;
+mod describe;
 mod pipeline;
 mod upload;
 
@@ -188,7 +189,7 @@ impl Backup<'_> {
         let written = streamed.written;
 
         self.progress.enter(Stage::Completeness);
-        let excluded = excluded(&snapshot);
+        let excluded = describe::excluded(&snapshot);
         let tables: Vec<TableName> = snapshot
             .facts
             .tables
@@ -212,7 +213,7 @@ impl Backup<'_> {
                 uncompressed_bytes: written.index.uncompressed_bytes,
             },
             rows: written.index.rows,
-            source: source_of(&snapshot),
+            source: describe::source_of(&snapshot),
             tool: manifest::Tool {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pg_dump: dump.client.text.clone(),
@@ -359,46 +360,6 @@ fn free_id(catalog: &Catalog, kind: Kind, now: DateTime<Utc>) -> BackupId {
         id = id.next();
     }
     id
-}
-
-fn excluded(snapshot: &Snapshot) -> manifest::Excluded {
-    let tables = |tables: &[(String, String)]| {
-        tables
-            .iter()
-            .map(|(schema, name)| manifest::ExcludedTable {
-                schema: schema.clone(),
-                name: name.clone(),
-            })
-            .collect()
-    };
-    manifest::Excluded {
-        schemas: snapshot.exclusions.schemas.clone(),
-        tables: tables(&snapshot.exclusions.tables),
-        table_data: tables(&snapshot.exclusions.table_data),
-    }
-}
-
-fn source_of(snapshot: &Snapshot) -> manifest::Source {
-    let facts = &snapshot.facts;
-    manifest::Source {
-        server_version: facts.server_version.clone(),
-        server_version_num: facts.server_version_num,
-        database: facts.database.clone(),
-        encoding: facts.encoding.clone(),
-        system_identifier: facts.system_identifier.clone(),
-        lsn: facts.lsn.clone(),
-        snapshot_at: facts.taken_at,
-        extensions: facts
-            .extensions
-            .iter()
-            .map(|extension| manifest::Extension {
-                name: extension.name.clone(),
-                version: extension.version.clone(),
-                schema: extension.schema.clone(),
-            })
-            .collect(),
-        roles: facts.roles.clone(),
-    }
 }
 
 /// A failed call that names the backup's own object.

@@ -8,8 +8,11 @@ pub mod backup;
 pub mod due;
 pub mod runner;
 pub mod survey;
+mod trigger;
 
 use std::{path::PathBuf, sync::Arc};
+
+pub use trigger::{StartResult, Trigger};
 
 use crate::{
     catalog::Layout,

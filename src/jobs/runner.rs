@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 
 use super::{
-    Environment, Source,
+    Environment, Source, StartResult, Trigger,
     backup::{self, BackupError, Done, Request},
     due::{self, Retries, Tried},
     survey::{size, survey, tell},
@@ -22,7 +22,6 @@ use super::{
 use crate::{
     archive::{Manifest, manifest::Kind},
     catalog::Catalog,
-    http::{StartResult, Trigger},
     lifecycle::Lifecycle,
     metrics::Metrics,
     state::{NewBackup, RunReport, State},

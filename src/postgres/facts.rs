@@ -7,7 +7,6 @@ use super::{
     connect::{SessionError, failed},
     exclude::ResolvedExclusions,
     relations::{Kind, Relation},
-    session::Session,
 };
 
 /// The source's facts, from the snapshot that the dump shares.
@@ -73,18 +72,37 @@ pub struct TableFact {
 
 const DOING: &str = "read the source's facts";
 
+/// The version of the source's server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerVersion {
+    /// As in `150018`.
+    pub num: u32,
+    /// As in `15`.
+    pub major: u32,
+    /// As the server writes it.
+    pub text: String,
+}
+
+/// What the session knows before it asks.
+pub(super) struct About<'a> {
+    pub(super) server: &'a ServerVersion,
+    pub(super) standby: bool,
+    pub(super) database: &'a str,
+    pub(super) taken_at_micros: i64,
+    pub(super) system_identifier: Option<String>,
+}
+
 /// Reads the facts inside of the snapshot's transaction.
 pub(super) async fn read(
-    session: &mut Session,
+    connection: &mut PgConnection,
+    about: &About<'_>,
     all: &[Relation],
     exclusions: &ResolvedExclusions,
-    taken_at_micros: i64,
-    system_identifier: Option<String>,
 ) -> Result<Facts, SessionError> {
     let doing = failed(DOING);
-    let standby = session.standby;
+    let standby = about.standby;
     let lsn = optional(
-        &mut session.connection,
+        connection,
         if standby {
             "SELECT pg_last_wal_replay_lsn()::text"
         } else {
@@ -92,11 +110,9 @@ pub(super) async fn read(
         },
     )
     .await?;
-    let database_bytes =
-        optional(&mut session.connection, "SELECT pg_database_size(current_database())::text")
-            .await?
-            .and_then(|text| text.parse().ok());
-    let connection = &mut session.connection;
+    let database_bytes = optional(connection, "SELECT pg_database_size(current_database())::text")
+        .await?
+        .and_then(|text| text.parse().ok());
     let encoding = sqlx::query_scalar("SELECT getdatabaseencoding()::text")
         .fetch_one(&mut *connection)
         .await
@@ -126,13 +142,13 @@ pub(super) async fn read(
         .partition(|relation| relation.kind == Kind::Sequence);
     let tables = sizes(connection, &tables).await?;
     Ok(Facts {
-        server_version: session.server.text.clone(),
-        server_version_num: session.server.num,
-        database: session.database.clone(),
+        server_version: about.server.text.clone(),
+        server_version_num: about.server.num,
+        database: about.database.to_owned(),
         encoding,
-        system_identifier,
+        system_identifier: about.system_identifier.clone(),
         lsn,
-        taken_at: DateTime::from_timestamp_micros(taken_at_micros).unwrap_or_default(),
+        taken_at: DateTime::from_timestamp_micros(about.taken_at_micros).unwrap_or_default(),
         standby,
         extensions: extensions
             .into_iter()

@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection};
 use super::{
     connect::{SessionError, connect, failed},
     exclude::{Exclude, ResolvedExclusions},
-    facts::{self, Facts},
+    facts::{self, Facts, ServerVersion},
     pooler, relations,
     url::{ConnectionUrl, Wanted},
 };
@@ -24,17 +24,6 @@ pub struct Session {
     pub(super) database: String,
     /// Table and the file that held its rows just before the snapshot.
     files: HashMap<i64, i64>,
-}
-
-/// The version of the source's server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerVersion {
-    /// As in `150018`.
-    pub num: u32,
-    /// As in `15`.
-    pub major: u32,
-    /// As the server writes it.
-    pub text: String,
 }
 
 /// A view of the source that stays as it is while its session lives.
@@ -183,7 +172,14 @@ impl Session {
         .map_err(&doing)?;
         let all = relations::read(&mut self.connection).await?;
         let (exclusions, warnings) = exclude.resolve(&all);
-        let facts = facts::read(self, &all, &exclusions, micros, system_identifier).await;
+        let about = facts::About {
+            server: &self.server,
+            standby: self.standby,
+            database: &self.database,
+            taken_at_micros: micros,
+            system_identifier,
+        };
+        let facts = facts::read(&mut self.connection, &about, &all, &exclusions).await;
         let facts = match facts {
             Err(SessionError::Locked { doing, .. }) => {
                 return Err(SessionError::Locked { doing, holders: self.lock_holders().await });

@@ -10,18 +10,10 @@ use futures::{StreamExt as _, stream::BoxStream};
 use super::{
     Created, ObjectMeta, Page, PartTag, Result, Store, StoreError, UnfinishedUpload, UploadHandle,
 };
-use crate::words::{Direction, StoreOperation};
-
-/// Who is told of every call.
-pub trait Observer: Send + Sync + 'static {
-    /// A call ended: what it was, whether it succeeded, and how long
-    /// it took. A `get_range` ends with the last byte or the first error of its
-    /// stream; one that is given up half way counts as succeeded.
-    fn request(&self, operation: StoreOperation, ok: bool, seconds: f64);
-
-    /// Bytes of objects went up or down.
-    fn bytes(&self, direction: Direction, bytes: u64);
-}
+use crate::{
+    metrics::Observer,
+    words::{Direction, StoreOperation},
+};
 
 /// A store whose calls are counted.
 pub struct Metered {

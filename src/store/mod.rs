@@ -21,7 +21,7 @@ use futures::stream::BoxStream;
 
 pub use error::{ErrorKind, StoreError};
 pub use local::LocalStore;
-pub use metered::{Metered, Observer};
+pub use metered::Metered;
 pub use multipart::{MIN_PART, ParallelUpload, part_size_for};
 pub use s3::{AccessKey, ChecksumMode, Encryption, S3Options, S3Store};
 

@@ -11,7 +11,10 @@ use std::{
 use async_trait::async_trait;
 use axum::Router;
 use chrono::TimeDelta;
-use reliquary::http::{App, Limits, StartResult, Token, Trigger, router, serve};
+use reliquary::{
+    http::{App, Limits, Token, router, serve},
+    jobs::{StartResult, Trigger},
+};
 use reqwest::{Client, Method, Response, StatusCode, header};
 use secrecy::SecretString;
 use tokio::{

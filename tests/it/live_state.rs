@@ -6,10 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reliquary::{
     clock::Clock,
     http::App,
-    metrics::Metrics,
+    metrics::{Metrics, Observer},
     state::{BackupSize, CatalogTotals, DatabaseState, NewBackup, RunReport, State},
     status::StatusInfo,
-    store::Observer,
     words::{Direction, JobKind, Outcome, Stage, StoreOperation},
 };
 

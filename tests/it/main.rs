@@ -9,6 +9,7 @@ mod postgres_dump;
 mod postgres_preflight;
 mod postgres_session;
 mod postgres_tls;
+mod readme;
 mod s3_faults;
 mod settings;
 mod store_suite;

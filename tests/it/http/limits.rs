@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use axum::routing::get;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use reliquary::http::{Limits, StartResult, router};
+use reliquary::{
+    http::{Limits, router},
+    jobs::StartResult,
+};
 use reqwest::{Client, StatusCode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
