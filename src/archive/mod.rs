@@ -7,7 +7,7 @@
 //! the post-data script. The manifest says where each member begins.
 //!
 //! This floor knows nothing of PostgreSQL connections or of S3:
-//! [`read_section`] takes a pipe, [`Writer`] hands out parts.
+//! [`read_section`] takes a pipe, [`fn@write`] hands out parts.
 
 mod checksum;
 mod completeness;

@@ -1,6 +1,6 @@
 //! Cuts the text of a dump into members that are each complete in themselves.
 //!
-//! Outside COPY the text is read statement by statement (see [`super::lexer`]).
+//! Outside COPY the text is read statement by statement (see `lexer.rs`).
 //! Inside COPY, text format escapes everything but the row ends: a row ends at a
 //! newline, and the data end at a line that is exactly `\.`. A COPY that has
 //! grown past the member size is closed at a row's end and opened again with

@@ -20,7 +20,7 @@ pub trait PartSink: Send {
     type Error: Send;
 
     /// Takes the next part. All parts but the last have the size that
-    /// [`write`] was told; the last may be shorter, and is the only one of a
+    /// [`fn@write`] was told; the last may be shorter, and is the only one of a
     /// small archive.
     async fn part(&mut self, bytes: Bytes, last: bool) -> Result<(), Self::Error>;
 }

@@ -18,8 +18,8 @@ pub(crate) const MAX_PARTS: u64 = 10_000;
 const MARGIN: u64 = 2;
 
 /// The size of the parts of an upload that will have about `total_estimate`
-/// bytes: the size that is wanted, or what it takes for [`MAX_PARTS`] to hold
-/// twice the estimate. A multiple of a MiB, from [`MIN_PART`] to [`MAX_PART`];
+/// bytes: the size that is wanted, or what it takes for 10,000 parts to hold
+/// twice the estimate. A multiple of a MiB, from [`MIN_PART`] to 5 GiB;
 /// all in bytes. Fixed before an upload begins, since some stores insist on
 /// equal parts, the last one aside.
 #[must_use]
