@@ -73,7 +73,7 @@ instants |= {described[name][:19] for name in ("started", "finished") if name in
 print(",".join(sorted(instants)))
 PYTHON
 )
-found=$("$reliquary" --json list | python3 -c 'import json, sys; d = json.load(sys.stdin); print(len(d if isinstance(d, list) else d["backups"]))')
+found=$("$reliquary" --json list --all | python3 -c 'import json, sys; d = json.load(sys.stdin); print(len(d if isinstance(d, list) else d["backups"]))')
 [ "$found" = "$backups" ] || die "made $backups backups, but reliquary list shows $found"
 
 # Ready is measured by asking all the time, in one process that is running already.

@@ -31,6 +31,9 @@ use crate::{
 /// After a listing that failed, the next one waits this long.
 const SURVEY_PAUSE: TimeDelta = TimeDelta::seconds(30);
 
+/// Orders that may wait for a busy runner.
+const ORDERS: usize = 4;
+
 /// What a runner can be told.
 #[derive(Debug)]
 enum Order {
@@ -71,8 +74,7 @@ pub fn runner(
     metrics: Arc<Metrics>,
     lifecycle: Lifecycle,
 ) -> (Runner, Handle) {
-    // Nudges that come while a backup runs say nothing new: one is remembered.
-    let (sender, orders) = mpsc::channel(1);
+    let (sender, orders) = mpsc::channel(ORDERS);
     let name = Arc::from(source.settings.name.as_str());
     let handle = Handle { orders: sender, state: state.clone(), name };
     let runner = Runner {
@@ -92,8 +94,11 @@ pub fn runner(
 impl Handle {
     /// Makes the runner look whether anything is due. Returns at once.
     pub fn nudge(&self) {
-        // A full channel holds a nudge already; a closed one is at its end.
-        let _ = self.orders.try_send(Order::Nudge(None));
+        // Nudges that come while the runner is busy say nothing new: one waits,
+        // and the other places are left to people.
+        if self.orders.capacity() == ORDERS {
+            let _ = self.orders.try_send(Order::Nudge(None));
+        }
     }
 
     /// Makes the runner look whether anything is due, and waits until it has
