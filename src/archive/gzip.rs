@@ -1,13 +1,15 @@
 //! Writes one gzip member (RFC 1952) and checks it before it leaves.
 //!
 //! Compression is ISA-L's at level 1. Because a backup tool must not trust its
-//! compressor, every member is decompressed by another implementation (zlib-rs)
-//! as it is written, and length and CRC are compared with what went in.
+//! compressor, every member is decompressed again as it is written, and length
+//! and CRC are compared with what went in. A member that is in memory whole is
+//! read back by ISA-L's decoder, which is the faster one; one that leaves in
+//! pieces by zlib-rs, which takes its input in pieces.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use flate2::{Decompress, FlushDecompress, Status};
-use isal::{Codec, CompressionLevel, write::Encoder as Deflate};
+use isal::{Codec, CompressionLevel, read::Decoder as Inflate, write::Encoder as Deflate};
 
 /// Fixed part of a member's header: magic, deflate, flags, no time, no extra
 /// flags, unknown system.
@@ -35,10 +37,14 @@ pub enum MemberError {
 /// Writes members, one after another.
 pub struct MemberWriter {
     deflate: Deflate<Vec<u8>>,
-    check: Check,
     crc: crc32fast::Hasher,
     dump_length: u64,
     out: Vec<u8>,
+    /// Where in `out` the compressed bytes begin that were not read back yet.
+    unchecked: usize,
+    /// The check of a member that leaves in pieces.
+    pieces: Option<PieceCheck>,
+    buffer: Box<[u8]>,
 }
 
 impl MemberWriter {
@@ -47,10 +53,12 @@ impl MemberWriter {
     pub fn new() -> Self {
         Self {
             deflate: Deflate::new(Vec::new(), CompressionLevel::One, Codec::Deflate),
-            check: Check::new(),
             crc: crc32fast::Hasher::new(),
             dump_length: 0,
             out: Vec::new(),
+            unchecked: 0,
+            pieces: None,
+            buffer: vec![0; 64 * 1024].into_boxed_slice(),
         }
     }
 
@@ -64,17 +72,30 @@ impl MemberWriter {
             self.out.extend_from_slice(comment.as_bytes());
             self.out.push(0);
         }
+        self.unchecked = self.out.len();
     }
 
     /// Adds text to the member.
     ///
     /// # Errors
-    /// When the text cannot be compressed, or cannot be read back.
+    /// When the text cannot be compressed.
     pub fn write(&mut self, text: &[u8]) -> Result<(), MemberError> {
         self.crc.update(text);
         self.dump_length += text.len() as u64;
         self.deflate.write_all(text)?;
-        self.drain()
+        self.drain();
+        Ok(())
+    }
+
+    /// Takes what has been written of a member that goes on.
+    ///
+    /// # Errors
+    /// When it cannot be read back.
+    pub fn take_piece(&mut self) -> Result<Vec<u8>, MemberError> {
+        let check = self.pieces.get_or_insert_with(PieceCheck::new);
+        check.update(&self.out[self.unchecked..], &mut self.buffer)?;
+        self.unchecked = 0;
+        Ok(std::mem::take(&mut self.out))
     }
 
     /// Ends the member and returns the length of its text, in bytes.
@@ -83,27 +104,37 @@ impl MemberWriter {
     /// When what was written does not hold the text.
     pub fn finish(&mut self) -> Result<u64, MemberError> {
         self.deflate.flush()?;
-        self.drain()?;
+        self.drain();
         let length = std::mem::take(&mut self.dump_length);
         let crc = std::mem::take(&mut self.crc).finalize();
-        self.check.finish(length, crc)?;
+        let compressed = &self.out[self.unchecked..];
+        let found = match self.pieces.take() {
+            None => read_back(compressed, &mut self.buffer)?,
+            Some(mut check) => {
+                check.update(compressed, &mut self.buffer)?;
+                check.finish()?
+            }
+        };
+        if found != (length, crc) {
+            return Err(MemberError::Different);
+        }
         self.out.extend_from_slice(&crc.to_le_bytes());
         #[expect(clippy::cast_possible_truncation, reason = "RFC 1952: the size modulo 2^32")]
         self.out.extend_from_slice(&(length as u32).to_le_bytes());
+        self.unchecked = self.out.len();
         Ok(length)
     }
 
-    /// Takes what has been written so far.
+    /// Takes the members that are finished.
     pub fn take(&mut self) -> Vec<u8> {
+        self.unchecked = 0;
         std::mem::take(&mut self.out)
     }
 
-    fn drain(&mut self) -> Result<(), MemberError> {
+    fn drain(&mut self) {
         let compressed = self.deflate.get_ref_mut();
-        self.check.update(compressed)?;
         self.out.extend_from_slice(compressed);
         compressed.clear();
-        Ok(())
     }
 }
 
@@ -121,51 +152,58 @@ impl std::fmt::Debug for MemberWriter {
     }
 }
 
-/// Reads back what the compressor writes.
-struct Check {
+/// Length and CRC of what a whole member's compressed bytes hold.
+fn read_back(compressed: &[u8], buffer: &mut [u8]) -> Result<(u64, u32), MemberError> {
+    let mut inflate = Inflate::new(compressed, Codec::Deflate);
+    let mut crc = crc32fast::Hasher::new();
+    let mut length = 0;
+    loop {
+        let count =
+            inflate.read(buffer).map_err(|error| MemberError::Unreadable(error.to_string()))?;
+        if count == 0 {
+            return Ok((length, crc.finalize()));
+        }
+        crc.update(&buffer[..count]);
+        length += count as u64;
+    }
+}
+
+/// Reads back a member that leaves in pieces.
+struct PieceCheck {
     inflate: Decompress,
     crc: crc32fast::Hasher,
-    buffer: Box<[u8]>,
     ended: bool,
 }
 
-impl Check {
+impl PieceCheck {
     fn new() -> Self {
-        Self {
-            inflate: Decompress::new(false),
-            crc: crc32fast::Hasher::new(),
-            buffer: vec![0; 64 * 1024].into_boxed_slice(),
-            ended: false,
-        }
+        let (inflate, crc) = (Decompress::new(false), crc32fast::Hasher::new());
+        Self { inflate, crc, ended: false }
     }
 
-    fn update(&mut self, mut compressed: &[u8]) -> Result<(), MemberError> {
+    fn update(&mut self, mut compressed: &[u8], buffer: &mut [u8]) -> Result<(), MemberError> {
         loop {
             let (read, written) = (self.inflate.total_in(), self.inflate.total_out());
             let status = self
                 .inflate
-                .decompress(compressed, &mut self.buffer, FlushDecompress::None)
+                .decompress(compressed, buffer, FlushDecompress::None)
                 .map_err(|error| MemberError::Unreadable(error.to_string()))?;
             let written = usize::try_from(self.inflate.total_out() - written).unwrap_or(usize::MAX);
-            self.crc.update(&self.buffer[..written]);
+            self.crc.update(&buffer[..written]);
             let read = usize::try_from(self.inflate.total_in() - read).unwrap_or(usize::MAX);
             compressed = &compressed[read..];
             self.ended = status == Status::StreamEnd;
             // A full buffer may have more behind it even when all input is read.
-            if self.ended || (compressed.is_empty() && written < self.buffer.len()) {
+            if self.ended || (compressed.is_empty() && written < buffer.len()) {
                 break;
             }
         }
         if compressed.is_empty() { Ok(()) } else { Err(MemberError::Different) }
     }
 
-    fn finish(&mut self, length: u64, crc: u32) -> Result<(), MemberError> {
-        let same = self.ended
-            && self.inflate.total_out() == length
-            && std::mem::take(&mut self.crc).finalize() == crc;
-        self.inflate.reset(false);
-        self.ended = false;
-        if same { Ok(()) } else { Err(MemberError::Different) }
+    fn finish(self) -> Result<(u64, u32), MemberError> {
+        let found = (self.inflate.total_out(), self.crc.finalize());
+        if self.ended { Ok(found) } else { Err(MemberError::Different) }
     }
 }
 
@@ -190,12 +228,17 @@ mod tests {
 
     fn member(writer: &mut MemberWriter, pieces: &[&[u8]], comment: Option<&str>) -> Vec<u8> {
         writer.begin(comment);
-        for piece in pieces {
+        let mut bytes = Vec::new();
+        for (at, piece) in pieces.iter().enumerate() {
             writer.write(piece).unwrap();
+            if at + 1 < pieces.len() {
+                bytes.extend(writer.take_piece().unwrap());
+            }
         }
         let length = writer.finish().unwrap();
         assert_eq!(length, pieces.iter().map(|piece| piece.len() as u64).sum::<u64>());
-        writer.take()
+        bytes.extend(writer.take());
+        bytes
     }
 
     fn gunzip(bytes: &[u8]) -> Vec<u8> {
@@ -218,15 +261,31 @@ mod tests {
 
     #[test]
     fn a_compressor_that_lies_is_caught() {
-        let mut writer = MemberWriter::new();
-        writer.begin(None);
-        writer.write(b"what was put in").unwrap();
-        // As if the compressor had been given something else.
-        writer.crc.update(b"!");
-        assert!(matches!(writer.finish(), Err(MemberError::Different)));
-        // The writer is good for the next member all the same.
-        writer.take();
-        assert_eq!(gunzip(&member(&mut writer, &[b"next"], None)), b"next");
+        for in_pieces in [false, true] {
+            let mut writer = MemberWriter::new();
+            writer.begin(None);
+            writer.write(b"what was put in").unwrap();
+            if in_pieces {
+                writer.take_piece().unwrap();
+            }
+            // As if the compressor had been given something else.
+            writer.crc.update(b"!");
+            assert!(matches!(writer.finish(), Err(MemberError::Different)));
+        }
+    }
+
+    #[test]
+    fn a_compressor_that_writes_nonsense_is_caught() {
+        for in_pieces in [false, true] {
+            let mut writer = MemberWriter::new();
+            writer.begin(None);
+            let text: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+            writer.write(&text).unwrap();
+            let middle = writer.out.len() / 2;
+            writer.out[middle] ^= 0x10;
+            let piece = if in_pieces { writer.take_piece().map(drop) } else { Ok(()) };
+            assert!(piece.and_then(|()| writer.finish()).is_err());
+        }
     }
 
     #[test]

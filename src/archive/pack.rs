@@ -179,7 +179,10 @@ fn compress(writer: &mut MemberWriter, job: &Job, used: &Sender<Vec<u8>>) -> Res
         // The feeder may be gone: then the buffer is, too.
         let _ = used.send(text);
         let Some(rows) = rows_at_end else {
-            send(Packed::Bytes(writer.take()))?;
+            match writer.take_piece() {
+                Ok(bytes) => send(Packed::Bytes(bytes))?,
+                Err(error) => return fail(error),
+            }
             continue;
         };
         return match writer.finish() {
