@@ -206,8 +206,14 @@ impl Runner {
                 if let Some(Err(error)) = &pointer {
                     tracing::warn!(database = self.name(), %error, "the pointer is behind");
                 }
+                let cron = &self.source.settings.schedule.cron;
+                let served = due::newest_slot(cron, now)
+                    .is_some_and(|slot| due::is_served(&found.catalog, slot, now));
                 self.state.update(&self.source.settings.name, |database| {
                     database.pointer_ok = pointer.map(|pointer| pointer.is_ok());
+                    // Attempts made while the store could not be seen failed for
+                    // nothing where the slot had its backup all along.
+                    database.giving_up &= !served;
                 });
                 self.catalog = Some(found.catalog);
             }
