@@ -146,6 +146,10 @@ impl Runner {
     pub async fn run(mut self) {
         let _alive = self.state.runner_guard();
         self.look().await;
+        if !self.lifecycle.soft.is_cancelled() {
+            // What was missed while the process was down does not wait for a nudge.
+            self.attend().await;
+        }
         loop {
             let order = tokio::select! {
                 biased;
