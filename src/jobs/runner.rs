@@ -266,7 +266,8 @@ impl Runner {
         log(&name, &report, &result);
         self.metrics.run_ended(&name, &report);
         let attempts = self.source.settings.attempts;
-        let last_of_slot = slot.is_none() || failures >= attempts;
+        // One that was asked for is no slot's, and says nothing about the schedule.
+        let last_of_slot = slot.is_some() && failures >= attempts;
         let (catalog, made) = what_stands(result);
         if let Some(catalog) = catalog {
             self.tell_catalog(&catalog, made.as_ref());
