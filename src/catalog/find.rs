@@ -69,13 +69,14 @@ impl Query {
     /// # Errors
     /// When nothing or several things fit.
     pub fn find<'a>(&self, catalog: &'a Catalog) -> Result<&'a Entry, FindError> {
-        let newest = || catalog.good().next().ok_or(FindError::Empty);
+        let newest = || catalog.good().max_by_key(|e| (e.time(), e.id)).ok_or(FindError::Empty);
         match self {
             Self::Latest => newest(),
             Self::At(time) => {
                 newest()?;
                 let oldest = catalog.good().last().ok_or(FindError::Empty)?;
-                let before = catalog.good().find(|entry| entry.id.time() <= *time);
+                let before = catalog.good().filter(|entry| entry.time() <= *time);
+                let before = before.max_by_key(|entry| (entry.time(), entry.id));
                 before.ok_or(FindError::TooEarly(*time, oldest.id))
             }
             Self::Prefix(prefix) => {

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     id::BackupId,
     key::{Key, Layout},
 };
 use crate::{archive::manifest::Kind, store::ObjectMeta};
+
+/// How far a time may lie ahead of another clock's before one of the two is wrong.
+pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 /// What a database's prefix holds, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +53,20 @@ pub enum State {
     Debris,
     /// A manifest whose archive is gone.
     Broken,
+}
+
+impl Entry {
+    /// When it began, as far as its id can be believed.
+    ///
+    /// An id from a time that had not come when the store last wrote to the
+    /// entry was given by a wrong clock; the store's own date is then the
+    /// nearest to the truth. Without that a backup of three hours ago would
+    /// pass for the one of this hour, and keep it from being made.
+    #[must_use]
+    pub fn time(&self) -> DateTime<Utc> {
+        let time = self.id.time();
+        if time > self.last_modified + CLOCK_TOLERANCE { self.last_modified } else { time }
+    }
 }
 
 impl State {

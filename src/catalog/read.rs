@@ -129,7 +129,11 @@ pub async fn advance_pointer(
     };
     let uri = store.uri(&newest.archive.key);
     let newest = Pointer { id, uri, sha256: newest.archive.sha256.clone() };
-    let exists = |id| catalog.get(Kind::Scheduled, id).is_some_and(|e| e.archive_bytes > 0);
+    // One that a wrong clock has dated ahead holds older data than its id says.
+    let exists = |id: BackupId| {
+        let entry = catalog.get(Kind::Scheduled, id);
+        entry.is_some_and(|entry| entry.archive_bytes > 0 && entry.time() == id.time())
+    };
     let Some(pointer) = next(&stored, &newest, exists) else { return Ok(None) };
     let checksum = Bytes::from(pointer.checksum().to_string());
     store.put(&layout.key(Key::PointerChecksum), checksum).await?;

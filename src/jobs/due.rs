@@ -11,11 +11,11 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use croner::Cron;
 
-use crate::{archive::manifest::Kind, catalog::Catalog};
-
-/// A backup that claims to be younger than the present by more than this was
-/// made under a wrong clock, and serves no slot and no health.
-pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+pub use crate::catalog::CLOCK_TOLERANCE;
+use crate::{
+    archive::manifest::Kind,
+    catalog::{Catalog, Entry},
+};
 
 /// How a slot's attempts are spaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,20 +51,21 @@ pub fn next_slot(cron: &Cron, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     cron.find_next_occurrence(&now.trunc_subsecs(0), false).ok()
 }
 
-/// Whether a good scheduled backup serves a slot.
+/// Whether a good scheduled backup serves a slot. One that claims to be younger
+/// than the present was made under a wrong clock, and serves nothing.
 #[must_use]
 pub fn is_served(catalog: &Catalog, slot: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     catalog
         .good()
         .filter(|entry| entry.kind == Kind::Scheduled)
-        .map(|entry| entry.id.time())
+        .map(Entry::time)
         .any(|time| time >= slot && time <= now.max(slot) + CLOCK_TOLERANCE)
 }
 
 /// The time of the newest good backup of any kind that is not dated in the future.
 #[must_use]
 pub fn last_success(catalog: &Catalog, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    catalog.good().map(|entry| entry.id.time()).find(|time| *time <= now + CLOCK_TOLERANCE)
+    catalog.good().map(Entry::time).filter(|time| *time <= now + CLOCK_TOLERANCE).max()
 }
 
 /// The slot for which a backup should begin now, where there is one.
@@ -101,7 +102,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalog::{BackupId, Entry, State};
+    use crate::catalog::{BackupId, State};
 
     fn hourly() -> Cron {
         croner::parser::CronParser::builder()
@@ -178,6 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn a_backup_dated_ahead_by_a_wrong_clock_serves_the_slot_in_which_it_was_made() {
+        let mut catalog = catalog(&[at("17:00:00")]);
+        catalog.entries[0].last_modified = at("14:00:20");
+        for (now, due_slot) in [("14:10:00", None), ("17:00:00", Some("17:00:00"))] {
+            let slot = due(&hourly(), &catalog, None, RETRIES, at(now));
+            assert_eq!(slot, due_slot.map(at), "{now}");
+            assert_eq!(last_success(&catalog, at(now)), Some(at("14:00:20")));
+        }
+    }
+
+    #[test]
     fn a_clock_that_goes_back_does_not_stretch_a_pause() {
         let tried = Some(Tried { slot: at("14:00:00"), failures: 1, last: at("14:50:00") });
         assert_eq!(due_at("14:01:00", &[], tried), Some(at("14:00:00")));
@@ -200,6 +212,24 @@ mod tests {
                 }
                 let slot = newest_slot(&cron, now).unwrap();
                 prop_assert!(made.last().is_some_and(|last| *last >= slot));
+            }
+        }
+
+        #[test]
+        fn however_the_clock_jumps_the_present_slot_gets_its_one_backup(
+            jumps in prop::collection::vec(-40_000_000_i64..40_000_000, 1..20)
+        ) {
+            let cron = hourly();
+            let (mut now, mut made) = (at("00:00:01"), Vec::new());
+            for jump in jumps {
+                now += TimeDelta::seconds(jump);
+                if due(&cron, &catalog(&made), None, RETRIES, now).is_some() {
+                    made.push(now);
+                    made.sort_unstable();
+                }
+                let (catalog, slot) = (catalog(&made), newest_slot(&cron, now).unwrap());
+                prop_assert_eq!(due(&cron, &catalog, None, RETRIES, now), None);
+                prop_assert!(last_success(&catalog, now).is_some_and(|last| last >= slot));
             }
         }
     }

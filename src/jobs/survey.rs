@@ -106,9 +106,8 @@ async fn newest(
     wanted: impl Fn(&Entry) -> bool,
 ) -> Result<Option<Manifest>, CatalogError> {
     loop {
-        let Some((kind, id)) =
-            catalog.good().find(|entry| wanted(entry)).map(|entry| (entry.kind, entry.id))
-        else {
+        let newest = catalog.good().filter(|entry| wanted(entry)).max_by_key(|e| (e.time(), e.id));
+        let Some((kind, id)) = newest.map(|entry| (entry.kind, entry.id)) else {
             return Ok(None);
         };
         match catalog::read_manifest(store, layout, catalog, kind, id).await {
