@@ -1,6 +1,7 @@
 //! One binary holds every integration test, so that it links once.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod daemon;
 mod fixtures;
 mod http;
 mod live_state;

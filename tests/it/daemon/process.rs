@@ -1,0 +1,245 @@
+//! `reliquary run` as a process, by the machine's own clock.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use reliquary::store::LocalStore;
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{PATIENCE, backups, pointed_at, sample_server};
+use crate::support::{
+    postgres::{Run as _, Server},
+    tools::{command, tool},
+};
+
+const TOKEN: &str = "a-token-of-some-length-0123456789";
+
+/// A configuration and a directory to keep backups in.
+struct Installation {
+    dir: TempDir,
+    file: PathBuf,
+}
+
+impl Installation {
+    fn new(server: &Server) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("reliquary.toml");
+        let text = format!(
+            "store.url = \"file://{}/store\"\n\
+             http.listen = \"127.0.0.1:0\"\nhttp.token = {TOKEN:?}\n\
+             log.format = \"json\"\n\
+             [databases.main]\nurl = {:?}\nschedule = \"*/2 * * * * *\"\nretry_delay = \"1s\"\n",
+            dir.path().display(),
+            server.url("app"),
+        );
+        std::fs::write(&file, text).unwrap();
+        Self { dir, file }
+    }
+
+    fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    fn command(&self, more: &BTreeMap<&str, String>) -> std::process::Command {
+        let mut command = command(env!("CARGO_BIN_EXE_reliquary"));
+        command.arg("--config").arg(&self.file).envs(more);
+        command
+    }
+
+    /// What `reliquary status` says of a daemon there, and with which code.
+    fn status(&self, address: &str, more: &[(&'static str, String)]) -> (Option<i32>, Value) {
+        let mut env: BTreeMap<&str, String> = more.iter().cloned().collect();
+        env.insert("RELIQUARY__HTTP__LISTEN", address.to_owned());
+        let output = self.command(&env).args(["--json", "status"]).output().unwrap();
+        let document = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code(), document)
+    }
+
+    async fn backups(&self) -> Vec<String> {
+        backups(&LocalStore::open(&self.store()).await.unwrap(), "database/").await
+    }
+}
+
+/// A daemon, killed when dropped.
+struct Process {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Process {
+    /// Starts it and waits until it says where it listens.
+    fn start(installation: &Installation, more: &[(&'static str, String)]) -> Self {
+        let mut child = installation
+            .command(&more.iter().cloned().collect())
+            .arg("run")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = lines.next().expect("it ended without listening").unwrap();
+            assert!(!line.contains(TOKEN), "{line}");
+            let line: Value = serde_json::from_str(&line).expect("one JSON object a line");
+            let address = line.pointer("/fields/address").or_else(|| line.get("address"));
+            if let Some(address) = address {
+                break address.as_str().unwrap().to_owned();
+            }
+        };
+        // Read to the end: a full pipe would stop it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        let response = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    }
+
+    async fn healthy(&self) -> Value {
+        let begun = Instant::now();
+        loop {
+            let (status, text) = self.get("/healthz").await;
+            if status == StatusCode::OK {
+                return serde_json::from_str(&text).unwrap();
+            }
+            assert!(begun.elapsed() < PATIENCE, "{text}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks it to end, and waits until it has.
+    fn terminate(mut self) -> ExitStatus {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_left_alone_makes_backups_and_a_new_one_knows_them() {
+    let server = sample_server();
+    let installation = Installation::new(&server);
+    let daemon = Process::start(&installation, &[]);
+    daemon.healthy().await;
+    let begun = Instant::now();
+    while installation_ids(&installation.store()).len() < 3 {
+        assert!(begun.elapsed() < PATIENCE, "it makes no backups by itself");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (code, document) = installation.status(&daemon.address, &[]);
+    assert_eq!((code, document["status"].as_str()), (Some(0), Some("ok")), "{document:#}");
+    assert!(document["uptime_seconds"].as_u64().unwrap() < 600);
+    assert_eq!(daemon.get("/livez").await.0, StatusCode::OK);
+    let (_, metrics) = daemon.get("/metrics").await;
+    check_metrics(&metrics);
+    let post = Client::new().post(format!("http://{}/backups", daemon.address));
+    let answer = post.try_clone().unwrap().send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    let answer = post.bearer_auth(TOKEN).send().await.unwrap().status();
+    assert!([StatusCode::ACCEPTED, StatusCode::CONFLICT].contains(&answer), "{answer}");
+    assert_eq!(daemon.terminate().code(), Some(0));
+
+    // Every id once, every one whole, and the pointer at the newest.
+    let made = installation.backups().await;
+    let store = LocalStore::open(&installation.store()).await.unwrap();
+    assert_eq!(pointed_at(&store, "database/").await.as_ref(), made.last());
+
+    // From now on it is due once a year.
+    let yearly = ("RELIQUARY__DATABASES__MAIN__SCHEDULE", "0 0 0 1 1 *".to_owned());
+    let yearly = [yearly, ("RELIQUARY__DATABASES__MAIN__STALE_AFTER", "365d".to_owned())];
+    let daemon = Process::start(&installation, &yearly);
+    let health = daemon.healthy().await;
+    let newest = made.last().unwrap();
+    let (date, time) = newest.split_once('T').unwrap();
+    let time = format!("{date}T{}", time.replace('-', ":"));
+    assert_eq!(health["databases"][0]["last_success"], time);
+    assert_eq!(daemon.get("/last-success").await.1, format!("{time}\n"));
+    let (_, status) = daemon.get("/status").await;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["databases"][0]["last_run"], Value::Null, "no backup was needed to know");
+    assert_eq!(daemon.terminate().code(), Some(0));
+    assert_eq!(installation.backups().await, made);
+
+    // One that finds them too old says so, as does the command without a daemon.
+    let stale = [yearly[0].clone(), ("RELIQUARY__DATABASES__MAIN__STALE_AFTER", "1s".to_owned())];
+    let daemon = Process::start(&installation, &stale);
+    let begun = Instant::now();
+    loop {
+        let (code, document) = installation.status(&daemon.address, &stale);
+        assert_eq!(code, Some(if document["status"] == "ok" { 0 } else { 3 }), "{document:#}");
+        if document["status"] == "stale" {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{document:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let address = daemon.address.clone();
+    assert_eq!(daemon.terminate().code(), Some(0));
+    let (code, document) = installation.status(&address, &stale);
+    assert_eq!((code, document["status"].as_str()), (Some(3), Some("stale")));
+    let (code, document) = installation.status(&address, &yearly);
+    assert_eq!((code, document["status"].as_str()), (Some(0), Some("ok")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_token_nobody_starts_a_backup_over_http() {
+    let server = sample_server();
+    let installation = Installation::new(&server);
+    let text = std::fs::read_to_string(&installation.file).unwrap();
+    let text = text.replace(&format!("http.token = {TOKEN:?}\n"), "");
+    std::fs::write(&installation.file, text).unwrap();
+    let daemon = Process::start(&installation, &[]);
+    let post = Client::new().post(format!("http://{}/backups", daemon.address));
+    assert_eq!(post.bearer_auth(TOKEN).send().await.unwrap().status(), StatusCode::NOT_FOUND);
+    assert_eq!(daemon.terminate().code(), Some(0));
+}
+
+/// The ids whose manifests are there.
+fn installation_ids(store: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![store.join("database")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else if let Some(id) = name.strip_suffix(".manifest.json") {
+                found.push(id.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// What `promtool` says, where there is one; with `$PROMTOOL` there must be.
+fn check_metrics(text: &str) {
+    let named = std::env::var_os("PROMTOOL").map(PathBuf::from);
+    let program = named.unwrap_or_else(|| tool("promtool"));
+    if !program.is_file() && std::env::var_os("PROMTOOL").is_none() {
+        eprintln!("SKIPPED promtool check metrics: there is no promtool");
+        return;
+    }
+    let said = command(program).args(["check", "metrics"]).output_of(text.as_bytes());
+    assert_eq!(said, "");
+}
