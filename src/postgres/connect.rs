@@ -79,6 +79,15 @@ pub enum SessionError {
         /// The name.
         database: String,
     },
+    /// A name, as an `SQL_ASCII` database takes any bytes for one.
+    #[error(
+        "{doing}: a name in the database is not UTF-8, and so cannot be written down; find it with \
+         \"SET client_encoding = 'SQL_ASCII'; SELECT oid::regclass FROM pg_class\" and rename it"
+    )]
+    NotUnicode {
+        /// What was tried.
+        doing: &'static str,
+    },
     /// The database is half dropped.
     #[error(
         "connect to {address}: database {database} is being dropped: an interrupted DROP DATABASE left it unusable (datconnlimit = -2); finish the drop and point the URL at the right database"
@@ -188,6 +197,7 @@ pub(super) fn failed(doing: &'static str) -> impl Fn(sqlx::Error) -> SessionErro
             Some("57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04") => {
                 SessionError::Lost { doing, reason: error.message().to_owned() }
             }
+            Some("22021" | "22P05") => SessionError::NotUnicode { doing },
             _ => SessionError::Query { doing, source },
         },
         _ => SessionError::Query { doing, source },
