@@ -29,7 +29,11 @@ pub(super) fn failed_io(
         operation: operation.to_owned(),
         target,
         kind: kind_of(error, root),
-        detail: error.to_string(),
+        detail: if error.kind() == io::ErrorKind::NotADirectory {
+            "a file stands where a folder must be; name another folder in store.url".to_owned()
+        } else {
+            error.to_string()
+        },
     }
 }
 
