@@ -38,9 +38,12 @@ choose_dir() {
   realpath "$dir"
 }
 
-# A venv that pip works in, also on systems that forbid pip outside of one.
+# A venv that pip works in, also on systems that forbid pip outside of one. Its
+# programs name their interpreter by its whole path, so one that was moved or
+# copied from elsewhere is made anew.
 venv() {
-  if [ ! -x "$tools/venv/bin/pip" ]; then
+  if ! grep -qsF "$tools/venv/bin/" "$tools/venv/bin/pip"; then
+    rm -rf "$tools/venv"
     python3 -m venv "$tools/venv" >&2
   fi
 }
