@@ -1,10 +1,14 @@
 //! One binary holds every integration test, so that it links once.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod archive_fidelity;
+mod awscli;
+mod cli;
 mod daemon;
 mod fixtures;
 mod http;
 mod live_state;
+mod manifest_format;
 mod metrics;
 mod postgres_dump;
 mod postgres_preflight;
@@ -13,5 +17,6 @@ mod postgres_tls;
 mod readme;
 mod s3_faults;
 mod settings;
+mod stock_restore;
 mod store_suite;
 mod support;

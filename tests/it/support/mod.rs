@@ -4,5 +4,6 @@
 
 pub(crate) mod pg;
 pub(crate) mod postgres;
+pub(crate) mod product;
 pub(crate) mod s3;
 pub(crate) mod tools;

@@ -1,0 +1,99 @@
+//! What a person is told who did something wrong, and the exit code.
+
+use std::fs;
+
+use super::{shop, snapshot, told};
+use crate::support::{
+    postgres::{Server, ServerOptions},
+    product::Product,
+};
+
+#[test]
+fn no_settings_at_all() {
+    let product = Product::bare();
+    for command in ["run", "backup", "list", "show", "status"] {
+        let output = product.run(&[command]);
+        assert_eq!(output.status.code(), Some(2), "{command}: {}", told(&output));
+        assert!(output.stdout.is_empty());
+    }
+    snapshot("no_settings", &product, &["backup"]);
+    snapshot("no_settings_check", &product, &["config", "check"]);
+    snapshot("no_such_file", &product, &["-c", "nowhere.toml", "config", "check"]);
+}
+
+#[test]
+fn bad_usage() {
+    let product = Product::bare();
+    snapshot("unknown_command", &product, &["bakcup"]);
+    snapshot("unknown_option", &product, &["backup", "--manul"]);
+    snapshot("bad_time", &product, &["show", "--at", "yesterday"]);
+}
+
+/// Settings without a prefix for each would mix their backups.
+#[test]
+fn several_databases_in_one_place() {
+    let product = Product::bare()
+        .set("RELIQUARY__DATABASES__MAIN__URL", "postgresql://a:hunter2@localhost/main")
+        .set("RELIQUARY__DATABASES__BILLING__URL", "postgresql://a:hunter2@localhost/billing")
+        .set("RELIQUARY__DATABASES__BILLING__PREFIX", "billing/")
+        .set("RELIQUARY__STORE__URL", "s3://a-bucket");
+    snapshot("one_prefix_for_several", &product, &["config", "check"]);
+}
+
+#[test]
+fn which_of_several_databases() {
+    let product = Product::bare()
+        .set("RELIQUARY__DATABASES__MAIN__URL", "postgresql://a:hunter2@localhost/main")
+        .set("RELIQUARY__DATABASES__MAIN__PREFIX", "main/")
+        .set("RELIQUARY__DATABASES__BILLING__URL", "postgresql://a:hunter2@localhost/billing")
+        .set("RELIQUARY__DATABASES__BILLING__PREFIX", "billing/");
+    let url = product.store_url();
+    let product = product.set("RELIQUARY__STORE__URL", url);
+    snapshot("several_databases", &product, &["backup"]);
+    snapshot("unknown_database", &product, &["backup", "-d", "biling"]);
+    snapshot("named_database", &product, &["list", "-d", "billing"]);
+    snapshot("config_check_of_several", &product, &["config", "check"]);
+}
+
+#[test]
+fn an_id_that_leads_nowhere() {
+    let server = Server::start(15);
+    let product = shop(&server);
+    snapshot("show_of_nothing", &product, &["show"]);
+    let id = product.backup(&[]).id;
+    product.backup(&["--manual"]);
+    snapshot("unknown_id", &product, &["show", "1999-12-31T23-59-59Z"]);
+    snapshot("no_id", &product, &["show", "latset"]);
+    snapshot("ambiguous_id", &product, &["show", &id[..2]]);
+    snapshot("too_early", &product, &["show", "--at", "1999-12-31 23:59Z"]);
+    let whole = product.succeed(&["--json", "show", &id]);
+    assert!(whole.contains(&id));
+}
+
+#[test]
+fn a_source_that_lets_nobody_in() {
+    let options = ServerOptions { tcp: true, ..ServerOptions::default() };
+    let server = Server::start_with(15, options);
+    server.psql("postgres", "create role app login password 'hunter2'; create table t (a int);");
+    let with = |user: &str, password: &str, database: &str| {
+        Product::of(&server, "postgres").set("DIRECT_URL", server.tcp_url(database, user, password))
+    };
+    snapshot("wrong_password", &with("app", "hunter3", "postgres"), &["backup"]);
+    snapshot("unknown_database_on_server", &with("app", "hunter2", "nowhere"), &["backup"]);
+    snapshot("no_select", &with("app", "hunter2", "postgres"), &["backup"]);
+    let product = with("app", "hunter2", "postgres");
+    assert!(!told(&product.run(&["-vv", "backup"])).contains("hunter2"));
+    // Nothing was stored on the way.
+    snapshot("list_after_failures", &product, &["list"]);
+    drop(server);
+    snapshot("no_server", &product, &["backup"]);
+}
+
+#[test]
+fn a_store_that_is_no_folder() {
+    let server = Server::start(15);
+    let product = shop(&server);
+    fs::write(product.store_dir(), "a file").unwrap();
+    snapshot("store_is_a_file", &product, &["backup"]);
+    snapshot("store_is_a_file_list", &product, &["list"]);
+}
