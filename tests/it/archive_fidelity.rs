@@ -30,8 +30,8 @@ use crate::support::{
     product::shell,
 };
 
-/// Members far smaller than settings allow, so that small databases are cut
-/// everywhere. One byte ends a member after each row.
+/// Members far smaller than settings allow, so that one ends wherever a read
+/// from the pipe does: at the last row that is whole by then.
 const MEMBER_SIZES: [usize; 3] = [1, 64, 4096];
 
 /// A backup in a folder of its own.
@@ -120,6 +120,21 @@ fn random_databases_come_back(#[values(15, 18)] major: u32) {
             Ok(())
         })
         .unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Tables of many reads, since one that arrives in a single read is not cut.
+#[test]
+fn a_table_that_is_cut_often_comes_back() {
+    let server = Server::start(15);
+    server.create_database("cut");
+    server.psql("cut", &random::many_rows(60_000));
+    for member_size in MEMBER_SIZES {
+        let taken = comes_back(&server, "cut", "template template0", member_size);
+        let table = &taken.manifest.tables[0];
+        assert_eq!(table.rows, 60_000);
+        assert!(table.members.len() > 3, "{} members", table.members.len());
+        assert_eq!(table.members.iter().map(|member| member.rows).sum::<u64>(), table.rows);
+    }
 }
 
 /// What each encoding can say that others cannot, wherever text may stand.

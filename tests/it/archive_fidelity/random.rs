@@ -137,6 +137,18 @@ pub(super) fn sql(database: &Database) -> String {
     sql
 }
 
+/// A table of many rows, each of three fragments.
+pub(super) fn many_rows(count: u32) -> String {
+    let fragments = FRAGMENTS.map(literal).join(", ");
+    let size = FRAGMENTS.len();
+    format!(
+        "create table many (i int, t text);
+         insert into many
+           select i, f[1 + i % {size}] || f[1 + i / {size} % {size}] || f[1 + i * 7 % {size}]
+           from (select array[{fragments}]) a (f), generate_series(1, {count}) i;"
+    )
+}
+
 fn of_table(at: usize, table: &Table) -> String {
     let (name, text) = (quoted(&table.name), literal(&table.text));
     let columns: Vec<String> = table
