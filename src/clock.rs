@@ -8,6 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Duration, Utc};
 
+/// How far a time may lie ahead of another clock's before one of the two is
+/// wrong.
+pub const TOLERANCE: Duration = Duration::minutes(5);
+
 /// Reads the wall clock, in UTC.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);

@@ -26,13 +26,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    rfc3339,
+    clock, rfc3339,
     state::{DatabaseState, Liveness, State},
     words::Outcome,
 };
-
-/// How far in the future a backup's time may lie before the clock counts as off.
-pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
 
 /// How well a database is kept, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -171,7 +168,7 @@ fn backup_age(
 ) -> (Status, Check) {
     let limit = database.stale_after;
     let (status, detail) = match database.last_success {
-        Some(time) if time - now > delta(CLOCK_TOLERANCE) => (
+        Some(time) if time - now > clock::TOLERANCE => (
             Status::Stale,
             format!(
                 "the clock is off: the last good backup, of {}, lies {} in the future; \
@@ -267,10 +264,6 @@ fn check(name: &str, ok: bool, detail: String) -> Check {
 /// The time from `from` to `to`; nothing where it would be negative.
 fn since(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
     (to - from).to_std().unwrap_or_default()
-}
-
-fn delta(duration: Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 /// A duration for people, in whole seconds: `1h 5m 3s`.

@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{
     id::BackupId,
     key::{Key, Layout},
 };
-use crate::{archive::manifest::Kind, store::ObjectMeta};
-
-/// How far a time may lie ahead of another clock's before one of the two is wrong.
-pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+use crate::{archive::manifest::Kind, clock, store::ObjectMeta};
 
 /// What a database's prefix holds, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,7 +62,7 @@ impl Entry {
     #[must_use]
     pub fn time(&self) -> DateTime<Utc> {
         let time = self.id.time();
-        if time > self.last_modified + CLOCK_TOLERANCE { self.last_modified } else { time }
+        if time > self.last_modified + clock::TOLERANCE { self.last_modified } else { time }
     }
 }
 

@@ -13,6 +13,6 @@ mod read;
 pub use find::{FindError, Query};
 pub use id::{BackupId, IdError};
 pub use key::{Key, Layout};
-pub use listing::{CLOCK_TOLERANCE, Catalog, Entry, State, Totals};
+pub use listing::{Catalog, Entry, State, Totals};
 pub use pointer::{Pointer, PointerError, Stored, next as next_pointer};
 pub use read::{CatalogError, advance_pointer, read, read_manifest};

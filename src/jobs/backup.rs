@@ -168,7 +168,7 @@ impl Backup<'_> {
             return Ok(Done::Skipped { reason, catalog: Some(catalog) });
         }
         let started = self.now();
-        let id = free_id(&catalog, self.request.kind, started);
+        let id = free_id(&catalog, started);
         let (dump, snapshot, mut warnings) = self.prepare(session).await?;
 
         let estimate = snapshot.facts.tables.iter().map(|table| table.bytes_estimate).sum();
@@ -353,10 +353,11 @@ impl Backup<'_> {
     }
 }
 
-/// The id of this second, or of the next one that nothing stands under.
-fn free_id(catalog: &Catalog, kind: Kind, now: DateTime<Utc>) -> BackupId {
+/// The id of this second, or of the next one that nothing stands under, in
+/// either place: an id alone must find its backup.
+fn free_id(catalog: &Catalog, now: DateTime<Utc>) -> BackupId {
     let mut id = BackupId::at(now);
-    while catalog.get(kind, id).is_some() {
+    while catalog.entries.iter().any(|entry| entry.id == id) {
         id = id.next();
     }
     id

@@ -11,10 +11,10 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use croner::Cron;
 
-pub use crate::catalog::CLOCK_TOLERANCE;
 use crate::{
     archive::manifest::Kind,
     catalog::{Catalog, Entry},
+    clock,
 };
 
 /// How a slot's attempts are spaced.
@@ -59,13 +59,13 @@ pub fn is_served(catalog: &Catalog, slot: DateTime<Utc>, now: DateTime<Utc>) -> 
         .good()
         .filter(|entry| entry.kind == Kind::Scheduled)
         .map(Entry::time)
-        .any(|time| time >= slot && time <= now.max(slot) + CLOCK_TOLERANCE)
+        .any(|time| time >= slot && time <= now.max(slot) + clock::TOLERANCE)
 }
 
 /// The time of the newest good backup of any kind that is not dated in the future.
 #[must_use]
 pub fn last_success(catalog: &Catalog, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    catalog.good().map(Entry::time).filter(|time| *time <= now + CLOCK_TOLERANCE).max()
+    catalog.good().map(Entry::time).filter(|time| *time <= now + clock::TOLERANCE).max()
 }
 
 /// The slot for which a backup should begin now, where there is one.

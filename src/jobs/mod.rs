@@ -6,6 +6,7 @@
 
 pub mod backup;
 pub mod due;
+mod log;
 pub mod runner;
 pub mod survey;
 mod trigger;

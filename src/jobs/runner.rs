@@ -17,6 +17,7 @@ use super::{
     Environment, Source, StartResult, Trigger,
     backup::{self, BackupError, Done, Request},
     due::{self, Retries, Tried},
+    log::log,
     survey::{size, survey, tell},
 };
 use crate::{
@@ -367,42 +368,5 @@ fn panicked(error: &tokio::task::JoinError) -> BackupError {
         transient: false,
         cancelled: false,
         committed: None,
-    }
-}
-
-/// One line for each outcome, with its numbers in units.
-fn log(database: &str, report: &RunReport, result: &Result<Done, BackupError>) {
-    let seconds = (report.seconds * 1000.0).round() / 1000.0;
-    match result {
-        Ok(Done::Backup { manifest, .. }) => tracing::info!(
-            database,
-            backup = manifest.id,
-            outcome = report.outcome.as_str(),
-            seconds,
-            rows = manifest.rows,
-            tables = manifest.tables.len(),
-            archive_bytes = manifest.archive.bytes,
-            dump_bytes = manifest.archive.uncompressed_bytes,
-            warnings = manifest.warnings.len(),
-            "backup"
-        ),
-        Ok(Done::Skipped { reason, .. }) => {
-            tracing::info!(database, outcome = report.outcome.as_str(), seconds, reason, "backup");
-        }
-        Err(error) if error.cancelled => tracing::warn!(
-            database,
-            outcome = report.outcome.as_str(),
-            stage = error.stage.as_str(),
-            seconds,
-            "backup"
-        ),
-        Err(error) => tracing::error!(
-            database,
-            outcome = report.outcome.as_str(),
-            stage = error.stage.as_str(),
-            seconds,
-            error = error.message,
-            "backup"
-        ),
     }
 }

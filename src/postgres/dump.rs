@@ -72,8 +72,8 @@ pub enum DumpError {
 const OPTIONS: [&str; 6] =
     ["--format=plain", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-password", "-b"];
 
-/// Encodings whose text cannot all be converted to UTF-8: it is dumped as it is.
-const UNCONVERTIBLE: [&str; 2] = ["SQL_ASCII", "MULE_INTERNAL"];
+/// No encoding at all, but whatever bytes were put in: they are dumped as they are.
+const UNCONVERTED: &str = "SQL_ASCII";
 
 impl Dump {
     /// Starts `pg_dump` for a section; its stdout is piped.
@@ -99,7 +99,7 @@ impl Dump {
         // Zero would mean to wait for ever.
         let wait = self.lock_timeout.as_millis().max(1);
         // One encoding for all archives; names in the manifest are compared in it.
-        let utf8 = !UNCONVERTIBLE.contains(&self.encoding.as_str());
+        let utf8 = self.encoding != UNCONVERTED;
         OPTIONS
             .iter()
             .map(ToString::to_string)

@@ -76,7 +76,7 @@ fn settings(text: &str) -> Settings {
 
 /// One database, every hour, everything else by default.
 fn hourly(server: &Server) -> Settings {
-    settings(&format!("databases.main.url = {:?}", server.url("app")))
+    settings(&format!("databases.main.url = {:?}\ndatabases.main.attempts = 3", server.url("app")))
 }
 
 /// A directory as a store.

@@ -112,7 +112,8 @@ impl Running {
 
 fn with_http(server: &Server) -> Settings {
     settings(&format!(
-        "http.listen = \"127.0.0.1:0\"\nhttp.token = {TOKEN:?}\ndatabases.main.url = {:?}",
+        "http.listen = \"127.0.0.1:0\"\nhttp.token = {TOKEN:?}\n\
+         databases.main.attempts = 3\ndatabases.main.url = {:?}",
         server.url("app")
     ))
 }

@@ -16,7 +16,7 @@ async fn each_database_keeps_its_own_schedule_place_and_health() {
     server.create_database("other");
     let text = |name: &str, database: &str, more: &str| {
         format!(
-            "[databases.{name}]\nurl = {:?}\nprefix = \"{name}/\"\n{more}\n",
+            "[databases.{name}]\nurl = {:?}\nprefix = \"{name}/\"\nattempts = 3\n{more}\n",
             server.url(database)
         )
     };
