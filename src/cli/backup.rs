@@ -53,7 +53,8 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         }
     };
     match result? {
-        Done::Skipped { reason, .. } => {
+        Done::Skipped(skip) => {
+            let reason = skip.reason();
             if global.json {
                 print::json(&json!({ "outcome": "skipped", "reason": reason }))?;
             } else {

@@ -58,12 +58,28 @@ pub enum Done {
         catalog: Catalog,
     },
     /// There was nothing to do, for this reason.
-    Skipped {
-        /// Why.
-        reason: &'static str,
-        /// What the store holds, where it was listed.
-        catalog: Option<Catalog>,
-    },
+    Skipped(Skip),
+}
+
+/// Why a run had nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// Another process holds the lock.
+    Locked,
+    /// The slot has its backup already: another process made it, or a run of
+    /// ours whose last answer was lost.
+    Served,
+}
+
+impl Skip {
+    /// In words.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Locked => "another process is backing this database up",
+            Self::Served => "this slot has its backup already",
+        }
+    }
 }
 
 /// A run that failed.
@@ -130,6 +146,9 @@ pub async fn run(
             )),
         }
     };
+    // Programs print what they like.
+    let result =
+        result.map_err(|error| BackupError { message: source.url.mask(&error.message), ..error });
     if result.is_err() && tokio::time::timeout(ABORT_WITHIN, upload.abort()).await.is_err() {
         tracing::warn!("an unfinished upload could not be thrown away in time");
     }
@@ -148,8 +167,7 @@ impl Backup<'_> {
         let mut session = self.connect().await?;
         if !self.lock(&mut session).await? {
             session.close().await;
-            let reason = "another process is backing this database up";
-            return Ok(Done::Skipped { reason, catalog: None });
+            return Ok(Done::Skipped(Skip::Locked));
         }
         let result = self.take_locked(&mut session, upload).await;
         session.close().await;
@@ -164,8 +182,7 @@ impl Backup<'_> {
         // Only under the lock does the listing say what the slot has.
         let catalog = self.list().await?;
         if self.request.slot.is_some_and(|slot| super::due::is_served(&catalog, slot, self.now())) {
-            let reason = "another process has made this hour's backup";
-            return Ok(Done::Skipped { reason, catalog: Some(catalog) });
+            return Ok(Done::Skipped(Skip::Served));
         }
         let started = self.now();
         let id = free_id(&catalog, started);
@@ -185,6 +202,8 @@ impl Backup<'_> {
             self.progress,
         )
         .await?;
+        self.progress.enter(Stage::Upload);
+        upload.flush().await?;
         warnings.extend(streamed.warnings);
         let written = streamed.written;
 
@@ -219,7 +238,7 @@ impl Backup<'_> {
                 pg_dump: dump.client.text.clone(),
                 options: dump.options(),
             },
-            warnings,
+            warnings: warnings.iter().map(|warning| self.source.url.mask(warning)).collect(),
             excluded,
             tables: written.index.tables,
             sections: written.index.sections,

@@ -19,9 +19,13 @@ pub(super) fn log(database: &str, report: &RunReport, result: &Result<Done, Back
             warnings = manifest.warnings.len(),
             "backup"
         ),
-        Ok(Done::Skipped { reason, .. }) => {
-            tracing::info!(database, outcome = report.outcome.as_str(), seconds, reason, "backup");
-        }
+        Ok(Done::Skipped(skip)) => tracing::info!(
+            database,
+            outcome = report.outcome.as_str(),
+            seconds,
+            reason = skip.reason(),
+            "backup"
+        ),
         Err(error) if error.cancelled => tracing::warn!(
             database,
             outcome = report.outcome.as_str(),

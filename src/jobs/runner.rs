@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use super::{
     Environment, Source, StartResult, Trigger,
-    backup::{self, BackupError, Done, Request},
+    backup::{self, BackupError, Done, Request, Skip},
     due::{self, Retries, Tried},
     log::log,
     survey::{size, survey, tell},
@@ -269,6 +269,8 @@ impl Runner {
         let attempts = self.source.settings.attempts;
         // One that was asked for is no slot's, and says nothing about the schedule.
         let last_of_slot = slot.is_some() && failures >= attempts;
+        // Whoever made it may not have moved the pointer.
+        let served = matches!(result, Ok(Done::Skipped(Skip::Served)));
         let (catalog, made) = what_stands(result);
         if let Some(catalog) = catalog {
             self.tell_catalog(&catalog, made.as_ref());
@@ -292,6 +294,8 @@ impl Runner {
         if pointed == Some(false) {
             // The next look puts the pointer right, without another backup.
             self.catalog = None;
+        } else if served {
+            self.look().await;
         }
         self.say_what_is_next();
     }
@@ -328,7 +332,7 @@ impl Runner {
             Ok(Done::Backup { manifest, .. }) => {
                 RunReport { backup: Some(manifest.id.clone()), ..report }
             }
-            Ok(Done::Skipped { .. }) => RunReport { outcome: Outcome::Skipped, ..report },
+            Ok(Done::Skipped(_)) => RunReport { outcome: Outcome::Skipped, ..report },
             Err(error) => RunReport {
                 outcome: if error.cancelled { Outcome::Cancelled } else { Outcome::Failed },
                 stage: Some(error.stage),
@@ -353,11 +357,10 @@ impl Runner {
 fn what_stands(result: Result<Done, BackupError>) -> (Option<Catalog>, Option<Manifest>) {
     match result {
         Ok(Done::Backup { manifest, catalog }) => (Some(catalog), Some(*manifest)),
-        Ok(Done::Skipped { catalog, .. }) => (catalog, None),
         Err(BackupError { committed: Some(committed), .. }) => {
             (Some(committed.1), Some(committed.0))
         }
-        Err(_) => (None, None),
+        Ok(Done::Skipped(_)) | Err(_) => (None, None),
     }
 }
 

@@ -112,16 +112,20 @@ const IGNORED: &[&str] = &[
 ];
 
 impl ConnectionUrl {
-    /// Takes password, host and user out of a text that will be shown, such as
-    /// what a program wrote to stderr.
+    /// Takes the password out of a text of somebody else's making, such as what
+    /// a program wrote to stderr.
+    #[must_use]
+    pub fn mask(&self, text: &str) -> String {
+        match self.password.as_ref().map(ExposeSecret::expose_secret) {
+            Some(password) if !password.is_empty() => text.replace(password, "********"),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// Takes host and user out as well, for a text that goes onto a page.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        if let Some(password) = self.password.as_ref().map(ExposeSecret::expose_secret)
-            && !password.is_empty()
-        {
-            text = text.replace(password, "********");
-        }
+        let mut text = self.mask(text);
         if let Host::Network(host) = &self.host {
             text = text.replace(host, "<host>");
         }

@@ -38,6 +38,8 @@ pub enum Fault {
     /// Nothing is done and nothing is said until the deadline, which then
     /// passes ([`ErrorKind::TimedOut`]).
     Hangs(Duration),
+    /// Nothing is done, and the calling task breaks down.
+    Panics,
 }
 
 /// Which calls fail, counted from 1 over all operations of the decorator.
@@ -157,6 +159,7 @@ impl FaultyStore {
                 tokio::time::sleep(deadline).await;
                 self.error(operation, key, ErrorKind::TimedOut)
             }
+            Fault::Panics => panic!("an injected fault"),
         }
     }
 }

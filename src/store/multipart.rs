@@ -124,16 +124,22 @@ impl ParallelUpload {
         }
     }
 
+    /// Waits until the store has every part that was sent.
+    ///
+    /// # Errors
+    /// The first failure of any part. The upload can then only be aborted.
+    pub async fn flush(&mut self) -> Result<()> {
+        while let Some(joined) = self.running.join_next().await {
+            self.settle(joined)?;
+        }
+        if self.failed { Err(self.error("a part of it failed before")) } else { Ok(()) }
+    }
+
     async fn try_finish(&mut self) -> Result<Created> {
         if self.sent == 0 {
             self.send(Bytes::new()).await?;
         }
-        while let Some(joined) = self.running.join_next().await {
-            self.settle(joined)?;
-        }
-        if self.failed {
-            return Err(self.error("a part of it failed before"));
-        }
+        self.flush().await?;
         self.done.sort_unstable_by_key(|tag| tag.number);
         self.store.complete_upload(&self.upload, &self.done).await
     }

@@ -71,7 +71,7 @@ fn back_up(server: &Server, database: &str, member_size: usize) -> Result<Taken,
     })?;
     match done {
         Done::Backup { manifest, .. } => Ok(Taken { manifest: *manifest, folder }),
-        Done::Skipped { reason, .. } => panic!("skipped: {reason}"),
+        Done::Skipped(skip) => panic!("skipped: {skip:?}"),
     }
 }
 

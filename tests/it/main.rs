@@ -3,6 +3,7 @@
 
 mod archive_fidelity;
 mod awscli;
+mod backup_faults;
 mod cli;
 mod daemon;
 mod fixtures;

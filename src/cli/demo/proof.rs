@@ -81,7 +81,7 @@ async fn take(settings: &Settings) -> Result<(Manifest, f64)> {
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
     match backup::run(&environment, &source, request, &progress, &cancel).await? {
         Done::Backup { manifest, .. } => Ok((*manifest, began.elapsed().as_secs_f64())),
-        Done::Skipped { reason, .. } => bail!("the backup was skipped: {reason}"),
+        Done::Skipped(skip) => bail!("the backup was skipped: {}", skip.reason()),
     }
 }
 

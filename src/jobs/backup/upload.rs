@@ -31,6 +31,15 @@ impl ArchiveUpload {
         self.key = key;
     }
 
+    /// Waits until the store has every part, so that what is left to do for the
+    /// archive is a single request.
+    pub(super) async fn flush(&mut self) -> Result<(), BackupError> {
+        match &mut self.parts {
+            Some(parts) => parts.flush().await.map_err(BackupError::store(Stage::Upload)),
+            None => Ok(()),
+        }
+    }
+
     /// Makes the archive visible.
     pub(super) async fn complete(&mut self) -> Result<(), BackupError> {
         let created = match (self.parts.take(), self.whole.take()) {

@@ -7,16 +7,18 @@ use std::{
     time::Duration,
 };
 
+use http_body_util::BodyExt as _;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
 use reliquary::store::{AccessKey, S3Options};
-use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
+use s3s::{Body, HttpRequest, HttpResponse, auth::SimpleAuth, service::S3ServiceBuilder};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
     task::JoinHandle,
 };
 
@@ -44,6 +46,13 @@ impl S3Server {
     pub(crate) fn options(&self) -> S3Options {
         options(&self.endpoint, &self.bucket, &self.access_key, &self.secret)
     }
+
+    /// How many files of unfinished uploads there are; the server cannot list them.
+    pub(crate) fn parts_left(&self) -> usize {
+        let files = std::fs::read_dir(&self.dir).unwrap().flatten();
+        let part = |name: &str| name.starts_with(".upload_id-");
+        files.filter(|file| file.file_name().to_str().is_some_and(part)).count()
+    }
 }
 
 /// Options for a server on this machine, with short patience.
@@ -64,8 +73,31 @@ pub(crate) fn options(endpoint: &str, bucket: &str, access_key: &str, secret: &s
     }
 }
 
+/// What a server does with a request, decided before it looks at it.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    /// Serves it.
+    Pass,
+    /// Serves it, and never answers.
+    Swallow,
+    /// The same, and tells when it has been served.
+    SwallowAndTell(mpsc::UnboundedSender<()>),
+    /// Answers with a status and S3's error code.
+    Refuse(u16, &'static str),
+    /// Serves it with one bit of its body flipped on the way.
+    Garble,
+}
+
+/// Decides by a request's method, and its path and query.
+pub(crate) type Judge = Arc<dyn Fn(&str, &str) -> Verdict + Send + Sync>;
+
 /// An S3 server in this process, which checks signatures and checksums.
 pub(crate) async fn s3s_server() -> S3Server {
+    s3s_server_with(Arc::new(|_, _| Verdict::Pass)).await
+}
+
+/// The same, with requests that fare badly.
+pub(crate) async fn s3s_server_with(judge: Judge) -> S3Server {
     let files = tempfile::tempdir().unwrap();
     let bucket = "backups".to_owned();
     std::fs::create_dir(files.path().join(&bucket)).unwrap();
@@ -81,14 +113,30 @@ pub(crate) async fn s3s_server() -> S3Server {
     let server = tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let (service, one_by_one) = (service.clone(), Arc::clone(&one_by_one));
+            let judge = Arc::clone(&judge);
             tokio::spawn(async move {
                 let handle = hyper::service::service_fn(move |request| {
                     let (service, one_by_one) = (service.clone(), Arc::clone(&one_by_one));
+                    let target =
+                        request.uri().path_and_query().map_or("", |target| target.as_str());
+                    let verdict = judge(request.method().as_str(), target);
                     async move {
-                        let request: hyper::Request<hyper::body::Incoming> = request;
+                        if let Verdict::Refuse(status, code) = verdict {
+                            return Ok(refusal(status, code));
+                        }
                         let conditional = request.headers().contains_key("if-none-match");
-                        let _turn = if conditional { Some(one_by_one.lock().await) } else { None };
-                        hyper::service::Service::call(&service, request).await
+                        let turn = if conditional { Some(one_by_one.lock().await) } else { None };
+                        let request = received(request, matches!(verdict, Verdict::Garble)).await;
+                        let answer = service.call(request).await;
+                        drop(turn);
+                        match verdict {
+                            Verdict::Swallow => std::future::pending().await,
+                            Verdict::SwallowAndTell(served) => {
+                                let _ = served.send(());
+                                std::future::pending().await
+                            }
+                            _ => answer,
+                        }
                     }
                 });
                 // Clients hang up when they like.
@@ -100,6 +148,23 @@ pub(crate) async fn s3s_server() -> S3Server {
     });
     let dir = files.path().to_owned();
     S3Server { endpoint, bucket, access_key, secret, dir, _files: files, server }
+}
+
+/// A request as the service takes it, with or without one bit flipped.
+async fn received(request: hyper::Request<hyper::body::Incoming>, garbled: bool) -> HttpRequest {
+    if !garbled {
+        return request.map(Body::from);
+    }
+    let (parts, body) = request.into_parts();
+    let mut bytes = Vec::from(body.collect().await.unwrap().to_bytes());
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    HttpRequest::from_parts(parts, Body::from(bytes))
+}
+
+fn refusal(status: u16, code: &str) -> HttpResponse {
+    let body = format!("<Error><Code>{code}</Code><Message>judged</Message></Error>");
+    hyper::Response::builder().status(status).body(Body::from(body)).unwrap()
 }
 
 /// moto's S3 server, killed when dropped. It accepts any secret.
