@@ -127,3 +127,120 @@ impl Parts {
         Ok(super::checksum::hex(&self.hash.finalize()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use async_compression::tokio::bufread::GzipDecoder;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::{
+        archive::{comment, mark, pack, read_section},
+        postgres::Section,
+    };
+
+    #[derive(Default)]
+    struct Parts(Vec<(Bytes, bool)>);
+
+    #[async_trait]
+    impl PartSink for Parts {
+        type Error = Infallible;
+
+        async fn part(&mut self, bytes: Bytes, last: bool) -> Result<(), Infallible> {
+            self.0.push((bytes, last));
+            Ok(())
+        }
+    }
+
+    const END: &str = "--\n-- PostgreSQL database dump complete\n--\n\n";
+
+    /// Three sections, with tables of one and of many members.
+    fn sections() -> [(Section, String); 3] {
+        let rows = |count: u32| (0..count).map(|i| format!("{i}\trow {i}\n")).collect::<String>();
+        let table = |name: &str, count| {
+            format!("COPY public.{name} (id, name) FROM stdin;\n{}\\.\n\n", rows(count))
+        };
+        let data = table("many", 300_000) + &table("none", 0) + &table("few", 3);
+        [
+            (Section::PreData, format!("CREATE TABLE many ();\n{END}")),
+            (Section::Data, format!("{data}SELECT setval('s', 3);\n{END}")),
+            (Section::PostData, format!("CREATE INDEX ON many (id);\n{END}")),
+        ]
+    }
+
+    async fn archive(threads: usize, part_size: usize) -> (Written, Vec<(Bytes, bool)>) {
+        let (mut feeder, members) = pack(threads, 64 * 1024, mark("x"));
+        let reading = tokio::task::spawn_blocking(move || {
+            for (section, text) in sections() {
+                read_section(text.as_bytes(), section, 64 * 1024, &mut feeder, |_| {}).unwrap();
+            }
+        });
+        let mut parts = Parts::default();
+        let Ok(written) = write(members, part_size, &mut parts, |_| {}).await else {
+            panic!("the sink takes everything");
+        };
+        reading.await.unwrap();
+        (written, parts.0)
+    }
+
+    #[tokio::test]
+    async fn parts_are_equal_but_for_the_last_and_make_one_archive_that_any_library_reads() {
+        let part_size = 100_000;
+        let (written, parts) = archive(3, part_size).await;
+        let (last, rest) = parts.split_last().unwrap();
+        assert!(rest.len() > 3 && rest.iter().all(|(p, end)| p.len() == part_size && !end));
+        assert!(last.1 && !last.0.is_empty() && last.0.len() <= part_size);
+
+        let bytes: Vec<u8> = parts.iter().flat_map(|(part, _)| part.to_vec()).collect();
+        assert_eq!(bytes.len() as u64, written.bytes);
+        assert_eq!(super::super::checksum::hex(&Sha256::digest(&bytes)), written.sha256);
+        assert_eq!(comment(&bytes), Some("reliquary/1 x"));
+
+        // A decoder of another family, which must be told that there are members.
+        let mut decoder = GzipDecoder::new(&bytes[..]);
+        decoder.multiple_members(true);
+        let mut text = String::new();
+        decoder.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text.len() as u64, written.index.uncompressed_bytes);
+        let reopened = "\\.\nCOPY public.many (id, name) FROM stdin;\n";
+        let whole: String = sections().map(|(_, text)| text).concat();
+        assert_eq!(text.replace(reopened, ""), whole);
+
+        // The index says where each member is, and each is whole by itself.
+        let index = &written.index;
+        let rows: Vec<u64> = index.tables.iter().map(|table| table.rows).collect();
+        assert_eq!((rows, index.rows), (vec![300_000, 0, 3], 300_003));
+        assert!(index.tables[0].members.len() > 10);
+        for table in &index.tables {
+            for member in &table.members {
+                let [start, end] = [member.offset, member.offset + member.length]
+                    .map(|offset| usize::try_from(offset).unwrap());
+                let mut text = String::new();
+                GzipDecoder::new(&bytes[start..end]).read_to_string(&mut text).await.unwrap();
+                assert_eq!(text.len() as u64, member.uncompressed);
+                assert!(text.trim_start().starts_with("COPY public.") && text.ends_with("\\.\n"));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_number_of_threads_changes_nothing() {
+        let (one, _) = archive(1, 1 << 20).await;
+        let (four, _) = archive(4, 1 << 20).await;
+        assert_eq!(one, four);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_stops_ends_the_reading() {
+        let (mut feeder, members) = pack(2, 64 * 1024, mark("x"));
+        drop(members);
+        let (section, text) = sections()[1].clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            read_section(text.as_bytes(), section, 64 * 1024, &mut feeder, |_| {})
+        });
+        let result = reading.await.unwrap();
+        assert!(matches!(result, Err(crate::archive::ReadError::WriterGone)), "{result:?}");
+    }
+}
