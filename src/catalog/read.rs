@@ -132,7 +132,9 @@ pub async fn advance_pointer(
     // One that a wrong clock has dated ahead holds older data than its id says.
     let exists = |id: BackupId| {
         let entry = catalog.get(Kind::Scheduled, id);
-        entry.is_some_and(|entry| entry.archive_bytes > 0 && entry.time() == id.time())
+        entry.is_some_and(|entry| {
+            matches!(entry.state, State::Good | State::Legacy) && entry.time() == id.time()
+        })
     };
     let Some(pointer) = next(&stored, &newest, exists) else { return Ok(None) };
     let checksum = Bytes::from(pointer.checksum().to_string());

@@ -188,7 +188,9 @@ impl Backup<'_> {
         let id = free_id(&catalog, started);
         let (dump, snapshot, mut warnings) = self.prepare(session).await?;
 
-        let estimate = snapshot.facts.tables.iter().map(|table| table.bytes_estimate).sum();
+        // Large objects are in no table's size, but in the database's.
+        let tables: u64 = snapshot.facts.tables.iter().map(|table| table.bytes_estimate).sum();
+        let estimate = tables.max(snapshot.facts.database_bytes.unwrap_or(0));
         let part_size = part_size_for(estimate, self.environment.part_size);
         let key = self.source.layout.key(Key::Archive(self.request.kind, id));
         upload.set_key(key.clone());

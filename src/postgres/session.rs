@@ -53,7 +53,10 @@ const ALIVE_WITHIN: Duration = Duration::from_secs(30);
 const SETTINGS: &str = "SELECT pg_catalog.set_config(s.name, w.value, false)
     FROM (VALUES ('search_path', ''), ('statement_timeout', $1), ('lock_timeout', $2),
                  ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),
-                 ('transaction_timeout', '0'), ('jit', 'off')) AS w (name, value)
+                 ('transaction_timeout', '0'), ('jit', 'off'),
+                 -- A machine that died must not hold its lock and its snapshot for hours.
+                 ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'),
+                 ('tcp_keepalives_count', '6')) AS w (name, value)
     JOIN pg_catalog.pg_settings s ON s.name OPERATOR(pg_catalog.=) w.name";
 
 impl Session {

@@ -73,12 +73,12 @@ impl PartSink for ArchiveUpload {
             self.whole = Some(bytes);
             return Ok(());
         }
-        let mut parts = match self.parts.take() {
+        // It stays in its place while a part is waited for: a run that is
+        // dropped right then must still find what to throw away.
+        let parts = match &mut self.parts {
             Some(parts) => parts,
-            None => ParallelUpload::begin(Arc::clone(&self.store), &self.key).await?,
+            none => none.insert(ParallelUpload::begin(Arc::clone(&self.store), &self.key).await?),
         };
-        let sent = parts.send(bytes).await;
-        self.parts = Some(parts);
-        sent
+        parts.send(bytes).await
     }
 }

@@ -229,3 +229,17 @@ impl Drop for Tmpfs {
         let _ = command("umount").arg("-l").arg(self.path()).status();
     }
 }
+
+#[tokio::test]
+async fn an_upload_whose_part_hangs_is_thrown_away_when_the_run_is_given_up() {
+    let mut bench = Bench::new().await;
+    bench.fatten();
+    bench.set("RELIQUARY__DATABASES__MAIN__TIMEOUT", "3s");
+    // Listing, beginning, the first part: the second one waits for it.
+    let hangs = Fault::Hangs(Duration::from_hours(1));
+    let watched = Arc::new(FaultyStore::new(bench.local(), Plan::Nth(3, hangs)));
+    let error = bench.backup_into(watched.clone()).await.unwrap_err();
+    assert_eq!(error.stage, Stage::Timeout, "{error}");
+    assert_eq!(watched.calls()[2].0, "upload_part");
+    assert_eq!(uploads(bench.local.as_ref()).await, 0);
+}
