@@ -1,19 +1,25 @@
 //! Writes one gzip member (RFC 1952) and checks it before it leaves.
 //!
 //! Compression is ISA-L's at level 1. Because a backup tool must not trust its
-//! compressor, every member is decompressed again as it is written, and length
-//! and CRC are compared with what went in. A member that is in memory whole is
-//! read back by ISA-L's decoder, which is the faster one; one that leaves in
-//! pieces by zlib-rs, which takes its input in pieces.
+//! compressor, every member is read back as it is written and compared with
+//! what went in: one whose text is in memory whole byte by byte, through the
+//! very reader that reads archives; one that leaves in pieces by its length and
+//! CRC, through zlib-rs.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
-use isal::{Codec, CompressionLevel, read::Decoder, write::Encoder as Deflate};
+use isal::{Codec, CompressionLevel, compress_into, write::Encoder as Deflate};
 
 use super::{
     header,
     inflate::{Inflate, NotDeflate},
+    unpack::{Unpacker, WHOLE},
 };
+
+/// The longest text that is made a member in one go, in bytes: what the reader
+/// takes in one go.
+pub const LONGEST: usize = 16 * 1024 * 1024;
+const _: () = assert!(LONGEST as u64 == WHOLE);
 
 /// A member that does not hold what was put in, or could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +46,10 @@ pub struct MemberWriter {
     /// Where in `out` the compressed bytes begin that were not read back yet.
     unchecked: usize,
     /// The check of a member that leaves in pieces.
-    pieces: Option<Inflate>,
+    pieces: Inflate,
     buffer: Box<[u8]>,
+    packed: Vec<u8>,
+    unpacker: Unpacker,
 }
 
 impl MemberWriter {
@@ -54,9 +62,40 @@ impl MemberWriter {
             dump_length: 0,
             out: Vec::new(),
             unchecked: 0,
-            pieces: None,
+            pieces: Inflate::new(),
             buffer: vec![0; 64 * 1024].into_boxed_slice(),
+            packed: Vec::new(),
+            unpacker: Unpacker::new(),
         }
+    }
+
+    /// Makes a member of a text of at most [`LONGEST`] bytes, and returns it.
+    /// `comment`, which holds no NUL byte, goes into its header.
+    ///
+    /// # Errors
+    /// When what was written does not hold the text.
+    pub fn whole(&mut self, text: &[u8], comment: Option<&str>) -> Result<Vec<u8>, MemberError> {
+        let most = most(text.len());
+        if self.packed.len() < most {
+            // Zeroed by the system, page by page as they are used.
+            self.packed = vec![0; most];
+        }
+        let length = compress_into(text, &mut self.packed, CompressionLevel::One, Codec::Deflate)
+            .map_err(io::Error::from)?;
+        let mut member = Vec::with_capacity(length + HEADROOM);
+        header::write(&mut member, comment);
+        member.extend_from_slice(&self.packed[..length]);
+        end(&mut member, crc32fast::hash(text), text.len() as u64);
+        self.check(&member, text)?;
+        Ok(member)
+    }
+
+    fn check(&mut self, member: &[u8], text: &[u8]) -> Result<(), MemberError> {
+        let found = self
+            .unpacker
+            .whole(member, text.len() as u64)
+            .map_err(|error| MemberError::Unreadable(error.to_string()))?;
+        if found == text { Ok(()) } else { Err(MemberError::Different) }
     }
 
     /// Begins a member, with a comment in its header where one is given.
@@ -83,8 +122,7 @@ impl MemberWriter {
     /// # Errors
     /// When it cannot be read back.
     pub fn take_piece(&mut self) -> Result<Vec<u8>, MemberError> {
-        let check = self.pieces.get_or_insert_with(Inflate::new);
-        read_piece_back(check, &self.out[self.unchecked..], &mut self.buffer)?;
+        self.read_back()?;
         self.unchecked = 0;
         Ok(std::mem::take(&mut self.out))
     }
@@ -98,23 +136,12 @@ impl MemberWriter {
         self.drain();
         let length = std::mem::take(&mut self.dump_length);
         let crc = std::mem::take(&mut self.crc).finalize();
-        let compressed = &self.out[self.unchecked..];
-        let found = match self.pieces.take() {
-            None => read_back(compressed, &mut self.buffer)?,
-            Some(mut check) => {
-                read_piece_back(&mut check, compressed, &mut self.buffer)?;
-                if !check.ended() {
-                    return Err(MemberError::Different);
-                }
-                (check.length(), check.crc())
-            }
-        };
-        if found != (length, crc) {
+        self.read_back()?;
+        let check = std::mem::replace(&mut self.pieces, Inflate::new());
+        if !check.ended() || (check.length(), check.crc()) != (length, crc) {
             return Err(MemberError::Different);
         }
-        self.out.extend_from_slice(&crc.to_le_bytes());
-        #[expect(clippy::cast_possible_truncation, reason = "RFC 1952: the size modulo 2^32")]
-        self.out.extend_from_slice(&(length as u32).to_le_bytes());
+        end(&mut self.out, crc, length);
         self.unchecked = self.out.len();
         Ok(length)
     }
@@ -123,6 +150,13 @@ impl MemberWriter {
     pub fn take(&mut self) -> Vec<u8> {
         self.unchecked = 0;
         std::mem::take(&mut self.out)
+    }
+
+    /// Reads back what was written of the member since the last time.
+    fn read_back(&mut self) -> Result<(), MemberError> {
+        let compressed = &self.out[self.unchecked..];
+        let taken = self.pieces.push(compressed, &mut self.buffer, |_| {})?;
+        if taken == compressed.len() { Ok(()) } else { Err(MemberError::Different) }
     }
 
     fn drain(&mut self) {
@@ -152,30 +186,20 @@ impl std::fmt::Debug for MemberWriter {
     }
 }
 
-/// Length and CRC of what a whole member's compressed bytes hold.
-fn read_back(compressed: &[u8], buffer: &mut [u8]) -> Result<(u64, u32), MemberError> {
-    let mut inflate = Decoder::new(compressed, Codec::Deflate);
-    let mut crc = crc32fast::Hasher::new();
-    let mut length = 0;
-    loop {
-        let count =
-            inflate.read(buffer).map_err(|error| MemberError::Unreadable(error.to_string()))?;
-        if count == 0 {
-            return Ok((length, crc.finalize()));
-        }
-        crc.update(&buffer[..count]);
-        length += count as u64;
-    }
+/// Ends a member: RFC 1952's CRC-32 and length of its text.
+fn end(member: &mut Vec<u8>, crc: u32, length: u64) {
+    member.extend_from_slice(&crc.to_le_bytes());
+    #[expect(clippy::cast_possible_truncation, reason = "RFC 1952: the size modulo 2^32")]
+    member.extend_from_slice(&(length as u32).to_le_bytes());
 }
 
-/// Reads back what a member's next compressed bytes hold.
-fn read_piece_back(
-    check: &mut Inflate,
-    compressed: &[u8],
-    buffer: &mut [u8],
-) -> Result<(), MemberError> {
-    let taken = check.push(compressed, buffer, |_| {})?;
-    if taken == compressed.len() { Ok(()) } else { Err(MemberError::Different) }
+/// Room for a member's header and end beside its compressed text, in bytes.
+const HEADROOM: usize = 256;
+
+/// The most bytes that a text of so many takes when compressed: stored blocks of
+/// at most 64 KiB less one, with five bytes each, and some to spare.
+fn most(length: usize) -> usize {
+    length + (length / 65_535 + 1) * 5 + HEADROOM
 }
 
 #[cfg(test)]
@@ -187,7 +211,11 @@ mod tests {
     use super::*;
     use crate::archive::comment;
 
+    /// In one go where there is one piece, as the archive does it.
     fn member(writer: &mut MemberWriter, pieces: &[&[u8]], comment: Option<&str>) -> Vec<u8> {
+        if let [text] = pieces {
+            return writer.whole(text, comment).unwrap();
+        }
         writer.begin(comment);
         let mut bytes = Vec::new();
         for (at, piece) in pieces.iter().enumerate() {
@@ -222,31 +250,40 @@ mod tests {
 
     #[test]
     fn a_compressor_that_lies_is_caught() {
-        for in_pieces in [false, true] {
-            let mut writer = MemberWriter::new();
+        let mut writer = MemberWriter::new();
+        for takes_a_piece in [false, true] {
             writer.begin(None);
             writer.write(b"what was put in").unwrap();
-            if in_pieces {
+            if takes_a_piece {
                 writer.take_piece().unwrap();
             }
             // As if the compressor had been given something else.
             writer.crc.update(b"!");
             assert!(matches!(writer.finish(), Err(MemberError::Different)));
+            writer = MemberWriter::new();
         }
+        let other = writer.whole(b"something else!", None).unwrap();
+        let checked = writer.check(&other, b"what was put in");
+        assert!(matches!(checked, Err(MemberError::Different)), "{checked:?}");
     }
 
     #[test]
     fn a_compressor_that_writes_nonsense_is_caught() {
-        for in_pieces in [false, true] {
+        let text: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        for takes_a_piece in [false, true] {
             let mut writer = MemberWriter::new();
             writer.begin(None);
-            let text: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
             writer.write(&text).unwrap();
             let middle = writer.out.len() / 2;
             writer.out[middle] ^= 0x10;
-            let piece = if in_pieces { writer.take_piece().map(drop) } else { Ok(()) };
+            let piece = if takes_a_piece { writer.take_piece().map(drop) } else { Ok(()) };
             assert!(piece.and_then(|()| writer.finish()).is_err());
         }
+        let mut writer = MemberWriter::new();
+        let mut member = writer.whole(&text, None).unwrap();
+        let middle = member.len() / 2;
+        member[middle] ^= 0x10;
+        assert!(writer.check(&member, &text).is_err());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::{
     copy::CopyHeader,
-    gzip::{MemberError, MemberWriter},
+    gzip::{LONGEST, MemberError, MemberWriter},
     split::{Content, Sink},
 };
 
@@ -169,20 +169,38 @@ struct Unwanted;
 fn compress(writer: &mut MemberWriter, job: &Job, used: &Sender<Vec<u8>>) -> Result<(), Unwanted> {
     let send = |packed| job.packed.blocking_send(packed).map_err(|_| Unwanted);
     let fail = |error| send(Packed::Failed(error)).and(Err(Unwanted));
-    writer.begin(job.comment.as_deref());
+    let comment = job.comment.as_deref();
+    let mut next = job.pieces.recv().map_err(|_| Unwanted)?;
+    if let Some(rows) = next.rows_at_end
+        && next.text.len() <= LONGEST
+    {
+        let dump_length = next.text.len() as u64;
+        let member = writer.whole(&next.text, comment);
+        next.text.clear();
+        // The feeder may be gone: then the buffer is, too.
+        let _ = used.send(next.text);
+        return match member {
+            Ok(bytes) => {
+                send(Packed::Bytes(bytes))?;
+                send(Packed::End { dump_length, rows })
+            }
+            Err(error) => fail(error),
+        };
+    }
+    writer.begin(comment);
     loop {
-        let Piece { mut text, rows_at_end } = job.pieces.recv().map_err(|_| Unwanted)?;
+        let Piece { mut text, rows_at_end } = next;
         if let Err(error) = writer.write(&text) {
             return fail(error);
         }
         text.clear();
-        // The feeder may be gone: then the buffer is, too.
         let _ = used.send(text);
         let Some(rows) = rows_at_end else {
             match writer.take_piece() {
                 Ok(bytes) => send(Packed::Bytes(bytes))?,
                 Err(error) => return fail(error),
             }
+            next = job.pieces.recv().map_err(|_| Unwanted)?;
             continue;
         };
         return match writer.finish() {

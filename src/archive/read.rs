@@ -1,13 +1,26 @@
 //! Reads one section of a dump from a pipe into the splitter.
 
-use crate::postgres::Section;
-use std::io::{self, ErrorKind, Read};
+use std::{
+    io::{self, ErrorKind, Read},
+    thread,
+    time::Duration,
+};
 
 use super::{
     READ_SIZE,
     pack::Feeder,
     split::{SplitError, Splitter},
 };
+use crate::postgres::Section;
+
+/// `pg_dump` writes a page at a time. A reader that is always there is woken for
+/// each, a hundred thousand times a gigabyte, and wakes `pg_dump` in turn. One
+/// that comes a little later when there was little finds a lot at once. In
+/// bytes: far less than the pipe takes, so that `pg_dump` never waits for it.
+const LITTLE: usize = 64 * 1024;
+
+/// How much later: a fraction of the time in which the pipe is filled.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A section that could not be read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +63,9 @@ pub fn read_section(
             return Err(ReadError::WriterGone);
         }
         progress(count as u64);
+        if count < LITTLE {
+            thread::sleep(PAUSE);
+        }
     }
     splitter.finish(feeder)?;
     if feeder.is_closed() { Err(ReadError::WriterGone) } else { Ok(()) }

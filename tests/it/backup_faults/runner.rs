@@ -167,10 +167,10 @@ async fn a_run_that_panics_is_an_outcome_and_the_next_one_works() {
 #[tokio::test]
 async fn a_hung_run_ends_at_its_deadline_and_the_next_hour_runs() {
     let mut bench = Bench::new().await;
-    bench.set("RELIQUARY__DATABASES__MAIN__TIMEOUT", "2s");
+    bench.set("RELIQUARY__DATABASES__MAIN__TIMEOUT", "8s");
     bench.set("RELIQUARY__DATABASES__MAIN__ATTEMPTS", "1");
     // Longer than the run may take; a call ends by itself all the same.
-    let hangs = Fault::Hangs(Duration::from_secs(3));
+    let hangs = Fault::Hangs(Duration::from_secs(9));
     let faulty = Arc::new(FaultyStore::new(bench.local(), Plan::Outage(3, hangs)));
     let daemon = Daemon::start(&bench, faulty.clone());
     daemon.handle.settle().await;

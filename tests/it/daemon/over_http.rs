@@ -103,6 +103,16 @@ impl Running {
         assert_eq!(self.get("/livez").await.0, StatusCode::OK);
     }
 
+    /// Waits until a backup runs.
+    async fn runs(&self) {
+        let waiting = async {
+            while self.json("/status").await.1["databases"][0]["running"]["job"] != "backup" {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("a backup runs");
+    }
+
     async fn stop(self) {
         self.signals.send(Signal::Terminate).unwrap();
         let stop = tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap().unwrap();
@@ -183,8 +193,7 @@ async fn a_backup_can_be_asked_for_by_whoever_shows_the_token() {
     clock.set(at("10:20:00"));
     assert_eq!(daemon.post("?database=main", Some(TOKEN)).await, StatusCode::ACCEPTED);
     assert_eq!(daemon.post("", Some(TOKEN)).await, StatusCode::CONFLICT);
-    let (_, status) = daemon.json("/status").await;
-    assert_eq!(status["databases"][0]["running"]["job"], "backup", "{status:#}");
+    daemon.runs().await;
     execute(&mut application, "rollback").await;
     daemon.handle.settle().await;
     daemon.says("ok", Some(at("10:20:00")), at("11:00:00")).await;
@@ -198,6 +207,35 @@ async fn a_backup_can_be_asked_for_by_whoever_shows_the_token() {
     let (_, status) = daemon.json("/status").await;
     assert_eq!(status["databases"][0]["last_run"]["outcome"], "failed");
     daemon.stop().await;
+}
+
+/// Clients without end, most of whom say nothing, beside a backup: those who ask
+/// are answered, and the backup is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_of_clients_does_not_disturb_a_backup() {
+    let server = sample_server();
+    let (_dir, store) = directory().await;
+    let clock = Clock::manual(at("10:00:00"));
+    let daemon = Running::start(&with_http(&server), store.clone(), &clock).await;
+    let options = parse(&server.url("app")).sqlx().unwrap();
+    let mut application = PgConnection::connect_with(&options[0]).await.unwrap();
+    execute(&mut application, "begin; lock table donor in access exclusive mode").await;
+    clock.set(at("11:00:00"));
+    daemon.handle.nudge();
+    daemon.runs().await;
+    // More of them at once than the server takes, and fewer than a process may open.
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(tokio::spawn(tokio::net::TcpStream::connect(daemon.address)));
+    }
+    let (code, _) = daemon.get("/livez").await;
+    assert_eq!(code, StatusCode::OK);
+    execute(&mut application, "rollback").await;
+    daemon.handle.settle().await;
+    daemon.says("ok", Some(at("11:00:00")), at("12:00:00")).await;
+    drop(silent);
+    daemon.stop().await;
+    assert_eq!(backups(&*store, "database/").await, ["10:00:00", "11:00:00"].map(|t| id(at(t))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

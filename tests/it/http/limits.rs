@@ -1,6 +1,6 @@
 //! What a client can make the server spend, and how it stops.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::routing::get;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -148,31 +148,15 @@ async fn a_client_that_does_not_read_gives_its_place_to_the_next() {
     assert_eq!(answer.unwrap().0, StatusCode::OK);
 }
 
-/// A thousand clients, most of whom say nothing, while a job makes progress:
-/// each who asks is answered, and the job is not held up.
+/// A thousand clients, half of whom say nothing: each who asks is answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_connections_are_served_while_a_backup_goes_on() {
+async fn a_thousand_connections_are_served() {
     // A shell's usual thousand descriptors would not do for the clients.
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most.min(4096), most).unwrap();
     let limits =
         Limits { connections: 64, header_timeout: Duration::from_millis(300), ..Limits::default() };
-    let (_, app) = busy();
-    let progress = app.state.database("main").unwrap().running.unwrap().progress;
-    let server = Server::start(router(app), limits).await;
-
-    let finished = CancellationToken::new();
-    let over = finished.clone();
-    let job = std::thread::spawn(move || {
-        let mut longest = Duration::ZERO;
-        while !over.is_cancelled() {
-            let start = Instant::now();
-            progress.add_dump_bytes(4096);
-            longest = longest.max(start.elapsed());
-            std::thread::yield_now();
-        }
-        longest
-    });
+    let server = Server::start(router(busy().1), limits).await;
 
     let mut silent = Vec::new();
     let mut asking = tokio::task::JoinSet::new();
@@ -193,8 +177,6 @@ async fn a_thousand_connections_are_served_while_a_backup_goes_on() {
         let answer = answer.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer:?}");
     }
-    finished.cancel();
-    assert!(job.join().unwrap() < Duration::from_secs(1));
     assert_eq!(server.get("/livez").await.0, StatusCode::OK);
 }
 
