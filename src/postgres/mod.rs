@@ -21,6 +21,7 @@ mod facts;
 mod libpq;
 mod pooler;
 mod preflight;
+mod redact;
 mod relations;
 pub mod server_bins;
 mod session;
