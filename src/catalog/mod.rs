@@ -9,6 +9,7 @@ mod key;
 mod listing;
 mod pointer;
 mod read;
+mod verdict;
 
 pub use find::{FindError, Query};
 pub use id::{BackupId, IdError};
@@ -16,3 +17,4 @@ pub use key::{Key, Layout};
 pub use listing::{Catalog, Entry, State, Totals};
 pub use pointer::{Pointer, PointerError, Stored, next as next_pointer};
 pub use read::{CatalogError, advance_pointer, read, read_manifest};
+pub use verdict::{FORMAT as VERDICT_FORMAT, Judgement, judgement, record, withdraw};

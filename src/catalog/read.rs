@@ -177,6 +177,7 @@ async fn ahead(
                 state: State::Good,
                 archive_bytes: object.size,
                 last_modified: object.last_modified,
+                verified: None,
             })
         }
     };

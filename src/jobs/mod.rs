@@ -11,6 +11,7 @@ mod orders;
 pub mod runner;
 pub mod survey;
 mod trigger;
+pub mod verify;
 
 use std::{path::PathBuf, sync::Arc};
 

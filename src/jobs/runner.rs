@@ -6,6 +6,8 @@
 //! (see [`super::due`]), so that a nudge too many, too late or too few does no
 //! harm. The run itself is a task: a panic in it is an outcome like any other.
 
+mod verify;
+
 use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -43,6 +45,7 @@ pub struct Runner {
     catalog: Option<Catalog>,
     surveyed: Option<DateTime<Utc>>,
     tried: Option<Tried>,
+    turns: verify::Turns,
 }
 
 /// A runner, which does nothing until [`Runner::run`], and its handle.
@@ -65,6 +68,7 @@ pub fn runner(
         catalog: None,
         surveyed: None,
         tried: None,
+        turns: verify::Turns::default(),
     };
     (runner, handle)
 }
@@ -109,6 +113,9 @@ impl Runner {
         let cron = &self.source.settings.schedule.cron;
         if let Some(slot) = due::due(cron, catalog, self.tried, self.retries(), now) {
             self.attempt(Some(slot)).await;
+        }
+        if !self.lifecycle.soft.is_cancelled() && self.verify_in_turn().await {
+            self.attempt(None).await;
         }
     }
 
@@ -179,8 +186,14 @@ impl Runner {
 
     fn say_what_is_next(&self) {
         let cron = &self.source.settings.schedule.cron;
-        let next = due::next_slot(cron, self.environment.clock.now());
-        self.state.update(&self.source.settings.name, |database| database.next_run = next);
+        let now = self.environment.clock.now();
+        let next = due::next_slot(cron, now);
+        let verify = &self.source.settings.verify;
+        let next_verify = due::next_slot(&verify.schedule.cron, now).filter(|_| verify.enabled);
+        self.state.update(&self.source.settings.name, |database| {
+            database.next_run = next;
+            database.next_verify = next_verify;
+        });
     }
 
     /// Makes one attempt at a backup and records what became of it.

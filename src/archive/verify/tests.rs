@@ -50,7 +50,7 @@ async fn made_of(sections: [String; 3]) -> Backup {
         }
     });
     let mut sink = Sink::default();
-    let Ok(written) = write(members, 5 << 20, &mut sink, |_| {}).await else {
+    let Ok(written) = write(members, 5 << 20, &mut sink, |_, _| {}).await else {
         panic!("the sink takes everything");
     };
     reading.await.unwrap();
