@@ -27,6 +27,7 @@ mod verify;
 mod writer;
 
 pub use crate::postgres::Section;
+pub(crate) use checksum::hex;
 pub use checksum::{Checksum, ChecksumError};
 pub use completeness::{Incomplete, TableName, check as check_completeness};
 pub use gzip::MemberError;

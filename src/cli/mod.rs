@@ -3,6 +3,7 @@
 mod backup;
 mod config;
 mod demo;
+mod fetch;
 mod list;
 mod print;
 mod progress;
@@ -74,6 +75,8 @@ enum Command {
     Status(status::Arguments),
     /// Read stored backups again and check every byte; exits 3 when one is damaged.
     Verify(verify::Arguments),
+    /// Download an archive, with its checksum file; goes on where it was interrupted.
+    Fetch(fetch::Arguments),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -116,6 +119,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         Command::List(arguments) => list::run(&global, &arguments).await,
         Command::Show(arguments) => show::run(&global, &arguments).await,
         Command::Status(arguments) => status::run(&global, &arguments).await,
+        Command::Fetch(arguments) => Box::pin(fetch::run(&global, &arguments)).await,
         Command::Verify(arguments) => Box::pin(verify::run(&global, &arguments)).await,
     }
 }

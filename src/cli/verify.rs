@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::{Value, json};
@@ -77,6 +77,9 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     } else {
         vec![query.find_any(&catalog)?.clone()]
     };
+    if entries.is_empty() {
+        bail!("there is nothing to verify; `reliquary list` shows what there is");
+    }
     let environment = app::environment(&settings, store, Clock::system());
     let options = Options {
         threads: (settings.archive.threads / arguments.jobs).max(1),

@@ -6,6 +6,7 @@
 
 pub mod backup;
 pub mod due;
+pub mod fetch;
 mod log;
 mod orders;
 pub mod runner;

@@ -13,6 +13,7 @@ use std::{sync::Arc, time::Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::Instrument;
 
+use self::verify::Turn;
 use super::{
     Environment, Source,
     backup::{self, BackupError, Done, Request, Skip},
@@ -106,17 +107,33 @@ impl Runner {
             }
             self.look().await;
         }
+        self.back_up_what_is_due().await;
+        if self.lifecycle.soft.is_cancelled() {
+            return;
+        }
+        match self.verify_in_turn().await {
+            Turn::Nobodys => {}
+            Turn::Over => self.back_up_what_is_due().await,
+            Turn::Ordered => self.attempt(None).await,
+        }
+        self.turns.settle();
+    }
+
+    async fn back_up_what_is_due(&mut self) {
+        if let Some(slot) = self.due_slot() {
+            self.attempt(Some(slot)).await;
+        }
+    }
+
+    /// The slot for which a backup should begin now.
+    fn due_slot(&self) -> Option<DateTime<Utc>> {
         // A backup does not wait for a listing that fails: it fails by itself,
         // loudly, where the store is really gone.
         let nothing = Catalog::default();
         let catalog = self.catalog.as_ref().unwrap_or(&nothing);
         let cron = &self.source.settings.schedule.cron;
-        if let Some(slot) = due::due(cron, catalog, self.tried, self.retries(), now) {
-            self.attempt(Some(slot)).await;
-        }
-        if !self.lifecycle.soft.is_cancelled() && self.verify_in_turn().await {
-            self.attempt(None).await;
-        }
+        let now = self.environment.clock.now();
+        due::due(cron, catalog, self.tried, self.retries(), now)
     }
 
     /// Looks at the store; one that cannot be listed is a fault of its own.

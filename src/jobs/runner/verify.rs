@@ -7,12 +7,13 @@
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{Order, Runner};
 use crate::{
-    catalog::{Catalog, Entry},
+    catalog::Entry,
     jobs::{
         due::{self, Tried},
         verify::{self, Options, Recorded, Verified, VerifyError, rota},
@@ -28,47 +29,57 @@ pub(super) struct Turns {
     /// The slot whose run came to its end.
     done: Option<DateTime<Utc>>,
     tried: Option<Tried>,
+    /// Who was told to wait while one ran; dropped when all is done.
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl Turns {
+    /// All that was due is done.
+    pub(super) fn settle(&mut self) {
+        self.waiting.clear();
+    }
 }
 
 /// What a run came to.
 type Results = Vec<(Entry, Result<Verified, VerifyError>)>;
 
-/// Why a run was stopped.
-enum Stopped {
-    /// It was not.
-    No,
-    /// A backup is due, or the process ends.
-    Due,
-    /// A person asked for a backup.
+/// What became of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing had its turn.
+    Nobodys,
+    /// A run has ended, by itself or because a backup is due.
+    Over,
+    /// A run gave way to a backup that a person ordered.
     Ordered,
 }
 
 impl Runner {
-    /// Verifies what has its turn. Whatever comes in between, a due backup
-    /// above all, is for the caller to look at; true when somebody ordered one.
-    pub(super) async fn verify_in_turn(&mut self) -> bool {
+    /// Verifies what has its turn, until it is done or something comes in
+    /// between; that is for the caller to look at.
+    pub(super) async fn verify_in_turn(&mut self) -> Turn {
         let now = self.environment.clock.now();
         let settings = &self.source.settings.verify;
         let slot = due::newest_slot(&settings.schedule.cron, now).filter(|_| settings.enabled);
-        let (Some(slot), Some(catalog)) = (slot, &self.catalog) else { return false };
+        let (Some(slot), Some(catalog)) = (slot, &self.catalog) else { return Turn::Nobodys };
         let may = due::may_try(self.turns.tried, slot, self.retries(), now);
         if self.turns.done == Some(slot) || !may {
-            return false;
+            return Turn::Nobodys;
         }
         let entries = rota::targets(catalog, slot, settings.sample);
         if entries.is_empty() {
-            return false;
+            return Turn::Nobodys;
         }
         let (began, clock) = (self.environment.clock.now(), Instant::now());
-        let (results, stopped) = self.verify(entries).await;
+        let (results, turn) = self.verify(entries).await;
         let report = self.verify_report(results.as_ref(), began, clock.elapsed().as_secs_f64());
         self.note_turn(slot, &report);
         self.tell_verified(report, results.unwrap_or_default()).await;
-        matches!(stopped, Stopped::Ordered)
+        turn
     }
 
     /// Runs it as a task of its own, and listens meanwhile.
-    async fn verify(&mut self, entries: Vec<Entry>) -> (Option<Results>, Stopped) {
+    async fn verify(&mut self, entries: Vec<Entry>) -> (Option<Results>, Turn) {
         let name = self.source.settings.name.clone();
         let began = self.environment.clock.now();
         let progress = self.state.update(&name, |database| database.began(JobKind::Verify, began));
@@ -92,7 +103,7 @@ impl Runner {
             results
         };
         let mut running = tokio::spawn(run.instrument(span));
-        let mut stopped = Stopped::No;
+        let mut turn = Turn::Over;
         let results = loop {
             let order = tokio::select! {
                 biased;
@@ -100,22 +111,20 @@ impl Runner {
                 () = self.lifecycle.soft.cancelled(), if !cancel.is_cancelled() => None,
                 order = self.orders.next(), if !cancel.is_cancelled() => order,
             };
-            stopped = match order {
-                Some(Order::Nudge(_)) if !self.is_backup_due() => continue,
-                Some(Order::Start) => Stopped::Ordered,
-                Some(Order::Nudge(_)) | None => Stopped::Due,
-            };
+            match order {
+                Some(Order::Nudge(settled)) => {
+                    // Whoever waits, waits for the verify too, or for the backup.
+                    self.turns.waiting.extend(settled);
+                    if self.due_slot().is_none() {
+                        continue;
+                    }
+                }
+                Some(Order::Start) => turn = Turn::Ordered,
+                None => {}
+            }
             cancel.cancel();
         };
-        (results.ok(), stopped)
-    }
-
-    fn is_backup_due(&self) -> bool {
-        let nothing = Catalog::default();
-        let catalog = self.catalog.as_ref().unwrap_or(&nothing);
-        let cron = &self.source.settings.schedule.cron;
-        let now = self.environment.clock.now();
-        due::due(cron, catalog, self.tried, self.retries(), now).is_some()
+        (results.ok(), turn)
     }
 
     fn note_turn(&mut self, slot: DateTime<Utc>, report: &RunReport) {

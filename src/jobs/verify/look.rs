@@ -6,17 +6,11 @@ use futures::TryStreamExt as _;
 
 use super::{Options, VerifyError};
 use crate::{
-    archive::{
-        Checksum, Finding, Manifest, ManifestError, Report, Verifier,
-        manifest::{self, Kind},
-    },
-    catalog::{Entry, Key, Layout, Pointer, State},
+    archive::{Finding, Manifest, ManifestError, Report, Verifier, manifest},
+    catalog::{Entry, Key, Layout, State, checksum_file, pointed_sha256},
     state::Progress,
-    store::{ErrorKind, Store, StoreError, read_on},
+    store::{ErrorKind, Store, read_on},
 };
-
-/// A checksum file or a pointer is a few lines; whatever is longer is none, in bytes.
-const SMALL: u64 = 4096;
 
 /// What one look found.
 pub(super) struct Looked {
@@ -56,7 +50,7 @@ pub(super) async fn look(
         Found::Missing => {
             let known = match checksum {
                 Some(known) => Some(known),
-                None => pointed(store.as_ref(), layout, entry).await?,
+                None => pointed_sha256(store.as_ref(), layout, kind, id).await?,
             };
             (Verifier::of_legacy(known), false)
         }
@@ -145,53 +139,15 @@ async fn checksum(
     legacy: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<Option<String>, VerifyError> {
-    let key = layout.key(Key::Checksum(entry.kind, entry.id));
-    let Some(text) = small(store, &key).await? else {
-        if !legacy {
-            findings.push(Finding::ChecksumMissing);
+    match checksum_file(store, layout, entry.kind, entry.id).await? {
+        Some(Ok(sha256)) => return Ok(Some(sha256)),
+        Some(Err(error)) => {
+            findings.push(Finding::ChecksumUnreadable { detail: error.to_string() });
         }
-        return Ok(None);
-    };
-    let file = Layout::file_name(entry.id);
-    match Checksum::parse(&text) {
-        Ok(checksum) if checksum.file == file => return Ok(Some(checksum.sha256)),
-        Ok(checksum) => findings.push(Finding::ChecksumUnreadable {
-            detail: format!("it is for {:?}, and should be for {file:?}", checksum.file),
-        }),
-        Err(error) => findings.push(Finding::ChecksumUnreadable { detail: error.to_string() }),
+        None if legacy => {}
+        None => findings.push(Finding::ChecksumMissing),
     }
     Ok(None)
-}
-
-/// What the pointer says of a legacy archive, where it names this one.
-async fn pointed(
-    store: &dyn Store,
-    layout: &Layout,
-    entry: &Entry,
-) -> Result<Option<String>, VerifyError> {
-    if entry.kind != Kind::Scheduled {
-        return Ok(None);
-    }
-    if let Some(text) = small(store, &layout.key(Key::PointerText)).await?
-        && let Ok(pointer) = Pointer::parse(&text)
-        && pointer.id == entry.id
-    {
-        return Ok(Some(pointer.sha256));
-    }
-    let text = small(store, &layout.key(Key::PointerChecksum)).await?;
-    let checksum = text.and_then(|text| Checksum::parse(&text).ok());
-    let of_this = checksum.filter(|checksum| checksum.file == Layout::file_name(entry.id));
-    Ok(of_this.map(|checksum| checksum.sha256))
-}
-
-async fn small(store: &dyn Store, key: &str) -> Result<Option<String>, StoreError> {
-    match store.get(key, SMALL).await {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        // No checksum is that long.
-        Err(error) if error.kind == ErrorKind::TooLarge => Ok(Some(String::new())),
-        Err(error) => Err(error),
-    }
 }
 
 fn removed(entry: &Entry) -> VerifyError {
