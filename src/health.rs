@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock, rfc3339,
     state::{DatabaseState, Liveness, State},
-    words::Outcome,
+    words::{Outcome, Stage},
 };
 
 /// How well a database is kept, from best to worst.
@@ -265,7 +265,11 @@ fn verify(now: DateTime<Utc>, database: &DatabaseState) -> Check {
     if totals.damaged > 0 {
         parts.push(format!("{} damaged; `reliquary list` names them", totals.damaged));
     }
-    let failed = database.last_verify.as_ref().filter(|run| run.outcome == Outcome::Failed);
+    // Damage is in the totals, and leaves them when it is mended.
+    let failed = database
+        .last_verify
+        .as_ref()
+        .filter(|run| run.outcome == Outcome::Failed && run.stage != Some(Stage::Verify));
     if let Some(run) = failed {
         let ago = words(since(run.started, now));
         let error = run.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();

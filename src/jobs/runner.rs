@@ -113,6 +113,8 @@ impl Runner {
         }
         match self.verify_in_turn().await {
             Turn::Nobodys => {}
+            // It may have given way to the end of the process.
+            _ if self.lifecycle.soft.is_cancelled() => {}
             Turn::Over => self.back_up_what_is_due().await,
             Turn::Ordered => self.attempt(None).await,
         }

@@ -73,8 +73,9 @@ impl Runner {
         let (began, clock) = (self.environment.clock.now(), Instant::now());
         let (results, turn) = self.verify(entries).await;
         let report = self.verify_report(results.as_ref(), began, clock.elapsed().as_secs_f64());
-        self.note_turn(slot, &report);
-        self.tell_verified(report, results.unwrap_or_default()).await;
+        let results = results.unwrap_or_default();
+        self.note_turn(slot, &report, results.iter().any(|(_, result)| is_cancelled(result)));
+        self.tell_verified(report, results).await;
         turn
     }
 
@@ -127,13 +128,13 @@ impl Runner {
         (results.ok(), turn)
     }
 
-    fn note_turn(&mut self, slot: DateTime<Utc>, report: &RunReport) {
+    fn note_turn(&mut self, slot: DateTime<Utc>, report: &RunReport, gave_way: bool) {
         // Damage that was found is an end, too: it is found, and written down.
-        let is_over = report.outcome == Outcome::Ok || report.stage == Some(Stage::Verify);
-        if is_over {
+        let found = report.outcome == Outcome::Ok || report.stage == Some(Stage::Verify);
+        if found && !gave_way {
             self.turns.done = Some(slot);
         }
-        if report.outcome == Outcome::Failed {
+        if report.outcome == Outcome::Failed && !gave_way {
             let before = self.turns.tried.filter(|tried| tried.slot == slot);
             let failures = before.map_or(0, |tried| tried.failures) + 1;
             self.turns.tried = Some(Tried { slot, failures, last: self.environment.clock.now() });
@@ -225,6 +226,10 @@ impl Runner {
 
 fn is_damaged(result: &Result<Verified, VerifyError>) -> bool {
     result.as_ref().is_ok_and(Verified::is_damaged)
+}
+
+fn is_cancelled(result: &Result<Verified, VerifyError>) -> bool {
+    result.as_ref().is_err_and(|error| error.cancelled)
 }
 
 /// Whether a backup that is there could not be read.
