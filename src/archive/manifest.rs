@@ -180,6 +180,8 @@ pub struct Sections {
     /// Definitions that data need.
     pub pre_data: Vec<Member>,
     /// What the data section holds beside rows: sequence values, large objects.
+    /// One text in several members, to be read in order by one session: a large
+    /// object may begin in one member and end in another.
     pub data: Vec<Member>,
     /// Definitions that come after the data.
     pub post_data: Vec<Member>,

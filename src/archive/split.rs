@@ -22,6 +22,9 @@ pub(super) const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete\n";
 /// `\unrestrict` command that newer versions put after it, and room to spare.
 pub(super) const TAIL: usize = 512;
 
+/// How much of a statement is shown in a message, in bytes.
+const SHOWN: usize = 100;
+
 /// What a member holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
@@ -139,8 +142,16 @@ impl Splitter {
             State::Rows { table, .. } => {
                 return incomplete(format!("it ends inside the rows of {table}"));
             }
-            State::Statements { lexer, .. } if !lexer.is_between_statements() => {
-                return incomplete("it ends inside a statement".to_owned());
+            State::Statements { lexer, start } if !lexer.is_between_statements() => {
+                let what = match section {
+                    // It may hold a large object's bytes.
+                    Section::Data => "it ends inside a statement".to_owned(),
+                    _ => format!(
+                        "it ends inside the statement that begins {:?}",
+                        beginning(&self.buffer[*start..])
+                    ),
+                };
+                return incomplete(what);
             }
             State::Statements { .. } => {}
         }
@@ -259,6 +270,13 @@ impl Splitter {
         self.buffer.extend_from_slice(&rest);
         self.pieces_before = rows.is_none();
     }
+}
+
+/// The first line of a statement, as far as it fits into a message.
+fn beginning(statement: &[u8]) -> String {
+    let statement = copy::skip_comments(statement);
+    let line = statement.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    String::from_utf8_lossy(&line[..line.len().min(SHOWN)]).into_owned()
 }
 
 fn count_rows(text: &[u8]) -> u64 {

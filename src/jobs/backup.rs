@@ -7,6 +7,7 @@
 //! be unfinished, and is not taken for a legacy archive. The manifest is last:
 //! its presence is the commit. The pointer follows it and is only a convenience.
 
+mod begin;
 mod commit;
 mod describe;
 mod pipeline;

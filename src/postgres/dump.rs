@@ -136,7 +136,7 @@ pub fn warnings(stderr: &str) -> Vec<String> {
 /// of a message may be in the server's language, and is then taken as lasting.
 #[must_use]
 pub fn is_transient_failure(stderr: &str) -> bool {
-    const PASSING: [&str; 16] = [
+    const PASSING: [&str; 17] = [
         "Connection refused",
         "Connection timed out",
         "timeout expired",
@@ -153,10 +153,14 @@ pub fn is_transient_failure(stderr: &str) -> bool {
         "canceling statement due to",
         "snapshot too old",
         "invalid snapshot identifier",
+        // What it knows from its snapshot was dropped meanwhile.
+        "cache lookup failed for",
     ];
     PASSING.iter().any(|text| stderr.contains(text))
-        // PostgreSQL 17 and later of a snapshot whose session has ended.
-        || (stderr.contains("snapshot \"") && stderr.contains("does not exist"))
+        // Of a table that was dropped or renamed meanwhile; and, from PostgreSQL
+        // 17 on, of a snapshot whose session has ended.
+        || (["relation \"", "snapshot \""].iter().any(|what| stderr.contains(what))
+            && stderr.contains("does not exist"))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 pub mod clients;
 pub mod cluster;
 mod connect;
+mod definitions;
 pub mod dump;
 mod exclude;
 mod facts;

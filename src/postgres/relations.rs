@@ -1,8 +1,6 @@
 //! The database's tables and sequences, with what decides whether `pg_dump`
 //! dumps them: the same rules as its own.
 
-use std::collections::HashMap;
-
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::connect::{SessionError, failed};
@@ -125,51 +123,6 @@ fn relation(row: &PgRow) -> Result<Relation, sqlx::Error> {
         identity_of: row.try_get("identity_of")?,
         rows,
     })
-}
-
-/// The file that holds each table's rows now. TRUNCATE and the rewriting kinds
-/// of ALTER TABLE give a table another one.
-pub(super) async fn files(
-    connection: &mut PgConnection,
-) -> Result<HashMap<i64, i64>, SessionError> {
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT c.oid::int8, pg_relation_filenode(c.oid)::int8
-         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-           AND pg_relation_filenode(c.oid) IS NOT NULL",
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(failed("read the tables' files"))?;
-    Ok(rows.into_iter().collect())
-}
-
-/// Tables of `files` that have another file now, by the names they had in the
-/// running transaction's snapshot.
-pub(super) async fn changed(
-    connection: &mut PgConnection,
-    files: &HashMap<i64, i64>,
-) -> Result<Vec<String>, SessionError> {
-    let doing = failed("look for tables that were emptied meanwhile");
-    // Taking a lock that the transaction does not hold yet makes the server
-    // process hear what others have changed. This function frees it at once.
-    sqlx::query("SELECT pg_relation_size('pg_catalog.pg_language'::regclass)")
-        .execute(&mut *connection)
-        .await
-        .map_err(&doing)?;
-    let (oids, nodes): (Vec<i64>, Vec<i64>) = files.iter().unzip();
-    sqlx::query_scalar(
-        "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
-         FROM unnest($1::int8[], $2::int8[]) AS f (oid, node)
-         JOIN pg_class c ON c.oid = f.oid::oid JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE pg_relation_filenode(c.oid)::int8 <> f.node
-         ORDER BY 1",
-    )
-    .bind(oids)
-    .bind(nodes)
-    .fetch_all(connection)
-    .await
-    .map_err(&doing)
 }
 
 /// Tables that nobody can read just now, and whose doing that is.

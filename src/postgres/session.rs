@@ -1,12 +1,13 @@
 //! One session on the source: its lock, its snapshot, its facts.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection};
 
 use super::{
     connect::{SessionError, connect, failed},
+    definitions::{self, Definitions},
     exclude::{Exclude, ResolvedExclusions},
     facts::{self, Facts, ServerVersion},
     pooler, relations,
@@ -22,8 +23,10 @@ pub struct Session {
     pub(super) standby: bool,
     pub(super) role: String,
     pub(super) database: String,
-    /// Table and the file that held its rows just before the snapshot.
-    files: HashMap<i64, i64>,
+    url: ConnectionUrl,
+    lock_timeout: Duration,
+    /// What the snapshot says of the database.
+    definitions: Option<Definitions>,
 }
 
 /// A view of the source that stays as it is while its session lives.
@@ -90,13 +93,7 @@ impl Session {
     ) -> Result<Self, SessionError> {
         let mut connection = connect(url, deadline).await?;
         pooler::refuse_shared(url, &mut connection, deadline).await?;
-        let doing = failed("prepare the session");
-        sqlx::query(SETTINGS)
-            .bind(STATEMENT_TIMEOUT.as_millis().to_string())
-            .bind(lock_timeout.as_millis().max(1).to_string())
-            .execute(&mut connection)
-            .await
-            .map_err(&doing)?;
+        configure(&mut connection, lock_timeout).await?;
         let (num, text, standby, read_only, role, database): (
             i32,
             String,
@@ -111,7 +108,7 @@ impl Session {
         )
         .fetch_one(&mut connection)
         .await
-        .map_err(&doing)?;
+        .map_err(failed("prepare the session"))?;
         check_kind(url, standby || read_only)?;
         let num = u32::try_from(num).unwrap_or_default();
         Ok(Self {
@@ -120,7 +117,9 @@ impl Session {
             standby,
             role,
             database,
-            files: HashMap::new(),
+            url: url.clone(),
+            lock_timeout,
+            definitions: None,
         })
     }
 
@@ -161,8 +160,6 @@ impl Session {
     }
 
     async fn begin(&mut self, exclude: &Exclude) -> Result<Snapshot, SessionError> {
-        // Before the snapshot, so that no change in between goes unnoticed.
-        self.files = relations::files(&mut self.connection).await?;
         let system_identifier = facts::system_identifier(&mut self.connection).await;
         let doing = failed("take a snapshot");
         sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -176,6 +173,7 @@ impl Session {
         .fetch_one(&mut self.connection)
         .await
         .map_err(&doing)?;
+        self.definitions = Some(definitions::read(&mut self.connection).await?);
         let all = relations::read(&mut self.connection).await?;
         let (exclusions, warnings) = exclude.resolve(&all);
         let about = facts::About {
@@ -195,18 +193,26 @@ impl Session {
         Ok(Snapshot { id, facts, exclusions, warnings })
     }
 
-    /// Tables that were truncated or rewritten since just before the snapshot.
-    /// PostgreSQL shows them *empty* to an older snapshot. Ask this when the
-    /// data section has begun to arrive: `pg_dump` holds its locks by then, and
-    /// so nothing more of the kind can happen until it ends. A table that is
-    /// named here makes the backup worthless: take another snapshot. (VACUUM
-    /// FULL and CLUSTER are named too, although they empty nothing.)
+    /// What is not as the snapshot says any more: what was altered, replaced,
+    /// truncated or dropped. Ask this when every `pg_dump` has begun to write:
+    /// by then each has read all definitions and holds its locks. A dump of what
+    /// is named here may not restore, or lack rows, without a word: take another
+    /// snapshot. It takes another connection for a moment. (VACUUM FULL and
+    /// CLUSTER are noticed too, although they harm nothing.)
     ///
     /// # Errors
     /// When the server cannot be asked.
-    pub async fn emptied_tables(&mut self) -> Result<Vec<String>, SessionError> {
-        let changed = relations::changed(&mut self.connection, &self.files);
-        within("look for emptied tables", WORK_WITHIN, changed).await
+    pub async fn changed_since(&mut self) -> Result<Vec<String>, SessionError> {
+        let Some(before) = &self.definitions else { return Ok(Vec::new()) };
+        let look = async {
+            let mut present = connect(&self.url, ALIVE_WITHIN).await?;
+            configure(&mut present, self.lock_timeout).await?;
+            let now = definitions::read(&mut present).await?;
+            // The server ends a session without a goodbye as well.
+            let _ = tokio::time::timeout(CLOSE_WITHIN, present.close()).await;
+            Ok(before.changed(&now))
+        };
+        within("compare the database with the snapshot", WORK_WITHIN, look).await
     }
 
     /// Gives a sign of life, so that a lost snapshot is noticed and nothing
@@ -237,6 +243,20 @@ impl Session {
         // The server ends a session without a goodbye as well.
         let _ = tokio::time::timeout(CLOSE_WITHIN, self.connection.close()).await;
     }
+}
+
+/// Gives a session of ours the settings it needs.
+async fn configure(
+    connection: &mut PgConnection,
+    lock_timeout: Duration,
+) -> Result<(), SessionError> {
+    sqlx::query(SETTINGS)
+        .bind(STATEMENT_TIMEOUT.as_millis().to_string())
+        .bind(lock_timeout.as_millis().max(1).to_string())
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(failed("prepare the session"))
 }
 
 /// A connection whose peer is gone without a word would wait for hours.

@@ -13,7 +13,7 @@ use std::{collections::HashMap, fmt, path::PathBuf, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use futures::{StreamExt as _, stream::BoxStream};
 use object_store::{
     GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt as _, PutMode,
     local::LocalFileSystem, path::Path,
@@ -27,6 +27,7 @@ use super::{
 };
 
 mod errors;
+mod listing;
 mod range;
 mod removal;
 mod uploads;
@@ -248,34 +249,18 @@ impl Store for LocalStore {
     }
 
     async fn list_page(&self, prefix: &str, next: Option<&str>) -> Result<Page> {
-        let parse = |text: &str| {
-            Path::parse(text).map_err(|error| StoreError {
-                operation: "list".to_owned(),
-                target: self.uri(prefix),
-                kind: ErrorKind::Other,
-                detail: error.to_string(),
-            })
-        };
-        let folder = prefix.rsplit_once('/').map(|(folder, _)| parse(folder)).transpose()?;
-        let entries = match next {
-            // Skipped before it is looked at: an offset saves a stat for each.
-            Some(after) => self.files.list_with_offset(folder.as_ref(), &parse(after)?),
-            None => self.files.list(folder.as_ref()),
-        };
-        let wanted = entries.try_filter(|meta| {
-            let key = meta.location.as_ref();
-            std::future::ready(key.starts_with(prefix) && !is_hidden(key))
-        });
-        let mut objects: Vec<ObjectMeta> =
-            self.run("list", prefix, wanted.map_ok(object).try_collect()).await?;
-        let more = objects.len() > PAGE;
-        if more {
-            objects.select_nth_unstable_by(PAGE, |a, b| a.key.cmp(&b.key));
-            objects.truncate(PAGE);
-        }
-        objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        let next = objects.last().filter(|_| more).map(|last| last.key.clone());
-        Ok(Page { objects, next })
+        // A prefix that leads out of the directory is refused as a key would be.
+        let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        Path::parse(&folder).map_err(|error| StoreError {
+            operation: "list".to_owned(),
+            target: self.uri(prefix),
+            kind: ErrorKind::Other,
+            detail: error.to_string(),
+        })?;
+        let (root, wanted, after) =
+            (self.root.clone(), prefix.to_owned(), next.map(ToOwned::to_owned));
+        let list = move || listing::page(&root, &folder, &wanted, after.as_deref(), PAGE);
+        self.blocking("list", prefix, list).await
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

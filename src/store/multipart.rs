@@ -60,7 +60,7 @@ pub struct ParallelUpload {
 impl ParallelUpload {
     /// Begins an upload with at most `in_flight` parts on their way at once, and
     /// no more than the store takes; nothing is visible until
-    /// [`ParallelUpload::finish`].
+    /// [`ParallelUpload::complete`].
     ///
     /// # Errors
     /// When the store refuses it.
@@ -122,21 +122,17 @@ impl ParallelUpload {
     /// An upload of nothing becomes an empty object.
     ///
     /// # Errors
-    /// The first failure of a part, or that of the completion. The parts were
-    /// thrown away then, as far as the store let us; a completion that failed
-    /// may have happened nevertheless.
-    pub async fn finish(mut self) -> Result<Created> {
-        match self.try_finish().await {
-            Ok(created) => Ok(created),
-            Err(error) => {
-                // Should the completion have happened after all, the store
-                // does not know the upload any more, and nothing is undone.
-                if let Err(left) = self.abort().await {
-                    tracing::warn!(error = %left, "parts of a failed upload were left behind");
-                }
-                Err(error)
-            }
+    /// The first failure of a part, or that of the completion, which may have
+    /// happened nevertheless. The parts are still there, for
+    /// [`ParallelUpload::abort`]: should the completion have happened after all,
+    /// the store does not know the upload any more, and nothing is undone.
+    pub async fn complete(&mut self) -> Result<Created> {
+        if self.sent == 0 {
+            self.send(Bytes::new()).await?;
         }
+        self.flush().await?;
+        self.done.sort_unstable_by_key(|tag| tag.number);
+        self.store.complete_upload(&self.upload, &self.done).await
     }
 
     /// Waits until the store has every part that was sent.
@@ -148,15 +144,6 @@ impl ParallelUpload {
             self.settle(joined)?;
         }
         if self.failed { Err(self.error("a part of it failed before")) } else { Ok(()) }
-    }
-
-    async fn try_finish(&mut self) -> Result<Created> {
-        if self.sent == 0 {
-            self.send(Bytes::new()).await?;
-        }
-        self.flush().await?;
-        self.done.sort_unstable_by_key(|tag| tag.number);
-        self.store.complete_upload(&self.upload, &self.done).await
     }
 
     /// Stops what is in flight and throws all parts away.
@@ -223,7 +210,13 @@ mod tests {
                 return Err(error);
             }
         }
-        upload.finish().await
+        match upload.complete().await {
+            Ok(created) => Ok(created),
+            Err(error) => {
+                upload.abort().await?;
+                Err(error)
+            }
+        }
     }
 
     #[tokio::test]
@@ -270,7 +263,8 @@ mod tests {
         let error = upload.send(Bytes::from_static(b"two")).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
         upload.send(Bytes::from_static(b"two")).await.unwrap_err();
-        upload.finish().await.unwrap_err();
+        upload.complete().await.unwrap_err();
+        upload.abort().await.unwrap();
         let calls: Vec<String> = store.calls().into_iter().map(|(call, _)| call).collect();
         assert_eq!(calls, ["begin_upload", "upload_part", "abort_upload"]);
         assert_eq!(inner.unfinished_uploads("").await.unwrap(), []);

@@ -158,7 +158,7 @@ async fn a_session_pooler_will_do() {
         session.preflight(&Exclude::default()).await.unwrap();
         session.snapshot(&Exclude::default()).await.unwrap();
         session.keep_alive().await.unwrap();
-        assert!(session.emptied_tables().await.unwrap().is_empty());
+        assert!(session.changed_since().await.unwrap().is_empty());
         session.close().await;
     })
     .await

@@ -106,7 +106,7 @@ async fn uploads_in_parts_become_visible_whole(store: &Arc<dyn Store>, gaps: Gap
     }
     assert_eq!(store.head("m/whole").await.unwrap(), None);
     assert!(list_all(store.as_ref(), "m/").await.unwrap().is_empty());
-    assert_eq!(upload.finish().await.unwrap(), Created::Yes);
+    assert_eq!(upload.complete().await.unwrap(), Created::Yes);
     assert!(store.get("m/whole", whole.len() as u64).await.unwrap() == whole);
     let listed = list_all(store.as_ref(), "").await.unwrap();
     assert!(listed.iter().any(|object| object.key == "m/whole" && object.size == 2 * MIN_PART + 1));
@@ -114,11 +114,11 @@ async fn uploads_in_parts_become_visible_whole(store: &Arc<dyn Store>, gaps: Gap
     // A second one does not replace it, and leaves nothing behind.
     let mut upload = ParallelUpload::begin(Arc::clone(store), "m/whole", 4).await.unwrap();
     upload.send(Bytes::from_static(b"late")).await.unwrap();
-    assert_eq!(upload.finish().await.unwrap(), Created::AlreadyThere);
+    assert_eq!(upload.complete().await.unwrap(), Created::AlreadyThere);
     assert!(store.get("m/whole", whole.len() as u64).await.unwrap() == whole);
 
-    let upload = ParallelUpload::begin(Arc::clone(store), "m/empty", 4).await.unwrap();
-    assert_eq!(upload.finish().await.unwrap(), Created::Yes);
+    let mut upload = ParallelUpload::begin(Arc::clone(store), "m/empty", 4).await.unwrap();
+    assert_eq!(upload.complete().await.unwrap(), Created::Yes);
     assert_eq!(store.head("m/empty").await.unwrap().unwrap().size, 0);
 
     // Upload by upload, the store knows nothing of them afterwards.

@@ -47,12 +47,16 @@ impl ArchiveUpload {
 
     /// Makes the archive visible.
     pub(super) async fn complete(&mut self) -> Result<(), BackupError> {
-        let created = match (self.parts.take(), self.whole.take()) {
-            (Some(parts), _) => parts.finish().await,
-            (None, Some(bytes)) => self.store.put_if_absent(&self.key, bytes).await,
+        // What is being completed stays in its place until it is: a run that is
+        // dropped right then must still find what to throw away.
+        let created = match (&mut self.parts, &self.whole) {
+            (Some(parts), _) => parts.complete().await,
+            (None, Some(bytes)) => self.store.put_if_absent(&self.key, bytes.clone()).await,
             (None, None) => return Ok(()),
         };
-        match created.map_err(BackupError::store(Stage::Upload))? {
+        let created = created.map_err(BackupError::store(Stage::Upload))?;
+        (self.parts, self.whole) = (None, None);
+        match created {
             Created::Yes => Ok(()),
             Created::AlreadyThere => Err(already_there(Stage::Upload, &self.store.uri(&self.key))),
         }

@@ -101,13 +101,15 @@ pub enum Encryption {
     SseKms(Option<String>),
 }
 
+/// The slowest line on which an upload is not given up, in bytes a millisecond.
+const SLOWEST: u64 = 256;
+
 /// Builds the client. Nothing is sent: a wrong bucket or key shows with the
 /// first request. Of the network only the credentials' chain may make use, with
 /// the first request, and only where it is needed.
 pub(super) async fn client(options: &S3Options) -> Result<Client, StoreError> {
     check(options)?;
     let attempts = options.attempts.max(1);
-    let deadline = (options.attempt_timeout + MAX_BACKOFF).saturating_mul(attempts);
     let region = region(options).await;
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(region)
@@ -117,16 +119,7 @@ pub(super) async fn client(options: &S3Options) -> Result<Client, StoreError> {
                 .with_initial_backoff(options.backoff)
                 .with_max_backoff(MAX_BACKOFF),
         )
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(CONNECT_TIMEOUT.min(options.attempt_timeout))
-                // The SDK counts this from the request's first byte to the
-                // answer's, so a part on a thin line needs all of the attempt.
-                .read_timeout(options.attempt_timeout)
-                .operation_attempt_timeout(options.attempt_timeout)
-                .operation_timeout(deadline)
-                .build(),
-        )
+        .timeout_config(deadlines_for(options, 0))
         // An upload has the deadline of its attempt, and a download one for
         // each chunk, which does not run while we are the slow side.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
@@ -149,6 +142,23 @@ pub(super) async fn client(options: &S3Options) -> Result<Client, StoreError> {
         .retry_classifier(RetryDamage)
         .build();
     Ok(Client::from_conf(config))
+}
+
+/// The deadlines of a request that carries so many bytes, where it has to share
+/// the line with `parts_in_flight` of its kind: a thin line, or a large part, must
+/// not make every attempt fail.
+pub(super) fn deadlines_for(options: &S3Options, bytes: u64) -> TimeoutConfig {
+    let shared = bytes.saturating_mul(options.parts_in_flight.max(1) as u64);
+    let attempt = options.attempt_timeout + Duration::from_millis(shared / SLOWEST);
+    let all = (attempt + MAX_BACKOFF).saturating_mul(options.attempts.max(1));
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT.min(options.attempt_timeout))
+        // The SDK counts this from the request's first byte to the answer's, so a
+        // part on a thin line needs all of the attempt.
+        .read_timeout(attempt)
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(all)
+        .build()
 }
 
 /// Never asks the machine's metadata service: on a machine that has none that
@@ -202,6 +212,15 @@ mod tests {
             assert!(error.contains("endpoint"), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_carries_more_gets_more_time() {
+        let options = S3Options { parts_in_flight: 2, ..S3Options::new("bucket") };
+        let attempt = |bytes| deadlines_for(&options, bytes).operation_attempt_timeout();
+        assert_eq!(attempt(0), Some(Duration::from_mins(1)));
+        // 16 MiB on the line, at 256 bytes a millisecond.
+        assert_eq!(attempt(8 << 20), Some(Duration::from_millis(60_000 + 65_536)));
     }
 
     #[test]

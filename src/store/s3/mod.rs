@@ -79,6 +79,12 @@ impl S3Store {
         &self.0.options
     }
 
+    /// The settings of a request that carries so many bytes.
+    fn deadlines_for(&self, bytes: u64) -> aws_sdk_s3::config::Builder {
+        let deadlines = connect::deadlines_for(self.options(), bytes);
+        aws_sdk_s3::config::Builder::new().timeout_config(deadlines)
+    }
+
     fn bucket(&self) -> &str {
         &self.0.options.bucket
     }

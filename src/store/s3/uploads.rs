@@ -61,6 +61,8 @@ pub(super) async fn send_part(
         .set_checksum_sha256(seal.sha256.clone())
         .set_content_md5(seal.md5.clone())
         .body(ByteStream::from(body))
+        .customize()
+        .config_override(store.deadlines_for(size))
         .send()
         .await
         .map_err(|error| call.failed(&error))?;

@@ -28,7 +28,8 @@ use super::bench::{Bench, PATIENCE, eventually, program};
 ///
 /// The script finds the real program in `$real`, the section's name in
 /// `$section`, and may call `reach`, which tells the test that it has come so
-/// far and waits until the test lets it go on.
+/// far and waits until the test lets it go on. One that calls `hold` waits for
+/// the same: the sections are dumped at once.
 pub(super) struct FakeDump {
     pub(super) dir: TempDir,
     reached: BufReader<pipe::Receiver>,
@@ -53,7 +54,9 @@ impl FakeDump {
              real='{real}' dir='{dir}' section=none\n\
              case \"$*\" in --version) {version}; exit;; esac\n\
              for arg; do case $arg in --section=*) section=${{arg#--section=}};; esac; done\n\
-             reach() {{ echo \"$$ $section\" >\"$dir/reached\"; read -r _ <\"$dir/go\"; }}\n\
+             reach() {{ echo \"$$ $section\" >\"$dir/reached\"; read -r _ <\"$dir/go\"; \
+             : >\"$dir/gone-on\"; }}\n\
+             hold() {{ until [ -e \"$dir/gone-on\" ]; do sleep 0.02; done; }}\n\
              {script}\n",
             real = bench.server.bin("pg_dump").display(),
             dir = dir.path().display(),

@@ -83,9 +83,10 @@ async fn killed_at_any_part_it_leaves_nothing_that_is_not_whole() {
     let mut bench = Bench::new().await;
     bench.fatten();
     let seen = kill_at_each(&mut bench, |target| target.contains("upload")).await;
-    for part in ["uploads", "partNumber=1", "partNumber=2", "POST /backups/database/2026"] {
-        assert!(seen.iter().any(|request| request.contains(part)), "{part}: {seen:#?}");
-    }
+    // Both parts are on their way at once: which comes first is not ours to say.
+    let met = |what: &str| seen.iter().filter(|request| request.contains(what)).count();
+    let counts = [met("?uploads"), met("partNumber="), met("POST /backups/database/2026")];
+    assert_eq!(counts, [1, 2, 2], "{seen:#?}");
 }
 
 /// Kills a backup at each request of interest in turn; returns the requests.

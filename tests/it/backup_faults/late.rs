@@ -13,7 +13,7 @@ use reliquary::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::bench::{Bench, eventually, points_at_newest, whole};
+use super::bench::{Bench, eventually, points_at_newest, uploads, whole};
 
 /// A call takes longer than anybody waits.
 const LONG: Duration = Duration::from_hours(1);
@@ -40,8 +40,13 @@ async fn stopped_at(
     let (dir, store) = fresh().await;
     let faulty = Arc::new(FaultyStore::new(store.clone(), Plan::Nth(nth, fault)));
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
+    let accepted = matches!(fault, Fault::AcceptedThenHangs(_));
     let stop = async {
         eventually("the call", || faulty.calls().len() >= nth).await;
+        let key = &faulty.calls()[nth - 1].1;
+        while accepted && store.head(key).await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
         cancel.cancel();
     };
     let (result, ()) = tokio::join!(bench.backup_with(faulty.clone(), &progress, &cancel), stop);
@@ -64,6 +69,17 @@ async fn a_run_that_is_stopped_after_its_commit_says_that_the_backup_stands() {
         assert_eq!(good, [manifest.id.clone(), stands.id.clone()]);
         points_at_newest(store.as_ref()).await;
     }
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_while_the_archive_is_put_together_leaves_no_part() {
+    let bench = Bench::new().await;
+    bench.fatten();
+    let hangs = Fault::Hangs(LONG);
+    let (error, _dir, store) = stopped_at(&bench, "complete_upload", ".sql.gz", hangs).await;
+    assert_eq!((error.stage, error.committed.is_some()), (Stage::Upload, false));
+    assert_eq!(uploads(store.as_ref()).await, 0);
+    assert!(whole(store.as_ref()).await.is_empty());
 }
 
 #[tokio::test]

@@ -194,7 +194,8 @@ async fn a_failed_part_fails_the_upload_and_no_part_stays() {
     let store: Arc<dyn Store> = Arc::new(store(&server).await);
     let mut upload = ParallelUpload::begin(store, "key", 4).await.unwrap();
     upload.send(BODY).await.unwrap();
-    let error = upload.finish().await.unwrap_err();
+    let error = upload.complete().await.unwrap_err();
+    upload.abort().await.unwrap();
     assert!(matches!(error.kind, ErrorKind::Denied(_)), "{error}");
     assert_eq!(verbs(&server.requests()), ["POST", "PUT", "DELETE"]);
 }

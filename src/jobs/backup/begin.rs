@@ -1,0 +1,90 @@
+//! Starting `pg_dump` for the three sections at once.
+//!
+//! A `pg_dump` reads every definition it needs, and locks every table, before
+//! it writes its first byte. So when all three have begun to write, none of
+//! them can see a change any more that another did not: a migration that waits
+//! for the rows to be copied cannot come between the rows and the indexes.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    time::Duration,
+};
+
+use tokio::task;
+
+use super::BackupError;
+use crate::{
+    archive::Section,
+    postgres::{Dump, dump},
+    process::{Child, TERM_GRACE},
+    words::Stage,
+};
+
+/// How long `pg_dump` may take to end after its last byte.
+pub(super) const END_WITHIN: Duration = Duration::from_mins(1);
+
+/// How much is read of a section's beginning, in bytes.
+const FIRST: usize = 64 * 1024;
+
+/// A `pg_dump` that has begun to write.
+pub(super) struct Begun {
+    pub(super) section: Section,
+    pub(super) child: Child,
+    first: Vec<u8>,
+    pipe: File,
+}
+
+impl Begun {
+    /// Everything that it writes, from the first byte on.
+    pub(super) fn into_parts(self) -> (Section, Child, impl Read + Send + 'static) {
+        (self.section, self.child, io::Cursor::new(self.first).chain(self.pipe))
+    }
+}
+
+/// Starts all three, and waits until each has begun to write.
+pub(super) async fn begin_all(dump: &Dump) -> Result<[Begun; 3], BackupError> {
+    let [pre_data, data, post_data] = Section::ALL;
+    let begun = tokio::try_join!(begin(dump, pre_data), begin(dump, data), begin(dump, post_data))?;
+    Ok([begun.0, begun.1, begun.2])
+}
+
+async fn begin(dump: &Dump, section: Section) -> Result<Begun, BackupError> {
+    let failed = |error: &dyn std::error::Error| BackupError::new(Stage::Dump, true, error);
+    let mut child =
+        dump.spawn(section).map_err(|error| BackupError::new(Stage::Dump, false, &error))?;
+    let stdout = child.blocking_stdout().map_err(|error| failed(&error))?;
+    let stdout =
+        stdout.ok_or_else(|| BackupError::new(Stage::Dump, true, "take the pipe from pg_dump"))?;
+    let mut pipe = pipe_of(stdout);
+    // A thread of its own: it blocks on the pipe, and the pipe ends when the
+    // child does, which dropping this future brings about.
+    let reading = task::spawn_blocking(move || {
+        let mut first = vec![0; FIRST];
+        let length = pipe.read(&mut first)?;
+        first.truncate(length);
+        Ok::<_, io::Error>((first, pipe))
+    });
+    let read = reading.await.map_err(|error| failed(&error))?;
+    let (first, pipe) = read.map_err(|error| failed(&error))?;
+    if first.is_empty() {
+        // It has ended, or is about to. One that says it did its work is held
+        // against what a section must be when it is read.
+        let exit = match tokio::time::timeout(END_WITHIN, child.wait()).await {
+            Ok(exit) => exit.map_err(|error| failed(&error))?,
+            Err(_) => child.stop(TERM_GRACE).await,
+        };
+        let transient = dump::is_transient_failure(&exit.stderr);
+        exit.success().map_err(|error| BackupError::new(Stage::Dump, transient, &error))?;
+    }
+    Ok(Begun { section, child, first, pipe })
+}
+
+/// The pipe with as much room as the kernel gives, so that `pg_dump` and the
+/// splitter wait for each other less often.
+fn pipe_of(stdout: std::os::fd::OwnedFd) -> File {
+    let file = File::from(stdout);
+    // A kernel that refuses leaves the pipe as it was, which is fine.
+    let _ = nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_SETPIPE_SZ(1 << 20));
+    file
+}
