@@ -5,14 +5,17 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark of what fails says nothing")]
 
-use std::io::Write;
+use std::{io::Write, sync::Arc};
 
+use bytes::Bytes;
 use divan::{Bencher, black_box, counter::BytesCount};
 use reliquary::archive::{
-    Section, Splitter,
+    Manifest, PartSink, Section, Splitter, Unpacker, Verifier,
     copy::CopyHeader,
     gzip::MemberWriter,
-    split::{Content, Sink},
+    mark, pack, read_section,
+    split::{self, Content},
+    write,
 };
 
 const MEMBER: usize = 4 << 20;
@@ -47,7 +50,7 @@ fn dump() -> Vec<u8> {
 /// Counts what it is given, and gives the buffer back.
 struct Nowhere(u64);
 
-impl Sink for Nowhere {
+impl split::Sink for Nowhere {
     fn table(&mut self, _: CopyHeader) {}
 
     fn piece(&mut self, _: &Content, mut text: Vec<u8>, _: Option<u64>) -> Vec<u8> {
@@ -80,6 +83,85 @@ fn members(bencher: Bencher<'_, '_>) {
         let mut bytes = 0;
         for text in dump.chunks(MEMBER) {
             bytes += writer.whole(text, None).expect("the same text").len();
+        }
+        black_box(bytes)
+    });
+}
+
+/// A manifest of any kind, and the archive of [`dump`] that it is made to fit.
+fn backup() -> (Arc<Manifest>, Vec<u8>) {
+    let text = include_bytes!("../tests/fixtures/manifests/0.1.0.json");
+    let mut manifest = Manifest::parse(text).expect("a manifest");
+    let (mut feeder, members) = pack(1, MEMBER, mark(&manifest.id));
+    let reading = std::thread::spawn(move || {
+        let end = b"--\n-- PostgreSQL database dump complete\n--\n\n";
+        for (section, text) in Section::ALL.into_iter().zip([&end[..], &dump(), &end[..]]) {
+            read_section(text, section, MEMBER, &mut feeder, |_| {}).expect("a dump");
+        }
+    });
+    let mut sink = Sink::default();
+    let written = block_on(write(members, 8 << 20, &mut sink, |_, _| {}));
+    let Ok(written) = written else { panic!("the sink takes everything") };
+    reading.join().expect("a dump");
+    manifest.archive.bytes = written.bytes;
+    manifest.archive.sha256 = written.sha256;
+    manifest.archive.uncompressed_bytes = written.index.uncompressed_bytes;
+    manifest.rows = written.index.rows;
+    manifest.tables = written.index.tables;
+    manifest.sections = written.index.sections;
+    (Arc::new(manifest), sink.0)
+}
+
+#[derive(Default)]
+struct Sink(Vec<u8>);
+
+#[async_trait::async_trait]
+impl PartSink for Sink {
+    type Error = std::convert::Infallible;
+
+    async fn part(&mut self, bytes: Bytes, _: bool) -> Result<(), Self::Error> {
+        self.0.extend_from_slice(&bytes);
+        Ok(())
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(future)
+}
+
+/// Every check of a pass, with one inflating thread beside the one that hashes.
+#[divan::bench]
+fn verify(bencher: Bencher<'_, '_>) {
+    let (manifest, archive) = backup();
+    let archive = Bytes::from(archive);
+    bencher.counter(BytesCount::new(manifest.archive.uncompressed_bytes)).bench(|| {
+        block_on(async {
+            let mut verifier = Verifier::of_backup(Arc::clone(&manifest), 1);
+            for start in (0..archive.len()).step_by(512 * 1024) {
+                let piece = archive.slice(start..archive.len().min(start + 512 * 1024));
+                verifier.push(piece).await.expect("the threads are there");
+            }
+            let report = verifier.finish().await.expect("the threads are there");
+            assert!(report.findings.is_empty(), "{report:?}");
+            report.dump_bytes
+        })
+    });
+}
+
+/// Reading members back strictly, on one thread, and nothing else.
+#[divan::bench]
+fn unpack(bencher: Bencher<'_, '_>) {
+    let (manifest, archive) = backup();
+    let members = manifest.members();
+    bencher.counter(BytesCount::new(manifest.archive.uncompressed_bytes)).bench(|| {
+        let mut unpacker = Unpacker::new();
+        let mut bytes = 0;
+        for member in &members {
+            let [start, end] = [member.offset, member.offset + member.length]
+                .map(|offset| usize::try_from(offset).expect("it is in memory"));
+            let text = unpacker.whole(&archive[start..end], member.uncompressed);
+            bytes += text.expect("a whole member").len();
         }
         black_box(bytes)
     });

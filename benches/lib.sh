@@ -87,11 +87,12 @@ start_s3() {
 # Reads numbers, prints their median.
 median() { sort -n | awk '{ v[NR] = $1 } END { print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
-# measure NAME COMMAND: one timed run of a shell command; appends seconds and peak KiB.
+# measure NAME COMMAND: one timed run of a shell command; appends seconds, peak
+# KiB, and seconds of processor for user and system.
 measure() {
   local name=$1
   shift
-  /usr/bin/time -f '%e %M' -o "$scratch/time" bash -o pipefail -c "$*" >"$scratch/out" 2>"$scratch/err" ||
+  /usr/bin/time -f '%e %M %U %S' -o "$scratch/time" bash -o pipefail -c "$*" >"$scratch/out" 2>"$scratch/err" ||
     die "$name failed: $(tail -5 "$scratch/err")"
   tail -1 "$scratch/time" >>"$scratch/$name.times"
   say "$name: $(awk 'END { printf "%s s, peak %.1f MiB", $1, $2 / 1024 }' "$scratch/time")"

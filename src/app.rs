@@ -127,7 +127,10 @@ impl Daemon {
                 Arc::clone(&metrics),
                 lifecycle.clone(),
             );
-            crons.entry(database.schedule.line.clone()).or_default().push(handle.clone());
+            let verify = Some(&database.verify.schedule).filter(|_| database.verify.enabled);
+            for schedule in [&database.schedule].into_iter().chain(verify) {
+                crons.entry(schedule.line.clone()).or_default().push(handle.clone());
+            }
             runners.push(runner);
             handles.push(handle);
         }

@@ -16,9 +16,10 @@
 //! restarted. A process that finds a fresh backup in the bucket is `ok` in its
 //! first second.
 //!
-//! The checks say what was looked at. `last_run` and `pointer` may be not ok
-//! while the status is: one attempt that failed is retried, and the pointer is
-//! a convenience that the next run repairs.
+//! The checks say what was looked at. `last_run`, `pointer` and `verify` may be
+//! not ok while the status is: one attempt that failed is retried, the pointer
+//! is a convenience that the next run repairs, and a damaged backup counts for
+//! nothing any more, so that the age of the last good one has said it already.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock, rfc3339,
     state::{DatabaseState, Liveness, State},
-    words::Outcome,
+    words::{Outcome, Stage},
 };
 
 /// How well a database is kept, from best to worst.
@@ -103,7 +104,7 @@ pub struct DatabaseHealth {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `backup_age`, `last_run`, `store`, `pointer` or `scheduler`.
+    /// `backup_age`, `last_run`, `store`, `pointer`, `verify` or `scheduler`.
     pub name: String,
     /// Whether it is as it should be.
     pub ok: bool,
@@ -147,7 +148,14 @@ fn evaluate_one(
         last_success: database.last_success,
         age_seconds: database.last_success.map(|time| since(time, now).as_secs()),
         stale_after_seconds: database.stale_after.as_secs(),
-        checks: vec![age_check, last_run(now, database), store, pointer(database), scheduler],
+        checks: vec![
+            age_check,
+            last_run(now, database),
+            store,
+            pointer(database),
+            verify(now, database),
+            scheduler,
+        ],
     }
 }
 
@@ -242,6 +250,32 @@ fn pointer(database: &DatabaseState) -> Check {
         None => "not looked at yet",
     };
     check("pointer", database.pointer_ok != Some(false), detail.to_owned())
+}
+
+fn verify(now: DateTime<Utc>, database: &DatabaseState) -> Check {
+    let totals = database.catalog.clone().unwrap_or_default();
+    let mut parts = vec![match totals.last_verify {
+        Some(time) => {
+            let of = totals.scheduled + totals.manual;
+            let ago = words(since(time, now));
+            format!("{} of {of} backups are verified, the last one {ago} ago", totals.verified)
+        }
+        None => "no backup is verified yet".to_owned(),
+    }];
+    if totals.damaged > 0 {
+        parts.push(format!("{} damaged; `reliquary list` names them", totals.damaged));
+    }
+    // Damage is in the totals, and leaves them when it is mended.
+    let failed = database
+        .last_verify
+        .as_ref()
+        .filter(|run| run.outcome == Outcome::Failed && run.stage != Some(Stage::Verify));
+    if let Some(run) = failed {
+        let ago = words(since(run.started, now));
+        let error = run.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+        parts.push(format!("the last run, begun {ago} ago, failed{error}"));
+    }
+    check("verify", totals.damaged == 0 && failed.is_none(), parts.join("; "))
 }
 
 fn scheduler(now: DateTime<Utc>, liveness: Liveness, database: &DatabaseState) -> Check {

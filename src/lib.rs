@@ -9,7 +9,8 @@
 //! written last, whose presence is the commit; a *backup* is an archive with its
 //! manifest and checksum file. A *legacy archive* has no manifest. The *pointer*
 //! is `LATEST.txt` and `LATEST.sha256`; the *catalog* is what the bucket holds;
-//! *debris* is what was never committed. The *source* is backed up.
+//! *debris* is what was never committed. The *source* is backed up. To *verify*
+//! is to read a stored archive again and check every byte.
 //!
 //! # Floors
 //!

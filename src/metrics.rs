@@ -37,7 +37,7 @@ const DATABASE: &str = "database";
 const JOB: &str = "job";
 
 /// Kinds of stored backups that `backups_stored` tells apart.
-const KINDS: [&str; 3] = ["scheduled", "manual", "legacy"];
+const KINDS: [&str; 4] = ["scheduled", "manual", "legacy", "damaged"];
 
 /// Declares the metrics. The doc comment is the HELP text, and the field's
 /// name is the metric's, after the prefix.
@@ -95,6 +95,12 @@ metrics! {
     backups_stored_bytes: IntGaugeVec [DATABASE];
     /// Time of the oldest backup in the store, in seconds since 1970; 0 when there is none.
     oldest_backup_timestamp_seconds: IntGaugeVec [DATABASE];
+    /// When a backup was last read back to its end by verify, in seconds since 1970; 0 when none was.
+    last_verify_timestamp_seconds: IntGaugeVec [DATABASE];
+    /// Backups that verify found damaged, or could not read back.
+    verify_failures_total: IntCounterVec [DATABASE];
+    /// Good backups in the store that verify has read back whole.
+    backups_verified: IntGaugeVec [DATABASE];
     /// Calls of the store, by outcome; retries inside a call are not counted.
     store_requests_total: IntCounterVec ["operation", "outcome"];
     /// How long calls of the store took, retries included, in seconds.
@@ -154,6 +160,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a backup that verify found damaged, or could not read back.
+    pub fn verify_failed(&self, database: &str) {
+        self.series.verify_failures_total.with_label_values(&[database]).inc();
+    }
+
     /// Writes everything in Prometheus' text format, with the gauges as the
     /// state is now.
     ///
@@ -198,6 +209,7 @@ impl Series {
         let hour = Duration::from_hours(1);
         self.set_gauges(&DatabaseState::new(database, "", "", hour), false);
         self.stale_after_seconds.with_label_values(&[database]).set(0);
+        self.verify_failures_total.with_label_values(&[database]);
         for job in JobKind::ALL {
             let job = job.as_str();
             for outcome in Outcome::ALL {
@@ -223,7 +235,10 @@ impl Series {
             let labels = [database.name.as_str(), job.as_str()];
             let running = database.running.as_ref().is_some_and(|running| running.job == *job);
             self.job_running.with_label_values(&labels).set(i64::from(running));
-            let next_run = timestamp(database.next_run);
+            let next_run = timestamp(match job {
+                JobKind::Backup => database.next_run,
+                JobKind::Verify => database.next_verify,
+            });
             self.next_run_timestamp_seconds.with_label_values(&labels).set(next_run);
         }
 
@@ -233,12 +248,15 @@ impl Series {
         set(&self.backup_rows, count(size.map_or(0, |size| size.rows)));
 
         let totals = database.catalog.clone().unwrap_or_default();
-        for (kind, stored) in KINDS.iter().zip([totals.scheduled, totals.manual, totals.legacy]) {
+        let stored = [totals.scheduled, totals.manual, totals.legacy, totals.damaged];
+        for (kind, stored) in KINDS.iter().zip(stored) {
             let labels = [database.name.as_str(), kind];
             self.backups_stored.with_label_values(&labels).set(count(stored));
         }
         set(&self.backups_stored_bytes, count(totals.bytes));
         set(&self.oldest_backup_timestamp_seconds, timestamp(totals.oldest));
+        set(&self.last_verify_timestamp_seconds, timestamp(totals.last_verify));
+        set(&self.backups_verified, count(totals.verified));
     }
 }
 

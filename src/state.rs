@@ -64,8 +64,12 @@ pub struct DatabaseState {
     pub last_failure: Option<RunReport>,
     /// What runs now.
     pub running: Option<Running>,
-    /// When the next scheduled run is due.
+    /// When the next scheduled backup is due.
     pub next_run: Option<DateTime<Utc>>,
+    /// When the next scheduled verify is due.
+    pub next_verify: Option<DateTime<Utc>>,
+    /// How the last verify of this process ended.
+    pub last_verify: Option<RunReport>,
     /// What the store holds; `None` before the first listing that succeeded.
     pub catalog: Option<CatalogTotals>,
     /// Why the last listing failed; `None` when it did not.
@@ -89,6 +93,12 @@ pub struct CatalogTotals {
     pub manual: u64,
     /// Legacy archives.
     pub legacy: u64,
+    /// Backups and legacy archives in which verify found damage; they count for nothing.
+    #[serde(default)]
+    pub damaged: u64,
+    /// Good backups that verify has read back whole.
+    #[serde(default)]
+    pub verified: u64,
     /// Unfinished uploads, and archives that were never committed.
     pub debris: u64,
     /// Keys that are not ours.
@@ -101,6 +111,9 @@ pub struct CatalogTotals {
     /// The time of the newest backup.
     #[serde(with = "crate::rfc3339::option")]
     pub newest: Option<DateTime<Utc>>,
+    /// When verify last came to a verdict, whichever.
+    #[serde(default, with = "crate::rfc3339::option")]
+    pub last_verify: Option<DateTime<Utc>>,
 }
 
 /// Whether the tasks that make backups happen are alive.
@@ -257,6 +270,8 @@ impl DatabaseState {
             last_failure: None,
             running: None,
             next_run: None,
+            next_verify: None,
+            last_verify: None,
             catalog: None,
             catalog_error: None,
             pointer_ok: None,
@@ -273,7 +288,13 @@ impl DatabaseState {
         progress
     }
 
-    /// Notes how a run ended. `last_attempt_of_slot` says that no further
+    /// Notes how a verify ended. It says nothing of how backups are made.
+    pub fn verify_ended(&mut self, report: RunReport) {
+        self.running = None;
+        self.last_verify = Some(report);
+    }
+
+    /// Notes how a backup ended. `last_attempt_of_slot` says that no further
     /// attempt will be made before the next slot; `backup` is what the run made.
     ///
     /// A skipped or cancelled run proves nothing either way, so it neither

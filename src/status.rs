@@ -58,7 +58,13 @@ pub struct DatabaseStatus {
     /// When the next scheduled run is due.
     #[serde(with = "rfc3339::option")]
     pub next_run: Option<DateTime<Utc>>,
-    /// How the last run ended.
+    /// When the next scheduled verify is due.
+    #[serde(default, with = "rfc3339::option")]
+    pub next_verify: Option<DateTime<Utc>>,
+    /// How the last verify of this process ended.
+    #[serde(default)]
+    pub last_verify: Option<RunReport>,
+    /// How the last backup ended.
     pub last_run: Option<RunReport>,
     /// How the last run that failed did so; stays after a success.
     pub last_failure: Option<RunReport>,
@@ -128,6 +134,8 @@ fn database_status(
         health,
         last_attempt: database.last_attempt,
         next_run: database.next_run,
+        next_verify: database.next_verify,
+        last_verify: database.last_verify,
         last_run: database.last_run,
         last_failure: database.last_failure,
         consecutive_failures: database.consecutive_failures,

@@ -44,6 +44,8 @@ words! {
     JobKind {
         /// Takes a backup.
         Backup = "backup",
+        /// Reads stored backups again and checks every byte.
+        Verify = "verify",
     }
 }
 
@@ -90,10 +92,35 @@ words! {
         Pointer = "pointer",
         /// Listing what the store holds.
         Catalog = "catalog",
+        /// Reading a stored backup again.
+        Verify = "verify",
+        /// Writing down what that found.
+        Record = "record",
         /// The run's deadline passed.
         Timeout = "timeout",
         /// The run panicked.
         Panic = "panic",
+    }
+}
+
+words! {
+    /// What verify found a stored archive to be.
+    Verdict {
+        /// Every byte is as it was.
+        Good = "good",
+        /// Something is not.
+        Damaged = "damaged",
+    }
+}
+
+impl Verdict {
+    /// The one that it is not.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Good => Self::Damaged,
+            Self::Damaged => Self::Good,
+        }
     }
 }
 

@@ -83,6 +83,14 @@ fn end(bytes: &[u8], flags: u8) -> Option<usize> {
     (bytes.len() >= end).then_some(end)
 }
 
+/// Whether a member begins with a header that we write, with a comment or without.
+#[must_use]
+pub(super) fn is_ours(member: &[u8]) -> bool {
+    let mut fixed = FIXED;
+    fixed[FLAGS] = FCOMMENT;
+    member.starts_with(&FIXED) || member.starts_with(&fixed)
+}
+
 /// The comment in the header of the first member of `bytes`, where there is one.
 /// The bytes need not hold the whole member.
 #[must_use]
@@ -140,8 +148,12 @@ mod tests {
         for comment in [None, Some("reliquary/1 x")] {
             let mut bytes = Vec::new();
             write(&mut bytes, comment);
+            assert!(is_ours(&bytes));
             assert_eq!(super::comment(&bytes), comment);
             assert_eq!(read(&bytes), Header::Whole(bytes.len()));
+            bytes[4] ^= 1;
+            assert!(!is_ours(&bytes));
         }
+        assert!(!is_ours(&header(FNAME, b"x\0")));
     }
 }

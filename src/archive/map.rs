@@ -83,16 +83,17 @@ pub enum MapError {
         /// Where it begins.
         offset: u64,
     },
-    /// A sum that is not that of its parts.
-    #[error("the manifest says {said} {what}, and its parts make {parts}")]
-    Sum {
-        /// What was counted.
-        what: String,
-        /// What the manifest says.
-        said: u64,
-        /// What its parts make.
-        parts: u64,
-    },
+}
+
+/// A number of a manifest that is not the sum of its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongSum {
+    /// What was counted: `rows of public.donation`.
+    pub what: String,
+    /// What the manifest says.
+    pub said: u64,
+    /// What its parts make.
+    pub parts: u64,
 }
 
 /// The least that a gzip member can have: header, an empty stream, its end; in bytes.
@@ -103,8 +104,7 @@ impl Map {
     ///
     /// # Errors
     /// When the members that the manifest names do not follow one another from
-    /// the archive's first byte to its last, section after section, or when a
-    /// number of the manifest is not the sum of its parts.
+    /// the archive's first byte to its last, section after section.
     pub fn of(manifest: &Manifest) -> Result<Self, MapError> {
         let mut places = Vec::new();
         let sections = &manifest.sections;
@@ -132,7 +132,6 @@ impl Map {
         }
         tiles(&places, manifest.archive.bytes)?;
         in_order(&places)?;
-        sums(manifest)?;
         Ok(Self { places })
     }
 
@@ -158,19 +157,15 @@ impl Place {
         self.member.offset.saturating_add(self.member.length)
     }
 
-    /// Says which member it is: `member 7 (2 of public.donation)`.
+    /// What it holds, in words: `rows of public.donation`.
     #[must_use]
-    pub fn describe(&self, tables: &[Table]) -> String {
-        let number = self.number;
+    pub fn content(&self, tables: &[Table]) -> String {
         match self.holds {
-            Holds::Statements { section, .. } => {
-                format!("member {number} (statements of the {} section)", section.name())
-            }
-            Holds::Rows { table, nth } => {
-                let table = tables.get(table);
-                let name = table.map_or(String::new(), |t| format!("{}.{}", t.schema, t.name));
-                format!("member {number} ({nth} of {name})")
-            }
+            Holds::Statements { section, .. } => format!("statements of {}", section.name()),
+            Holds::Rows { table, .. } => match tables.get(table) {
+                Some(table) => format!("rows of {}.{}", table.schema, table.name),
+                None => "rows".to_owned(),
+            },
         }
     }
 }
@@ -224,22 +219,27 @@ fn in_order(places: &[Place]) -> Result<(), MapError> {
     Ok(())
 }
 
-/// Whether what the manifest says of the whole is the sum of what it says of the parts.
-fn sums(manifest: &Manifest) -> Result<(), MapError> {
-    let sum = |what: &str, said: u64, parts: u64| {
-        let what = what.to_owned();
-        if said == parts { Ok(()) } else { Err(MapError::Sum { what, said, parts }) }
+/// What a manifest says of the whole and is not the sum of what it says of the parts.
+#[must_use]
+pub fn wrong_sums(manifest: &Manifest) -> Vec<WrongSum> {
+    let mut wrong = Vec::new();
+    let mut compare = |what: String, said: u64, parts: u64| {
+        if said != parts {
+            wrong.push(WrongSum { what, said, parts });
+        }
     };
     for table in &manifest.tables {
         let name = format!("{}.{}", table.schema, table.name);
         let rows = total(table.members.iter().map(|member| member.rows));
-        sum(&format!("rows of {name}"), table.rows, rows)?;
+        compare(format!("rows of {name}"), table.rows, rows);
         let bytes = total(table.members.iter().map(|member| member.uncompressed));
-        sum(&format!("bytes of text of {name}"), table.bytes, bytes)?;
+        compare(format!("bytes of text of {name}"), table.bytes, bytes);
     }
-    sum("rows", manifest.rows, total(manifest.tables.iter().map(|table| table.rows)))?;
+    let rows = total(manifest.tables.iter().map(|table| table.rows));
+    compare("rows".to_owned(), manifest.rows, rows);
     let text = total(manifest.members().iter().map(|member| member.uncompressed));
-    sum("bytes of text", manifest.archive.uncompressed_bytes, text)
+    compare("bytes of text".to_owned(), manifest.archive.uncompressed_bytes, text);
+    wrong
 }
 
 /// A sum that a made-up manifest cannot overflow.

@@ -23,19 +23,22 @@ mod pack;
 mod read;
 pub mod split;
 pub mod unpack;
+mod verify;
 mod writer;
 
 pub use crate::postgres::Section;
+pub(crate) use checksum::hex;
 pub use checksum::{Checksum, ChecksumError};
 pub use completeness::{Incomplete, TableName, check as check_completeness};
 pub use gzip::MemberError;
 pub use header::comment;
 pub use manifest::{Manifest, ManifestError};
-pub use map::{Map, MapError, Place};
+pub use map::{Map, MapError, Place, wrong_sums};
 pub use pack::{Feeder, pack};
 pub use read::{ReadError, read_section};
 pub use split::{END_OF_DATA, SplitError, Splitter};
 pub use unpack::{UnpackError, Unpacker};
+pub use verify::{FINDINGS, Finding, Lost, Problem, Report, Verifier};
 pub use writer::{PartSink, WriteError, Written, write};
 
 /// How much is read from a pipe at once, in bytes.

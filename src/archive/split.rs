@@ -16,11 +16,11 @@ use crate::postgres::Section;
 pub const END_OF_DATA: &[u8] = b"\\.\n";
 
 /// What `pg_dump` writes when it has said everything.
-const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete\n";
+pub(super) const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete\n";
 
 /// How much of a section's end is kept to look for [`COMPLETE`]: the line, the
 /// `\unrestrict` command that newer versions put after it, and room to spare.
-const TAIL: usize = 512;
+pub(super) const TAIL: usize = 512;
 
 /// How much of a statement is shown in a message, in bytes.
 const SHOWN: usize = 100;

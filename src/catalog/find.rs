@@ -27,6 +27,9 @@ pub enum FindError {
     /// Nothing has that id.
     #[error("no backup's id begins with {0:?}; `reliquary list` shows what there is")]
     Unknown(String),
+    /// What is asked for is damaged.
+    #[error("{0} is damaged; `reliquary verify {0}` says how")]
+    Damaged(BackupId),
     /// Several have.
     #[error("{0:?} is the beginning of {1} ids; name one more exactly")]
     Ambiguous(String, usize),
@@ -67,8 +70,22 @@ impl Query {
     /// Finds what was asked for among good backups and legacy archives.
     ///
     /// # Errors
-    /// When nothing or several things fit.
+    /// When nothing or several things fit, or what fits is damaged.
     pub fn find<'a>(&self, catalog: &'a Catalog) -> Result<&'a Entry, FindError> {
+        match self.find_any(catalog)? {
+            entry if matches!(entry.state, State::Damaged | State::Broken) => {
+                Err(FindError::Damaged(entry.id))
+            }
+            entry => Ok(entry),
+        }
+    }
+
+    /// Finds what was asked for; where it is asked for by its id, also among
+    /// what is damaged or lacks its archive: to look at, never to restore.
+    ///
+    /// # Errors
+    /// When nothing or several things fit.
+    pub fn find_any<'a>(&self, catalog: &'a Catalog) -> Result<&'a Entry, FindError> {
         let newest = || catalog.good().max_by_key(|e| (e.time(), e.id)).ok_or(FindError::Empty);
         match self {
             Self::Latest => newest(),
@@ -81,7 +98,7 @@ impl Query {
             }
             Self::Prefix(prefix) => {
                 let fits = |entry: &&Entry| {
-                    matches!(entry.state, State::Good | State::Legacy)
+                    !matches!(entry.state, State::Unclear | State::Debris)
                         && entry.id.to_string().starts_with(prefix.as_str())
                 };
                 let found: Vec<&Entry> = catalog.entries.iter().filter(fits).collect();
@@ -105,7 +122,8 @@ mod tests {
         for hour in hours {
             let id: BackupId = format!("2026-11-23T{hour:02}-00-00Z").parse().unwrap();
             let (kind, state) = (Kind::Scheduled, State::Good);
-            catalog.add(Entry { id, kind, state, archive_bytes: 1, last_modified: id.time() });
+            let (archive_bytes, last_modified, verified) = (1, id.time(), None);
+            catalog.add(Entry { id, kind, state, archive_bytes, last_modified, verified });
         }
         catalog
     }
@@ -122,6 +140,20 @@ mod tests {
         assert_eq!(found(&Query::parse("2026-11-23T12"), &hours), id(12));
         assert_eq!(found(&Query::parse_time("2026-11-23 13:59Z").unwrap(), &hours), id(12));
         assert_eq!(found(&Query::parse_time("2026-11-23T12:00:00Z").unwrap(), &hours), id(12));
+    }
+
+    #[test]
+    fn what_is_damaged_is_found_by_its_id_alone_and_only_to_look_at() {
+        let mut catalog = catalog(&[12, 14]);
+        let id = catalog.entries[1].id;
+        catalog.judge(Kind::Scheduled, id, crate::words::Verdict::Damaged, id.time());
+        let query = Query::parse("2026-11-23T14");
+        assert_eq!(query.find(&catalog), Err(FindError::Damaged(id)));
+        assert_eq!(query.find_any(&catalog).unwrap().id, id);
+        for query in [Query::Latest, Query::At(id.time())] {
+            assert_eq!(query.find(&catalog).unwrap().id, catalog.entries[0].id);
+            assert_eq!(query.find_any(&catalog).unwrap().id, catalog.entries[0].id);
+        }
     }
 
     #[test]

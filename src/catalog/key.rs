@@ -4,13 +4,15 @@
 //! <prefix>2026/11/2026-11-23T14-00-00Z.sql.gz
 //! <prefix>2026/11/2026-11-23T14-00-00Z.sql.gz.sha256
 //! <prefix>2026/11/2026-11-23T14-00-00Z.manifest.json
-//! <prefix>manual/2026-11-23T14-05-09Z.sql.gz       with the same two companions
+//! <prefix>2026/11/2026-11-23T14-00-00Z.verified.json   what verify found last:
+//! <prefix>2026/11/2026-11-23T14-00-00Z.damaged.json    one of the two, or neither
+//! <prefix>manual/2026-11-23T14-05-09Z.sql.gz       with the same companions
 //! <prefix>LATEST.txt
 //! <prefix>LATEST.sha256
 //! ```
 
 use super::id::BackupId;
-use crate::archive::manifest::Kind;
+use crate::{archive::manifest::Kind, words::Verdict};
 
 /// Builds and reads the keys under one prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,9 @@ pub enum Key {
     Checksum(Kind, BackupId),
     /// `….manifest.json`
     Manifest(Kind, BackupId),
+    /// `….verified.json` or `….damaged.json`: what verify found, in the name
+    /// already, so that a listing tells it.
+    Verdict(Kind, BackupId, Verdict),
     /// `LATEST.txt`
     PointerText,
     /// `LATEST.sha256`
@@ -36,6 +41,8 @@ pub enum Key {
 const ARCHIVE: &str = ".sql.gz";
 const CHECKSUM: &str = ".sql.gz.sha256";
 const MANIFEST: &str = ".manifest.json";
+const VERIFIED: &str = ".verified.json";
+const DAMAGED: &str = ".damaged.json";
 const POINTER_TEXT: &str = "LATEST.txt";
 const POINTER_CHECKSUM: &str = "LATEST.sha256";
 const MANUAL: &str = "manual";
@@ -65,6 +72,8 @@ impl Layout {
             Key::Archive(kind, id) => companion(kind, id, ARCHIVE),
             Key::Checksum(kind, id) => companion(kind, id, CHECKSUM),
             Key::Manifest(kind, id) => companion(kind, id, MANIFEST),
+            Key::Verdict(kind, id, Verdict::Good) => companion(kind, id, VERIFIED),
+            Key::Verdict(kind, id, Verdict::Damaged) => companion(kind, id, DAMAGED),
             Key::PointerText => format!("{prefix}{POINTER_TEXT}"),
             Key::PointerChecksum => format!("{prefix}{POINTER_CHECKSUM}"),
         }
@@ -96,9 +105,13 @@ impl Layout {
             Some(Key::Archive(kind(id)?, id))
         } else if let Some(id) = id(CHECKSUM) {
             Some(Key::Checksum(kind(id)?, id))
-        } else {
-            let id = id(MANIFEST)?;
+        } else if let Some(id) = id(MANIFEST) {
             Some(Key::Manifest(kind(id)?, id))
+        } else if let Some(id) = id(VERIFIED) {
+            Some(Key::Verdict(kind(id)?, id, Verdict::Good))
+        } else {
+            let id = id(DAMAGED)?;
+            Some(Key::Verdict(kind(id)?, id, Verdict::Damaged))
         }
     }
 }
@@ -132,6 +145,14 @@ mod tests {
                 "database/2026/11/2026-11-23T14-00-00Z.manifest.json",
             ),
             (Key::Archive(Kind::Manual, id()), "database/manual/2026-11-23T14-00-00Z.sql.gz"),
+            (
+                Key::Verdict(Kind::Scheduled, id(), Verdict::Good),
+                "database/2026/11/2026-11-23T14-00-00Z.verified.json",
+            ),
+            (
+                Key::Verdict(Kind::Manual, id(), Verdict::Damaged),
+                "database/manual/2026-11-23T14-00-00Z.damaged.json",
+            ),
             (Key::PointerText, "database/LATEST.txt"),
             (Key::PointerChecksum, "database/LATEST.sha256"),
         ] {
@@ -149,6 +170,9 @@ mod tests {
             "database/2026/12/2026-11-23T14-00-00Z.sql.gz",
             "database/2026/11/2026-11-23T14-00-00Z.sql",
             "database/2026/11/backup.sql.gz",
+            "database/2026/11/2026-11-23T14-00-00Z.verify.json",
+            "database/2026/12/2026-11-23T14-00-00Z.verified.json",
+            "database/2026-11-23T14-00-00Z.damaged.json",
             "database/2026-11-23T14-00-00Z.sql.gz",
             "database/manual/x/2026-11-23T14-00-00Z.sql.gz",
             "other/2026/11/2026-11-23T14-00-00Z.sql.gz",
@@ -161,7 +185,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_key_is_read_as_it_is_built(
-            prefix in "([a-z]{1,6}/){0,3}", seconds in 0_i64..253_000_000_000, what in 0..6
+            prefix in "([a-z]{1,6}/){0,3}", seconds in 0_i64..253_000_000_000, what in 0..10
         ) {
             let layout = Layout::new(prefix);
             let id = BackupId::at(DateTime::from_timestamp(seconds, 0).unwrap());
@@ -171,7 +195,11 @@ mod tests {
                 2 => Key::Manifest(Kind::Scheduled, id),
                 3 => Key::Archive(Kind::Manual, id),
                 4 => Key::Checksum(Kind::Manual, id),
-                _ => Key::Manifest(Kind::Manual, id),
+                5 => Key::Manifest(Kind::Manual, id),
+                6 => Key::Verdict(Kind::Scheduled, id, Verdict::Good),
+                7 => Key::Verdict(Kind::Scheduled, id, Verdict::Damaged),
+                8 => Key::Verdict(Kind::Manual, id, Verdict::Good),
+                _ => Key::Verdict(Kind::Manual, id, Verdict::Damaged),
             };
             prop_assert_eq!(layout.parse(&layout.key(key)), Some(key));
         }

@@ -8,7 +8,7 @@ use super::{
     id::BackupId,
     key::{Key, Layout},
 };
-use crate::{archive::manifest::Kind, clock, store::ObjectMeta};
+use crate::{archive::manifest::Kind, clock, store::ObjectMeta, words::Verdict};
 
 /// What a database's prefix holds, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,8 +32,11 @@ pub struct Entry {
     pub state: State,
     /// Size of the archive, in bytes; 0 where there is none.
     pub archive_bytes: u64,
-    /// When the store last wrote to it.
+    /// When the store last wrote to it, verdicts aside.
     pub last_modified: DateTime<Utc>,
+    /// When verify last found it good, or damaged; `None` where it was not
+    /// looked at since the archive was written.
+    pub verified: Option<DateTime<Utc>>,
 }
 
 /// What an entry is worth.
@@ -41,6 +44,8 @@ pub struct Entry {
 pub enum State {
     /// Archive and manifest: a backup.
     Good,
+    /// A backup or a legacy archive in which verify found damage. It counts for nothing.
+    Damaged,
     /// An archive without a manifest that is not ours: the old workflow's, or made by hand.
     Legacy,
     /// An archive without a manifest, with a checksum file: ours, unfinished,
@@ -72,6 +77,7 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             Self::Good => "good",
+            Self::Damaged => "damaged",
             Self::Legacy => "legacy",
             Self::Unclear => "unclear",
             Self::Debris => "debris",
@@ -89,6 +95,10 @@ pub struct Totals {
     pub manual: u64,
     /// Legacy archives.
     pub legacy: u64,
+    /// Backups and legacy archives in which verify found damage.
+    pub damaged: u64,
+    /// Good backups that verify has read back whole.
+    pub verified: u64,
     /// Debris and broken backups.
     pub debris: u64,
     /// Keys that are not ours.
@@ -99,6 +109,8 @@ pub struct Totals {
     pub oldest: Option<BackupId>,
     /// The newest good backup.
     pub newest: Option<BackupId>,
+    /// When verify last came to a verdict, whichever.
+    pub last_verify: Option<DateTime<Utc>>,
 }
 
 #[derive(Default)]
@@ -107,6 +119,8 @@ struct Parts {
     checksum: bool,
     manifest: bool,
     last_modified: DateTime<Utc>,
+    verified: Option<DateTime<Utc>>,
+    damaged: Option<DateTime<Utc>>,
 }
 
 impl Catalog {
@@ -126,17 +140,30 @@ impl Catalog {
                     continue;
                 }
                 Some(
-                    Key::Archive(kind, id) | Key::Checksum(kind, id) | Key::Manifest(kind, id),
+                    Key::Archive(kind, id)
+                    | Key::Checksum(kind, id)
+                    | Key::Manifest(kind, id)
+                    | Key::Verdict(kind, id, _),
                 ) => (kind, id),
             };
             let (_, parts) =
                 parts.entry((id, kind.name())).or_insert_with(|| (kind, Parts::default()));
-            parts.last_modified = parts.last_modified.max(object.last_modified);
             match layout.parse(&object.key) {
+                // A verdict is later than what it is about, and says nothing
+                // of when that was made.
+                Some(Key::Verdict(_, _, Verdict::Good)) => {
+                    parts.verified = Some(object.last_modified);
+                    continue;
+                }
+                Some(Key::Verdict(_, _, Verdict::Damaged)) => {
+                    parts.damaged = Some(object.last_modified);
+                    continue;
+                }
                 Some(Key::Archive(..)) => parts.archive = Some(object.size),
                 Some(Key::Checksum(..)) => parts.checksum = true,
                 _ => parts.manifest = true,
             }
+            parts.last_modified = parts.last_modified.max(object.last_modified);
         }
         catalog.entries = parts
             .into_iter()
@@ -146,6 +173,7 @@ impl Catalog {
                 state: parts.state(),
                 archive_bytes: parts.archive.unwrap_or(0),
                 last_modified: parts.last_modified,
+                verified: parts.verified(),
             })
             .collect();
         catalog
@@ -160,6 +188,19 @@ impl Catalog {
     #[must_use]
     pub fn get(&self, kind: Kind, id: BackupId) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.kind == kind && entry.id == id)
+    }
+
+    /// Notes what verify found.
+    pub fn judge(&mut self, kind: Kind, id: BackupId, verdict: Verdict, now: DateTime<Utc>) {
+        let found = self.entries.iter_mut().find(|entry| (entry.kind, entry.id) == (kind, id));
+        if let Some(entry) = found {
+            entry.verified = Some(now);
+            entry.state = match (verdict, entry.state) {
+                (Verdict::Damaged, _) => State::Damaged,
+                // What a damaged one was before only the next listing knows.
+                (Verdict::Good, state) => state,
+            };
+        }
     }
 
     /// Adds a backup that was just committed.
@@ -178,8 +219,13 @@ impl Catalog {
                 (State::Good, Kind::Scheduled) => totals.scheduled += 1,
                 (State::Good, Kind::Manual) => totals.manual += 1,
                 (State::Legacy | State::Unclear, _) => totals.legacy += 1,
+                (State::Damaged, _) => totals.damaged += 1,
                 (State::Debris | State::Broken, _) => totals.debris += 1,
             }
+            if entry.state == State::Good && entry.verified.is_some() {
+                totals.verified += 1;
+            }
+            totals.last_verify = totals.last_verify.max(entry.verified);
             if matches!(entry.state, State::Good | State::Legacy) {
                 totals.bytes += entry.archive_bytes;
             }
@@ -193,12 +239,20 @@ impl Catalog {
 impl Parts {
     fn state(&self) -> State {
         match (self.archive.is_some(), self.manifest, self.checksum) {
+            // Until a later verify finds it good, and takes that verdict away.
+            (true, _, _) if self.damaged.is_some() => State::Damaged,
             (true, true, _) => State::Good,
             (true, false, false) => State::Legacy,
             (true, false, true) => State::Unclear,
             (false, true, _) => State::Broken,
             (false, false, _) => State::Debris,
         }
+    }
+
+    /// When the verdict was given that holds. One that is older than what it is
+    /// about was given of something else.
+    fn verified(&self) -> Option<DateTime<Utc>> {
+        self.damaged.or(self.verified.filter(|time| *time >= self.last_modified))
     }
 }
 
@@ -272,9 +326,64 @@ mod tests {
                 state: State::Good,
                 archive_bytes: 1,
                 last_modified: id.time(),
+                verified: None,
             });
         }
         let ids: Vec<String> = catalog.good().map(|entry| entry.id.to_string()).collect();
         assert_eq!(ids, ["2026-11-23T03-00-00Z", "2026-11-23T02-00-00Z", "2026-11-23T01-00-00Z"]);
+    }
+
+    #[test]
+    fn a_verdict_counts_for_what_it_is_about_and_damage_wins() {
+        let time = |seconds: i64| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
+        let objects: Vec<ObjectMeta> = [
+            // Never looked at.
+            ("10-00-00Z.sql.gz", 0),
+            ("10-00-00Z.manifest.json", 1),
+            // Good; damaged; both; good, and written again since.
+            ("11-00-00Z.sql.gz", 0),
+            ("11-00-00Z.manifest.json", 1),
+            ("11-00-00Z.verified.json", 1),
+            ("12-00-00Z.sql.gz", 0),
+            ("12-00-00Z.manifest.json", 1),
+            ("12-00-00Z.damaged.json", 9),
+            ("13-00-00Z.sql.gz", 0),
+            ("13-00-00Z.manifest.json", 1),
+            ("13-00-00Z.damaged.json", 8),
+            ("13-00-00Z.verified.json", 9),
+            ("14-00-00Z.sql.gz", 5),
+            ("14-00-00Z.manifest.json", 1),
+            ("14-00-00Z.verified.json", 4),
+            // Of nothing; of a legacy archive.
+            ("15-00-00Z.verified.json", 9),
+            ("16-00-00Z.sql.gz", 0),
+            ("16-00-00Z.damaged.json", 9),
+        ]
+        .map(|(rest, seconds)| ObjectMeta {
+            key: format!("database/2026/11/2026-11-23T{rest}"),
+            size: 5,
+            last_modified: time(seconds),
+        })
+        .into();
+        let catalog = Catalog::from_listing(&Layout::new("database/"), &objects);
+        let found: Vec<_> =
+            catalog.entries.iter().map(|entry| (entry.state, entry.verified)).collect();
+        assert_eq!(
+            found,
+            [
+                (State::Good, None),
+                (State::Good, Some(time(1))),
+                (State::Damaged, Some(time(9))),
+                (State::Damaged, Some(time(8))),
+                (State::Good, None),
+                (State::Debris, Some(time(9))),
+                (State::Damaged, Some(time(9))),
+            ]
+        );
+        assert_eq!(catalog.entries[1].last_modified, time(1), "a verdict is no part of it");
+        let totals = catalog.totals();
+        assert_eq!((totals.scheduled, totals.damaged, totals.verified), (3, 3, 1));
+        assert_eq!(totals.bytes, 15);
+        assert_eq!(totals.newest.unwrap().to_string(), "2026-11-23T14-00-00Z");
     }
 }

@@ -6,13 +6,17 @@
 mod find;
 mod id;
 mod key;
+mod known;
 mod listing;
 mod pointer;
 mod read;
+mod verdict;
 
 pub use find::{FindError, Query};
 pub use id::{BackupId, IdError};
 pub use key::{Key, Layout};
+pub use known::{UnusableChecksum, checksum_file, pointed_sha256};
 pub use listing::{Catalog, Entry, State, Totals};
 pub use pointer::{Pointer, PointerError, Stored, next as next_pointer};
 pub use read::{CatalogError, advance_pointer, read, read_manifest};
+pub use verdict::{FORMAT as VERDICT_FORMAT, Judgement, judgement, record, withdraw};

@@ -6,6 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use super::{
     id::BackupId,
     key::{Key, Layout},
+    known::small,
     listing::{Catalog, Entry, State},
     pointer::{Pointer, Stored, next},
 };
@@ -14,7 +15,7 @@ use crate::{
         Manifest, ManifestError,
         manifest::{self, Kind},
     },
-    store::{ErrorKind, Store, StoreError, list_all},
+    store::{Store, StoreError, list_all},
 };
 
 /// Enough of an archive to read the comment in its first member's header, in bytes.
@@ -22,9 +23,6 @@ const HEADER: u64 = 128;
 
 /// Headers read at once.
 const AT_ONCE: usize = 16;
-
-/// A pointer is a few lines; whatever is longer is torn, in bytes.
-const POINTER_LIMIT: u64 = 4096;
 
 /// The catalog could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -177,6 +175,7 @@ async fn ahead(
                 state: State::Good,
                 archive_bytes: object.size,
                 last_modified: object.last_modified,
+                verified: None,
             })
         }
     };
@@ -185,13 +184,4 @@ async fn ahead(
         matches!(entry.state, State::Good | State::Legacy) && entry.time() == id.time()
     };
     Ok(entry.filter(counts).map(|_| id))
-}
-
-async fn small(store: &dyn Store, key: &str) -> Result<Option<String>, StoreError> {
-    match store.get(key, POINTER_LIMIT).await {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind == ErrorKind::TooLarge => Ok(Some(String::new())),
-        Err(error) => Err(error),
-    }
 }

@@ -16,6 +16,9 @@ use crate::{
     store::{ErrorKind, Store},
 };
 
+/// The columns.
+const HEADER: &[&str] = &["ID", "AGE", "KIND", "STATE", "SIZE", "ROWS", "VERIFIED"];
+
 /// Manifests read at once.
 const AT_ONCE: usize = 16;
 
@@ -100,6 +103,12 @@ impl Row<'_> {
         }
     }
 
+    /// How long ago verify found it good. Damage is its state.
+    fn verified(&self, now: DateTime<Utc>) -> String {
+        let verified = self.entry.verified.filter(|_| self.state() == State::Good.name());
+        verified.map_or_else(|| "-".to_owned(), |time| format!("{} ago", print::age(now, time)))
+    }
+
     fn json(&self, layout: &Layout) -> Value {
         let entry = self.entry;
         let manifest = self.manifest();
@@ -113,6 +122,7 @@ impl Row<'_> {
             "dump_bytes": manifest.map(|manifest| manifest.archive.uncompressed_bytes),
             "rows": manifest.map(|manifest| manifest.rows),
             "sha256": manifest.map(|manifest| &manifest.archive.sha256),
+            "verified": entry.verified.map(rfc3339::format),
             "error": self.manifest.as_ref().and_then(|manifest| manifest.as_ref().err()),
         })
     }
@@ -123,7 +133,7 @@ fn text(place: &str, catalog: &Catalog, rows: &[Row<'_>], now: DateTime<Utc>) ->
     if rows.is_empty() {
         text += &format!("{place} holds no backup yet\n");
     } else {
-        let mut table = print::table(&["ID", "AGE", "KIND", "STATE", "SIZE", "ROWS"], &[1, 4, 5]);
+        let mut table = print::table(HEADER, &[1, 4, 5]);
         for row in rows {
             let size = (row.entry.archive_bytes > 0).then(|| print::size(row.entry.archive_bytes));
             let count = row.manifest().map(|manifest| print::count(manifest.rows));
@@ -134,6 +144,7 @@ fn text(place: &str, catalog: &Catalog, rows: &[Row<'_>], now: DateTime<Utc>) ->
                 row.state().to_owned(),
                 size.unwrap_or_else(|| "-".to_owned()),
                 count.unwrap_or_else(|| "-".to_owned()),
+                row.verified(now),
             ]);
         }
         text += &table.trim_fmt();
@@ -169,7 +180,8 @@ mod tests {
         {
             let id: catalog::BackupId = id.parse().unwrap();
             let (kind, last_modified) = (Kind::Scheduled, id.time());
-            catalog.add(Entry { id, kind, state, archive_bytes: 1, last_modified });
+            let (archive_bytes, verified) = (1, None);
+            catalog.add(Entry { id, kind, state, archive_bytes, last_modified, verified });
         }
         let rows = rows(&store, &Layout::new("x/"), &catalog, usize::MAX).await.unwrap();
         assert_eq!(rows.len(), 1);

@@ -3,6 +3,7 @@
 mod backup;
 mod config;
 mod demo;
+mod fetch;
 mod list;
 mod print;
 mod progress;
@@ -10,6 +11,7 @@ mod run;
 mod shell;
 mod show;
 mod status;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -71,6 +73,10 @@ enum Command {
     Show(show::Arguments),
     /// Say whether there is a good backup and how old it is; exits 3 when not healthy.
     Status(status::Arguments),
+    /// Read stored backups again and check every byte; exits 3 when one is damaged.
+    Verify(verify::Arguments),
+    /// Download an archive, with its checksum file; goes on where it was interrupted.
+    Fetch(fetch::Arguments),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -113,6 +119,8 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         Command::List(arguments) => list::run(&global, &arguments).await,
         Command::Show(arguments) => show::run(&global, &arguments).await,
         Command::Status(arguments) => status::run(&global, &arguments).await,
+        Command::Fetch(arguments) => Box::pin(fetch::run(&global, &arguments)).await,
+        Command::Verify(arguments) => Box::pin(verify::run(&global, &arguments)).await,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `reliquary show`
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 
@@ -8,9 +8,11 @@ use super::{Chosen, DONE, Global, print};
 use crate::{
     app,
     archive::Manifest,
-    catalog::{self, Entry, Key, Layout, Query, State},
+    catalog::{self, Entry, Judgement, Key, Layout, Query, State},
     clock::Clock,
-    store::Store,
+    rfc3339,
+    store::{Store, StoreError},
+    words::Verdict,
 };
 
 #[derive(Args, Debug)]
@@ -37,17 +39,56 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let store = app::store(&settings.store).await?;
     let layout = Layout::new(database.prefix.clone());
     let catalog = catalog::read(store.as_ref(), &layout).await?;
-    let entry = query.find(&catalog)?;
+    let entry = query.find_any(&catalog)?;
     let uri = store.uri(&layout.key(Key::Archive(entry.kind, entry.id)));
-    if entry.state != State::Good {
-        return legacy(global, entry, &uri);
+    let judgement = judgement(store.as_ref(), &layout, entry).await?;
+    match entry.state {
+        State::Good => {}
+        State::Damaged => return damaged(global, entry, judgement, &uri),
+        State::Broken => bail!("{} has a manifest, and its archive is gone: {uri}", entry.id),
+        _ => return legacy(global, entry, &uri),
     }
     let manifest =
         catalog::read_manifest(store.as_ref(), &layout, &catalog, entry.kind, entry.id).await?;
     if global.json {
-        print::json(&manifest)?;
+        let mut document = json!(manifest);
+        document["verified"] = json!(judgement);
+        print::json(&document)?;
     } else {
-        print!("{}", text(&manifest, &uri, store.as_ref()));
+        print!("{}", text(&manifest, judgement.as_ref(), &uri, store.as_ref()));
+    }
+    Ok(DONE)
+}
+
+/// What verify found last.
+async fn judgement(
+    store: &dyn Store,
+    layout: &Layout,
+    entry: &Entry,
+) -> Result<Option<Judgement>, StoreError> {
+    if entry.verified.is_none() {
+        return Ok(None);
+    }
+    let verdict = if entry.state == State::Damaged { Verdict::Damaged } else { Verdict::Good };
+    catalog::judgement(store, layout, entry.kind, entry.id, verdict).await
+}
+
+fn damaged(global: &Global, entry: &Entry, judgement: Option<Judgement>, uri: &str) -> Result<u8> {
+    if global.json {
+        print::json(&json!({
+            "id": entry.id,
+            "kind": entry.kind,
+            "state": entry.state.name(),
+            "uri": uri,
+            "archive_bytes": entry.archive_bytes,
+            "verified": judgement,
+        }))?;
+        return Ok(DONE);
+    }
+    let when = entry.verified.map(rfc3339::format).unwrap_or_default();
+    println!("{} is DAMAGED, as verify found at {when}; it counts as no backup\n  {uri}", entry.id);
+    for finding in judgement.into_iter().flat_map(|judgement| judgement.findings) {
+        println!("  {finding}");
     }
     Ok(DONE)
 }
@@ -71,7 +112,12 @@ fn legacy(global: &Global, entry: &Entry, uri: &str) -> Result<u8> {
     Ok(DONE)
 }
 
-fn text(manifest: &Manifest, uri: &str, store: &dyn Store) -> String {
+fn text(
+    manifest: &Manifest,
+    judgement: Option<&Judgement>,
+    uri: &str,
+    store: &dyn Store,
+) -> String {
     let (archive, source) = (&manifest.archive, &manifest.source);
     let now = Clock::system().now();
     let took = (manifest.finished - manifest.started).as_seconds_f64();
@@ -92,11 +138,19 @@ fn text(manifest: &Manifest, uri: &str, store: &dyn Store) -> String {
         source.database,
         source.server_version,
         source.encoding,
-        crate::rfc3339::format(source.snapshot_at),
+        rfc3339::format(source.snapshot_at),
         source.lsn.as_ref().map_or(String::new(), |lsn| format!(", WAL position {lsn}")),
         manifest.tool.version,
         manifest.tool.pg_dump,
     );
+    text += &match judgement {
+        Some(judgement) => format!(
+            "verified   {} ago: every byte and all {} rows\n",
+            print::age(now, judgement.time),
+            print::count(judgement.rows.unwrap_or(0)),
+        ),
+        None => "verified   not yet\n".to_owned(),
+    };
     let names = source.extensions.iter().map(|extension| extension.name.as_str());
     text += &format!("extensions {}\n", joined(names));
     text += &format!("roles      {}\n", joined(source.roles.iter().map(String::as_str)));

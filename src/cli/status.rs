@@ -16,6 +16,7 @@ use crate::{
     jobs::survey::{survey, tell},
     settings::Settings,
     status::{self, StatusDocument},
+    words::JobKind,
 };
 
 /// How long a daemon may take to answer.
@@ -124,11 +125,14 @@ fn text(document: &StatusDocument, from: &str) -> String {
             text += &format!("  {mark} {:<11} {}\n", check.name, check.detail);
         }
         if let Some(running) = &database.running {
+            let progress = &running.progress;
+            let done = match running.job {
+                JobKind::Backup => format!("{} of dump", print::size(progress.dump_bytes)),
+                JobKind::Verify => format!("{} of archive", print::size(progress.archive_bytes)),
+            };
             text += &format!(
-                "  a backup runs since {}s: {}, {} of dump\n",
-                running.seconds,
-                running.progress.stage,
-                print::size(running.progress.dump_bytes)
+                "  a {} runs since {}s: {}, {done}\n",
+                running.job, running.seconds, progress.stage
             );
         }
         if let Some(catalog) = &database.catalog {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     state::{CatalogTotals, RunReport},
-    words::{JobKind, Stage},
+    words::JobKind,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -227,4 +227,33 @@ proptest! {
         databases.reverse();
         prop_assert_eq!(evaluate(at(now), &process(), &databases).status, worst);
     }
+}
+
+#[test]
+fn damage_is_shown_until_it_is_mended_and_a_verify_that_failed_until_one_does_not() {
+    let check = |totals: CatalogTotals, last_verify| {
+        let database = DatabaseState { catalog: Some(totals), last_verify, ..with_success(0) };
+        assert_eq!(status(at(10), database.clone()), Status::Ok, "health is the backup's age");
+        check_of(at(10), database, "verify")
+    };
+    let totals = CatalogTotals {
+        scheduled: 3,
+        verified: 2,
+        last_verify: Some(at(5)),
+        ..CatalogTotals::default()
+    };
+    let verify = |stage| {
+        let stage = Some(stage);
+        Some(RunReport { job: JobKind::Verify, stage, ..failed(4) })
+    };
+    let good = check(totals.clone(), None);
+    assert!(good.ok);
+    assert_eq!(good.detail, "2 of 3 backups are verified, the last one 5m ago");
+    let damaged = check(CatalogTotals { damaged: 1, ..totals.clone() }, verify(Stage::Verify));
+    assert!(!damaged.ok);
+    assert!(damaged.detail.ends_with("1 damaged; `reliquary list` names them"), "{damaged:?}");
+    assert!(check(totals.clone(), verify(Stage::Verify)).ok, "it was mended");
+    let unread = check(totals, verify(Stage::Catalog));
+    assert!(!unread.ok && unread.detail.contains("the last run, begun 6m ago, failed: "));
+    assert!(check(CatalogTotals::default(), None).ok, "not yet is no fault");
 }

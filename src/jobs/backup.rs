@@ -375,6 +375,7 @@ impl Backup<'_> {
             state: catalog::State::Good,
             archive_bytes: manifest.archive.bytes,
             last_modified: manifest.finished,
+            verified: None,
         });
         let (manifest, _) = &**kept.committing.insert(Box::new((manifest, catalog)));
         commit::commit(store, layout, manifest, id).await?;

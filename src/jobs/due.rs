@@ -81,12 +81,24 @@ pub fn due(
     if is_served(catalog, slot, now) {
         return None;
     }
-    let Some(tried) = tried.filter(|tried| tried.slot == slot) else { return Some(slot) };
+    may_try(tried, slot, retries, now).then_some(slot)
+}
+
+/// Whether a slot's next attempt may begin: attempts are left, and the pause
+/// after the last one is over.
+#[must_use]
+pub fn may_try(
+    tried: Option<Tried>,
+    slot: DateTime<Utc>,
+    retries: Retries,
+    now: DateTime<Utc>,
+) -> bool {
+    let Some(tried) = tried.filter(|tried| tried.slot == slot) else { return true };
     // A clock that went back must not make the pause longer than it is.
     let paused = now.signed_duration_since(tried.last).max(TimeDelta::zero());
     let pause = retries.pause_after(tried.failures);
     let waited = tried.last > now || paused.to_std().is_ok_and(|paused| paused >= pause);
-    (tried.failures < retries.attempts && waited).then_some(slot)
+    tried.failures < retries.attempts && waited
 }
 
 impl Retries {
@@ -125,6 +137,7 @@ mod tests {
                 state: State::Good,
                 archive_bytes: 1,
                 last_modified: *time,
+                verified: None,
             });
         }
         catalog

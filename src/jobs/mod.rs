@@ -6,11 +6,13 @@
 
 pub mod backup;
 pub mod due;
+pub mod fetch;
 mod log;
 mod orders;
 pub mod runner;
 pub mod survey;
 mod trigger;
+pub mod verify;
 
 use std::{path::PathBuf, sync::Arc};
 

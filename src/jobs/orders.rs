@@ -8,7 +8,7 @@ use std::sync::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{StartResult, Trigger};
-use crate::state::State;
+use crate::{state::State, words::JobKind};
 
 /// Orders that may wait for a busy runner.
 const ORDERS: usize = 4;
@@ -86,7 +86,9 @@ impl Handle {
         if self.state.stopping() {
             return StartResult::ShuttingDown;
         }
-        let runs = self.state.database(&self.name).is_some_and(|known| known.running.is_some());
+        let running = self.state.database(&self.name).and_then(|known| known.running);
+        // A verify gives way.
+        let runs = running.is_some_and(|running| running.job == JobKind::Backup);
         if runs || self.ordered.swap(true, Ordering::AcqRel) {
             return StartResult::AlreadyRunning;
         }

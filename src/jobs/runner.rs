@@ -6,11 +6,14 @@
 //! (see [`super::due`]), so that a nudge too many, too late or too few does no
 //! harm. The run itself is a task: a panic in it is an outcome like any other.
 
+mod verify;
+
 use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::Instrument;
 
+use self::verify::Turn;
 use super::{
     Environment, Source,
     backup::{self, BackupError, Done, Request, Skip},
@@ -43,6 +46,7 @@ pub struct Runner {
     catalog: Option<Catalog>,
     surveyed: Option<DateTime<Utc>>,
     tried: Option<Tried>,
+    turns: verify::Turns,
 }
 
 /// A runner, which does nothing until [`Runner::run`], and its handle.
@@ -65,6 +69,7 @@ pub fn runner(
         catalog: None,
         surveyed: None,
         tried: None,
+        turns: verify::Turns::default(),
     };
     (runner, handle)
 }
@@ -102,14 +107,35 @@ impl Runner {
             }
             self.look().await;
         }
+        self.back_up_what_is_due().await;
+        if self.lifecycle.soft.is_cancelled() {
+            return;
+        }
+        match self.verify_in_turn().await {
+            Turn::Nobodys => {}
+            // It may have given way to the end of the process.
+            _ if self.lifecycle.soft.is_cancelled() => {}
+            Turn::Over => self.back_up_what_is_due().await,
+            Turn::Ordered => self.attempt(None).await,
+        }
+        self.turns.settle();
+    }
+
+    async fn back_up_what_is_due(&mut self) {
+        if let Some(slot) = self.due_slot() {
+            self.attempt(Some(slot)).await;
+        }
+    }
+
+    /// The slot for which a backup should begin now.
+    fn due_slot(&self) -> Option<DateTime<Utc>> {
         // A backup does not wait for a listing that fails: it fails by itself,
         // loudly, where the store is really gone.
         let nothing = Catalog::default();
         let catalog = self.catalog.as_ref().unwrap_or(&nothing);
         let cron = &self.source.settings.schedule.cron;
-        if let Some(slot) = due::due(cron, catalog, self.tried, self.retries(), now) {
-            self.attempt(Some(slot)).await;
-        }
+        let now = self.environment.clock.now();
+        due::due(cron, catalog, self.tried, self.retries(), now)
     }
 
     /// Looks at the store; one that cannot be listed is a fault of its own.
@@ -179,8 +205,14 @@ impl Runner {
 
     fn say_what_is_next(&self) {
         let cron = &self.source.settings.schedule.cron;
-        let next = due::next_slot(cron, self.environment.clock.now());
-        self.state.update(&self.source.settings.name, |database| database.next_run = next);
+        let now = self.environment.clock.now();
+        let next = due::next_slot(cron, now);
+        let verify = &self.source.settings.verify;
+        let next_verify = due::next_slot(&verify.schedule.cron, now).filter(|_| verify.enabled);
+        self.state.update(&self.source.settings.name, |database| {
+            database.next_run = next;
+            database.next_verify = next_verify;
+        });
     }
 
     /// Makes one attempt at a backup and records what became of it.

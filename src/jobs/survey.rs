@@ -89,11 +89,14 @@ fn totals(catalog: &Catalog) -> CatalogTotals {
         scheduled: totals.scheduled,
         manual: totals.manual,
         legacy: totals.legacy,
+        damaged: totals.damaged,
+        verified: totals.verified,
         debris: totals.debris,
         foreign: totals.foreign,
         bytes: totals.bytes,
         oldest: totals.oldest.map(BackupId::time),
         newest: totals.newest.map(BackupId::time),
+        last_verify: totals.last_verify,
     }
 }
 

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{DatabaseSettings, Exclusions, Schedule, raw::Section, units::duration_text};
+use super::{
+    DatabaseSettings, Exclusions, Schedule, VerifySettings, raw::Section, units::duration_text,
+    verify::over,
+};
 
 /// The first user's prefix, and everybody's who has one database.
 pub(super) const DEFAULT_PREFIX: &str = "database/";
@@ -21,7 +24,10 @@ const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// All databases, by name; `None` when a problem was reported.
-pub(super) fn databases(section: Section<'_>) -> Option<BTreeMap<String, DatabaseSettings>> {
+pub(super) fn databases(
+    section: Section<'_>,
+    verify: Option<&VerifySettings>,
+) -> Option<BTreeMap<String, DatabaseSettings>> {
     let context = section.context();
     let fallback = context.sources.env.get(FALLBACK_VARIABLE).map(String::as_str);
     let fallback = fallback.filter(|url| !url.trim().is_empty());
@@ -44,7 +50,7 @@ pub(super) fn databases(section: Section<'_>) -> Option<BTreeMap<String, Databas
     let fallback = fallback.filter(|_| alone);
     let drafts: Vec<_> = sections
         .into_iter()
-        .map(|(name, section)| Draft::read(name, section, alone, fallback))
+        .map(|(name, section)| Draft::read(name, section, alone, fallback, verify))
         .collect();
     refuse_shared_prefixes(&drafts, &context.report);
     drafts.into_iter().map(|draft| draft.settings.map(|settings| (draft.name, settings))).collect()
@@ -59,7 +65,13 @@ struct Draft {
 }
 
 impl Draft {
-    fn read(name: String, mut section: Section<'_>, alone: bool, fallback: Option<&str>) -> Self {
+    fn read(
+        name: String,
+        mut section: Section<'_>,
+        alone: bool,
+        fallback: Option<&str>,
+        verify: Option<&VerifySettings>,
+    ) -> Self {
         if !is_name(&name) {
             section.context().report.problem(
                 section.path(),
@@ -79,6 +91,9 @@ impl Draft {
         let attempts = section.count("attempts", 6, 1..=20);
         let retry_delay = section.duration("retry_delay", MINUTE, shortest..=HOUR);
         let exclude = exclude(section.section("exclude"));
+        // Where the general section has a problem, that has been reported.
+        let general = verify.cloned().or_else(VerifySettings::usual);
+        let verify = general.and_then(|verify| over(section.section("verify"), &verify));
         section.finish();
         let settings = || {
             Some(DatabaseSettings {
@@ -92,6 +107,7 @@ impl Draft {
                 attempts,
                 retry_delay,
                 exclude,
+                verify: verify.clone()?,
             })
         };
         Self { settings: settings(), name, prefix }

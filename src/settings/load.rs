@@ -18,6 +18,7 @@ use super::{
     raw::{Context, Section},
     store,
     units::{GIB, KIB, MIB, size_text},
+    verify,
 };
 use crate::telemetry;
 
@@ -114,7 +115,8 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
     let settings = document::read(&context).and_then(|document| {
         let mut root = Section::root(document.values, &context);
         let store = store::store(root.section("store"));
-        let databases = database::databases(root.section("databases"));
+        let verify = verify::verify(root.section("verify"));
+        let databases = database::databases(root.section("databases"), verify.as_ref());
         let archive = archive(root.section("archive"));
         let client_dirs = client_dirs(root.section("postgres"));
         let http = http(root.section("http"));
@@ -124,6 +126,7 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
         Some(Settings {
             store: store?,
             databases: databases?,
+            verify: verify?,
             archive,
             client_dirs,
             http,

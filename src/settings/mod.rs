@@ -13,6 +13,7 @@ mod secret;
 mod show;
 mod store;
 mod units;
+mod verify;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -30,6 +31,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// What is backed up, by name; never empty.
     pub databases: BTreeMap<String, DatabaseSettings>,
+    /// How stored backups are read again, where a database does not say otherwise.
+    pub verify: VerifySettings,
     /// How an archive is made.
     pub archive: ArchiveSettings,
     /// Where PostgreSQL's client programs may be, searched first, in order.
@@ -143,6 +146,19 @@ pub struct DatabaseSettings {
     pub retry_delay: Duration,
     /// What the dump leaves out.
     pub exclude: Exclusions,
+    /// How its stored backups are read again.
+    pub verify: VerifySettings,
+}
+
+/// `[verify]`, and `[databases.<name>.verify]`, which overrides it
+#[derive(Clone, Debug)]
+pub struct VerifySettings {
+    /// Whether the daemon does it.
+    pub enabled: bool,
+    /// When, six fields, UTC.
+    pub schedule: Schedule,
+    /// How many backups beside the newest one.
+    pub sample: usize,
 }
 
 /// Tables that a backup leaves out, and so names in its manifest. Patterns are

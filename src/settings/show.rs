@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{
     ChecksumMode, DatabaseSettings, Encryption, LogFormat, Settings, StoreLocation, StoreSettings,
+    VerifySettings,
     store::CHECKSUMS,
     units::{duration_text, size_text},
 };
@@ -41,6 +42,7 @@ impl Settings {
 struct Shown<'s> {
     store: ShownStore<'s>,
     databases: BTreeMap<&'s str, ShownDatabase<'s>>,
+    verify: ShownVerify<'s>,
     archive: ShownArchive,
     postgres: ShownPostgres<'s>,
     http: ShownHttp,
@@ -86,6 +88,14 @@ struct ShownDatabase<'s> {
     attempts: u32,
     retry_delay: String,
     exclude: ShownExclusions<'s>,
+    verify: ShownVerify<'s>,
+}
+
+#[derive(Serialize)]
+struct ShownVerify<'s> {
+    enabled: bool,
+    schedule: &'s str,
+    sample: usize,
 }
 
 #[derive(Serialize)]
@@ -135,6 +145,7 @@ impl<'s> Shown<'s> {
         Self {
             store: ShownStore::of(&settings.store),
             databases,
+            verify: ShownVerify::of(&settings.verify),
             archive: ShownArchive {
                 member_size: size_text(settings.archive.member_size as u64),
                 threads: settings.archive.threads,
@@ -202,7 +213,15 @@ impl<'s> ShownDatabase<'s> {
                 tables: &database.exclude.tables,
                 table_data: &database.exclude.table_data,
             },
+            verify: ShownVerify::of(&database.verify),
         }
+    }
+}
+
+impl<'s> ShownVerify<'s> {
+    fn of(verify: &'s VerifySettings) -> Self {
+        let VerifySettings { enabled, schedule, sample } = verify;
+        Self { enabled: *enabled, schedule: &schedule.line, sample: *sample }
     }
 }
 

@@ -62,7 +62,7 @@ pub struct ProgressReport {
     pub stage: Stage,
     /// Bytes of dump read so far.
     pub dump_bytes: u64,
-    /// Bytes of archive made so far.
+    /// Bytes of archive made, or read back, so far.
     pub archive_bytes: u64,
     /// Rows in the archive so far.
     pub rows: u64,
@@ -84,6 +84,11 @@ impl Progress {
     pub fn set_archive(&self, bytes: u64, rows: u64) {
         self.0.archive_bytes.store(bytes, Ordering::Relaxed);
         self.0.rows.store(rows, Ordering::Relaxed);
+    }
+
+    /// Adds bytes of archive that were read back.
+    pub fn add_archive_bytes(&self, count: u64) {
+        self.0.archive_bytes.fetch_add(count, Ordering::Relaxed);
     }
 
     /// The stage that was entered last; the first one before that.

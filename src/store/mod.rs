@@ -10,6 +10,7 @@ pub mod faults;
 mod local;
 mod metered;
 mod multipart;
+mod resume;
 mod s3;
 
 use std::fmt::Debug;
@@ -23,6 +24,7 @@ pub use error::{ErrorKind, StoreError};
 pub use local::LocalStore;
 pub use metered::Metered;
 pub use multipart::{MIN_PART, ParallelUpload, part_size_for, parts_in_flight};
+pub use resume::{Patience, read_on};
 pub use s3::{AccessKey, ChecksumMode, Encryption, S3Options, S3Store};
 
 /// What every call of this module returns.

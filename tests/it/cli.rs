@@ -1,6 +1,7 @@
 //! The command line, as a person meets it.
 
 mod mistakes;
+mod verify;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Output};
 
@@ -29,6 +30,7 @@ fn filters(product: &Product) -> insta::Settings {
         (r"\b\d+s (old|ago)", "[age] $1"),
         (r"up for \d+s", "up for [age]"),
         (r"\[id\] +\d+s", "[id]  [age]"),
+        (r"bytes \d+ to \d+", "bytes [from] to [to]"),
         (r"WAL position [0-9A-F]+/[0-9A-F]+", "WAL position [lsn]"),
         (r"PostgreSQL 15\.\d+ \([^)]*\)", "PostgreSQL [15.x]"),
         (r"pg_dump \(PostgreSQL\) 15[^\n]*", "[pg_dump 15]"),
@@ -52,7 +54,11 @@ fn told(output: &Output) -> String {
 
 fn snapshot(name: &str, product: &Product, arguments: &[&str]) {
     let told = told(&product.run(arguments));
-    filters(product).bind(|| insta::assert_snapshot!(name, told));
+    snapshot_of(name, product, &told);
+}
+
+fn snapshot_of(name: &str, product: &Product, text: &str) {
+    filters(product).bind(|| insta::assert_snapshot!(name, text));
 }
 
 /// A database of three tables, one of which has rows that are left out, and the
@@ -130,6 +136,8 @@ fn every_report_can_be_json() {
             &["backup"][..],
             "archive_bytes database dump_bytes id kind outcome rows seconds sha256 tables uri warnings",
         ),
+        (&["verify"], "backups damaged database failed verified"),
+        (&["fetch"], "bytes bytes_there_before checksum_file checksum_known file id sha256"),
         (&["list"], "backups database foreign_keys not_shown prefix"),
         (
             &["show"],
@@ -170,7 +178,18 @@ fn help_is_there_for_every_command() {
     let product = Product::bare();
     snapshot("help", &product, &["--help"]);
     snapshot("help_of_nothing", &product, &[]);
-    for name in ["run", "backup", "list", "show", "status", "config", "completions", "man"] {
+    for name in [
+        "run",
+        "backup",
+        "list",
+        "show",
+        "status",
+        "verify",
+        "fetch",
+        "config",
+        "completions",
+        "man",
+    ] {
         snapshot(&format!("help_{name}"), &product, &[name, "--help"]);
     }
 }

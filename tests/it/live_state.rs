@@ -51,19 +51,35 @@ pub(crate) fn busy() -> (Clock, App) {
         seconds: 42.5,
     };
     app.metrics.run_ended("main", &ok);
+    let verified = RunReport {
+        job: JobKind::Verify,
+        outcome: Outcome::Failed,
+        started: at(14),
+        seconds: 12.5,
+        stage: Some(Stage::Verify),
+        error: Some("2026-11-23T13-00-00Z is damaged: the archive is gone".to_owned()),
+        backup: None,
+    };
+    app.metrics.run_ended("main", &verified);
+    app.metrics.verify_failed("main");
     app.state.update("main", |database| {
         database.ended(ok, true, Some(NewBackup { time: at(0), size }));
         database.next_run = Some(at(60));
         database.pointer_ok = Some(true);
+        database.next_verify = Some(at(930));
+        database.verify_ended(verified);
         database.catalog = Some(CatalogTotals {
             scheduled: 2,
             manual: 1,
             legacy: 3,
+            damaged: 1,
+            verified: 2,
             debris: 1,
             foreign: 4,
             bytes: 1_234_567_890,
             oldest: Some(at(-60)),
             newest: Some(at(0)),
+            last_verify: Some(at(15)),
         });
         let progress = database.began(JobKind::Backup, at(29));
         progress.enter(Stage::Dump);

@@ -21,3 +21,4 @@ mod settings;
 mod stock_restore;
 mod store_suite;
 mod support;
+mod verify;

@@ -9,6 +9,7 @@ mod over_http;
 mod process;
 mod several;
 mod takeover;
+mod verify;
 
 use std::{sync::Arc, time::Duration};
 
@@ -92,7 +93,7 @@ async fn keys(store: &dyn Store) -> Vec<String> {
 }
 
 /// The ids of the scheduled backups under a prefix. Each of them must be whole,
-/// and nothing else may lie there but the pointer.
+/// and nothing else may lie there but what verify found, and the pointer.
 async fn backups(store: &dyn Store, prefix: &str) -> Vec<String> {
     let mut found: Vec<(String, u32)> = Vec::new();
     for object in list_all(store, prefix).await.unwrap() {
@@ -105,6 +106,7 @@ async fn backups(store: &dyn Store, prefix: &str) -> Vec<String> {
             "sql.gz" => 1,
             "sql.gz.sha256" => 2,
             "manifest.json" => 4,
+            "verified.json" => 8,
             _ => panic!("{} has no business there", object.key),
         };
         match found.last_mut() {
@@ -113,7 +115,7 @@ async fn backups(store: &dyn Store, prefix: &str) -> Vec<String> {
         }
     }
     for (id, bits) in &found {
-        assert_eq!(*bits, 7, "{id} is not whole");
+        assert_eq!(bits & 7, 7, "{id} is not whole");
     }
     found.into_iter().map(|(id, _)| id).collect()
 }

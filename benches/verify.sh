@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Reading an archive back, side by side with what stock tools offer: `gunzip -t`
+# and `sha256sum -c`, on the same archive, in one session: interleaved runs,
+# medians, ratios. Read the ratios, not the seconds.
+#
+#   benches/verify.sh [--mb 1100] [--runs 5]
+#
+# --mb N    about how much plain dump the database makes (100 is quick)
+# --runs N  runs of each
+#
+# Environment: RELIQUARY (default target/release/reliquary), PGBIN (the
+# directory of PostgreSQL's programs). Needs about 2 bytes of disk in TMPDIR for
+# each byte of dump.
+set -euo pipefail
+
+mb=1100 runs=5
+while [ $# -gt 0 ]; do
+  case $1 in
+    --mb) mb=${2:?--mb needs a number} && shift 2 ;;
+    --runs) runs=${2:?--runs needs a number} && shift 2 ;;
+    -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
+    *) printf 'unknown argument %s; see --help\n' "$1" >&2 && exit 2 ;;
+  esac
+done
+
+# shellcheck source=benches/lib.sh
+. "$(dirname "$0")/lib.sh"
+need gzip sha256sum awk
+[ -x /usr/bin/time ] || die "needs GNU time (Debian package: time)"
+[ -x "$reliquary" ] || die "build it first: cargo build --release --locked"
+
+say "loading about $mb MB"
+start_cluster
+"$pg_bin/psql" -Xq -v mb="$mb" -f "$repo/benches/donations.sql"
+mkdir "$scratch/store"
+common="DIRECT_URL='$url' RELIQUARY__LOG__FORMAT=text RELIQUARY__STORE__URL=file://$scratch/store"
+say "taking the backup"
+bash -c "$common exec $reliquary -q backup"
+archive=$(find "$scratch/store" -name '*.sql.gz')
+dump=$(gunzip -c "$archive" | wc -c)
+
+one_round() {
+  measure gunzip "gunzip -t $archive"
+  measure sha256sum "cd $(dirname "$archive") && sha256sum -c $(basename "$archive").sha256"
+  measure both "gunzip -t $archive && cd $(dirname "$archive") && sha256sum -c $(basename "$archive").sha256"
+  measure verify "$common exec $reliquary verify --no-record"
+  measure verify-1 "$common RELIQUARY__ARCHIVE__THREADS=1 exec $reliquary verify --no-record"
+}
+
+say "warming up"
+cat "$archive" >/dev/null
+for ((round = 1; round <= runs; round++)); do
+  say "round $round of $runs"
+  one_round
+done
+
+seconds() { awk '{ print $1 }' "$scratch/$1.times" | median; }
+cpu() { awk '{ print $3 + $4 }' "$scratch/$1.times" | median; }
+peak() { awk '{ print $2 / 1024 }' "$scratch/$1.times" | sort -n | tail -1; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
+rate() { awk -v b="$dump" -v s="$1" 'BEGIN { printf "%.0f", b / s / 1e6 }'; }
+row() { printf '%-34s %8s %8s %12s %14s %14s %9s\n' "$@"; }
+
+echo
+versions
+printf 'dump %s MB in %s MB of archive, %s rounds, medians\n\n' \
+  "$((dump / 1000000))" "$(($(stat -c %s "$archive") / 1000000))" "$runs"
+row what seconds 'cpu s' 'today / it' 'dump MB/s' 'MB/s a core' 'peak MiB'
+today=$(seconds both)
+for name in gunzip sha256sum both verify verify-1; do
+  case $name in
+    gunzip) what='gunzip -t' ;;
+    sha256sum) what='sha256sum -c' ;;
+    both) what='today: gunzip -t && sha256sum -c' ;;
+    verify) what='reliquary verify' ;;
+    verify-1) what='reliquary verify, one inflating' ;;
+  esac
+  row "$what" "$(seconds "$name")" "$(cpu "$name")" "$(ratio "$today" "$(seconds "$name")")" \
+    "$(rate "$(seconds "$name")")" "$(rate "$(cpu "$name")")" "$(printf '%.1f' "$(peak "$name")")"
+done
+echo 'target: at least 400 MB of dump a second a core'

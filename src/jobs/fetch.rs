@@ -1,0 +1,266 @@
+//! Downloads an archive under its own name, with its checksum file, and goes on
+//! where an earlier download broke off.
+//!
+//! What has come stands in a file whose name says which archive it belongs to,
+//! so that it can never be continued with another one's bytes. The final name
+//! appears only when the SHA-256 of the whole file is right.
+
+mod partial;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use futures::TryStreamExt as _;
+use tokio_util::sync::CancellationToken;
+
+use self::partial::Partial;
+use crate::{
+    archive::{Checksum, Finding, Lost, Verifier},
+    catalog::{
+        self, BackupId, Catalog, CatalogError, Entry, Key, Layout, State, checksum_file,
+        pointed_sha256,
+    },
+    state::Progress,
+    store::{Patience, Store, StoreError, read_on},
+};
+
+/// How much of a file is read at once to check it, in bytes.
+const READ_SIZE: usize = 1024 * 1024;
+
+/// What is fetched, and where to.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// What the bucket holds.
+    pub catalog: &'a Catalog,
+    /// The backup or legacy archive.
+    pub entry: &'a Entry,
+    /// The final name.
+    pub file: PathBuf,
+    /// Whether a different file of that name may be replaced.
+    pub force: bool,
+    /// How long the store is asked for what it does not give.
+    pub patience: Patience,
+}
+
+/// An archive that is there, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Which one.
+    pub id: BackupId,
+    /// Where it is.
+    pub file: PathBuf,
+    /// Its checksum file.
+    pub checksum_file: PathBuf,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// Whether that is what it was when it was made; a legacy archive may have
+    /// nothing to be held against but its own gzip.
+    pub known: bool,
+    /// How many bytes were there before, in bytes.
+    pub had: u64,
+}
+
+/// An archive that could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is known of the backup cannot be trusted.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The disk failed.
+    #[error("{what} {}: {error}{}", .path.display(), advice(.error))]
+    Disk {
+        /// What was tried: `write`.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        error: io::Error,
+    },
+    /// Another file has the name.
+    #[error(
+        "{} is there already, and is another file; --force replaces it", .0.display()
+    )]
+    Exists(PathBuf),
+    /// Another process is at it.
+    #[error("another fetch is writing {}", .0.display())]
+    Busy(PathBuf),
+    /// The bytes are wrong.
+    #[error(
+        "the bytes of {id} have the SHA-256 {found}, and should have {expected}; they were thrown \
+         away, and `reliquary verify {id}` says whether the archive is damaged"
+    )]
+    Different {
+        /// Which archive.
+        id: BackupId,
+        /// What its SHA-256 was when it was made.
+        expected: String,
+        /// What that of the bytes is.
+        found: String,
+    },
+    /// A legacy archive without a checksum is no gzip.
+    #[error("the legacy archive {0} is damaged, and was thrown away: {1}")]
+    Damaged(BackupId, Box<Finding>),
+    /// A thread broke down.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    /// It was told to stop. What has come is kept.
+    #[error("the fetch was told to stop")]
+    Cancelled,
+}
+
+/// What a person should do about an error of the disk.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; make room, and run the same again: it goes on where it stopped"
+        }
+        _ => "",
+    }
+}
+
+/// What is known of an archive before it is fetched.
+struct Expected {
+    key: String,
+    bytes: u64,
+    sha256: Option<String>,
+}
+
+/// Fetches an archive. Nothing is transferred where it is there already.
+///
+/// # Errors
+/// When it cannot be fetched whole, or is not what it was. What has come is
+/// kept for the next time, unless it is wrong.
+pub async fn run(
+    store: &Arc<dyn Store>,
+    layout: &Layout,
+    request: &Request<'_>,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Fetched, FetchError> {
+    let (id, file) = (request.entry.id, &request.file);
+    let expected = expected(store.as_ref(), layout, request).await?;
+    if file.try_exists().map_err(disk("look at", file))? {
+        let (bytes, sha256) = partial::hash_of(file.clone()).await?;
+        if expected.sha256.as_ref() == Some(&sha256) {
+            progress.add_archive_bytes(bytes);
+            let checksum_file = write_checksum(file, &sha256)?;
+            let file = file.clone();
+            return Ok(Fetched { id, file, checksum_file, bytes, sha256, known: true, had: bytes });
+        }
+        if !request.force {
+            return Err(FetchError::Exists(file.clone()));
+        }
+    }
+    let mut partial = Partial::open(file, &expected).await?;
+    let had = partial.length();
+    progress.add_archive_bytes(had);
+    let mut stream =
+        read_on(Arc::clone(store), &expected.key, had, expected.bytes, request.patience);
+    loop {
+        let piece = tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(FetchError::Cancelled),
+            piece = stream.try_next() => piece.map_err(FetchError::from),
+        };
+        match piece {
+            Ok(Some(piece)) => {
+                progress.add_archive_bytes(piece.len() as u64);
+                partial.write(piece).await?;
+            }
+            Ok(None) => break,
+            Err(error) => {
+                partial.keep().await?;
+                return Err(error);
+            }
+        }
+    }
+    let (path, sha256) = partial.finish().await?;
+    let known = expected.sha256.is_some();
+    if let Some(expected) = expected.sha256.filter(|expected| *expected != sha256) {
+        remove(&path)?;
+        return Err(FetchError::Different { id, expected, found: sha256 });
+    }
+    if !known && let Some(finding) = test_gzip(&path).await? {
+        remove(&path)?;
+        return Err(FetchError::Damaged(id, Box::new(finding)));
+    }
+    let checksum_file = write_checksum(file, &sha256)?;
+    std::fs::rename(&path, file).map_err(disk("rename to", file))?;
+    let file = file.clone();
+    Ok(Fetched { id, file, checksum_file, bytes: expected.bytes, sha256, known, had })
+}
+
+async fn expected(
+    store: &dyn Store,
+    layout: &Layout,
+    request: &Request<'_>,
+) -> Result<Expected, FetchError> {
+    let Entry { kind, id, state, archive_bytes, .. } = *request.entry;
+    let key = layout.key(Key::Archive(kind, id));
+    if state == State::Good {
+        let manifest = catalog::read_manifest(store, layout, request.catalog, kind, id).await?;
+        let sha256 = Some(manifest.archive.sha256);
+        return Ok(Expected { key, bytes: manifest.archive.bytes, sha256 });
+    }
+    let sha256 = match checksum_file(store, layout, kind, id).await? {
+        Some(Ok(sha256)) => Some(sha256),
+        Some(Err(_)) | None => pointed_sha256(store, layout, kind, id).await?,
+    };
+    Ok(Expected { key, bytes: archive_bytes, sha256 })
+}
+
+/// What is wrong with a legacy archive of which no checksum is known.
+async fn test_gzip(path: &Path) -> Result<Option<Finding>, FetchError> {
+    use tokio::io::AsyncReadExt as _;
+    let mut file = tokio::fs::File::open(path).await.map_err(disk("read", path))?;
+    let mut verifier = Verifier::of_legacy(None);
+    loop {
+        let mut piece = bytes::BytesMut::with_capacity(READ_SIZE);
+        if file.read_buf(&mut piece).await.map_err(disk("read", path))? == 0 {
+            return Ok(verifier.finish().await?.findings.into_iter().next());
+        }
+        verifier.push(piece.freeze()).await?;
+    }
+}
+
+/// Writes the line that `sha256sum -c` reads in the file's folder.
+fn write_checksum(file: &Path, sha256: &str) -> Result<PathBuf, FetchError> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let path = partial::beside(file, ".sha256");
+    let checksum = Checksum { sha256: sha256.to_owned(), file: name };
+    std::fs::write(&path, checksum.to_string()).map_err(disk("write", &path))?;
+    Ok(path)
+}
+
+fn remove(path: &Path) -> Result<(), FetchError> {
+    std::fs::remove_file(path).map_err(disk("remove", path))
+}
+
+fn disk(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchError {
+    let path = path.to_owned();
+    move |error| FetchError::Disk { what, path, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_said_with_what_to_do() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let error = disk("write", Path::new("/x.sql.gz"))(full);
+        assert_eq!(
+            error.to_string(),
+            "write /x.sql.gz: no storage space; make room, and run the same again: it goes on \
+             where it stopped"
+        );
+    }
+}

@@ -1,0 +1,263 @@
+//! The runner's other job: reading stored backups again, while no backup is due.
+//!
+//! A verify never delays a backup. The runner goes on listening while one runs,
+//! and stops it, in the middle of an archive if need be, as soon as a backup
+//! falls due or is asked for; what is left has its turn afterwards.
+
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::{Order, Runner};
+use crate::{
+    catalog::Entry,
+    jobs::{
+        due::{self, Tried},
+        verify::{self, Options, Recorded, Verified, VerifyError, rota},
+    },
+    state::RunReport,
+    store::Patience,
+    words::{JobKind, Outcome, Stage},
+};
+
+/// Which slots of the verify schedule have had their run.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// The slot whose run came to its end.
+    done: Option<DateTime<Utc>>,
+    tried: Option<Tried>,
+    /// Who was told to wait while one ran; dropped when all is done.
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl Turns {
+    /// All that was due is done.
+    pub(super) fn settle(&mut self) {
+        self.waiting.clear();
+    }
+}
+
+/// What a run came to.
+type Results = Vec<(Entry, Result<Verified, VerifyError>)>;
+
+/// What became of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing had its turn.
+    Nobodys,
+    /// A run has ended, by itself or because a backup is due.
+    Over,
+    /// A run gave way to a backup that a person ordered.
+    Ordered,
+}
+
+impl Runner {
+    /// Verifies what has its turn, until it is done or something comes in
+    /// between; that is for the caller to look at.
+    pub(super) async fn verify_in_turn(&mut self) -> Turn {
+        let now = self.environment.clock.now();
+        let settings = &self.source.settings.verify;
+        let slot = due::newest_slot(&settings.schedule.cron, now).filter(|_| settings.enabled);
+        let (Some(slot), Some(catalog)) = (slot, &self.catalog) else { return Turn::Nobodys };
+        let may = due::may_try(self.turns.tried, slot, self.retries(), now);
+        if self.turns.done == Some(slot) || !may {
+            return Turn::Nobodys;
+        }
+        let entries = rota::targets(catalog, slot, settings.sample);
+        if entries.is_empty() {
+            return Turn::Nobodys;
+        }
+        let (began, clock) = (self.environment.clock.now(), Instant::now());
+        let (results, turn) = self.verify(entries).await;
+        let report = self.verify_report(results.as_ref(), began, clock.elapsed().as_secs_f64());
+        let results = results.unwrap_or_default();
+        self.note_turn(slot, &report, results.iter().any(|(_, result)| is_cancelled(result)));
+        self.tell_verified(report, results).await;
+        turn
+    }
+
+    /// Runs it as a task of its own, and listens meanwhile.
+    async fn verify(&mut self, entries: Vec<Entry>) -> (Option<Results>, Turn) {
+        let name = self.source.settings.name.clone();
+        let began = self.environment.clock.now();
+        let progress = self.state.update(&name, |database| database.began(JobKind::Verify, began));
+        let progress = progress.unwrap_or_default();
+        let cancel = CancellationToken::new();
+        let options = Options {
+            threads: self.environment.archive.threads,
+            at_once: 1,
+            record: true,
+            patience: Patience::default(),
+        };
+        let (environment, layout) = (self.environment.clone(), self.source.layout.clone());
+        let (token, span) = (cancel.clone(), tracing::info_span!("verify", database = name));
+        let run = async move {
+            let mut results = Results::new();
+            let done = |entry: &Entry, result: Result<Verified, VerifyError>| {
+                tell(entry, &result);
+                results.push((entry.clone(), result));
+            };
+            verify::all(&environment, &layout, entries, options, &progress, &token, done).await;
+            results
+        };
+        let mut running = tokio::spawn(run.instrument(span));
+        let mut turn = Turn::Over;
+        let results = loop {
+            let order = tokio::select! {
+                biased;
+                results = &mut running => break results,
+                () = self.lifecycle.soft.cancelled(), if !cancel.is_cancelled() => None,
+                order = self.orders.next(), if !cancel.is_cancelled() => order,
+            };
+            match order {
+                Some(Order::Nudge(settled)) => {
+                    // Whoever waits, waits for the verify too, or for the backup.
+                    self.turns.waiting.extend(settled);
+                    if self.due_slot().is_none() {
+                        continue;
+                    }
+                }
+                Some(Order::Start) => turn = Turn::Ordered,
+                None => {}
+            }
+            cancel.cancel();
+        };
+        (results.ok(), turn)
+    }
+
+    fn note_turn(&mut self, slot: DateTime<Utc>, report: &RunReport, gave_way: bool) {
+        // Damage that was found is an end, too: it is found, and written down.
+        let found = report.outcome == Outcome::Ok || report.stage == Some(Stage::Verify);
+        if found && !gave_way {
+            self.turns.done = Some(slot);
+        }
+        if report.outcome == Outcome::Failed && !gave_way {
+            let before = self.turns.tried.filter(|tried| tried.slot == slot);
+            let failures = before.map_or(0, |tried| tried.failures) + 1;
+            self.turns.tried = Some(Tried { slot, failures, last: self.environment.clock.now() });
+        }
+    }
+
+    async fn tell_verified(&mut self, report: RunReport, results: Results) {
+        let name = self.source.settings.name.clone();
+        tracing::info!(
+            database = name,
+            outcome = report.outcome.as_str(),
+            seconds = (report.seconds * 1000.0).round() / 1000.0,
+            backups = results.iter().filter(|(_, result)| result.is_ok()).count(),
+            damaged = results.iter().filter(|(_, result)| is_damaged(result)).count(),
+            error = report.error,
+            "verify"
+        );
+        self.metrics.run_ended(&name, &report);
+        let (mut damaged, now) = (false, self.environment.clock.now());
+        for (entry, result) in &results {
+            if is_damaged(result) || matches!(result, Err(error) if is_failure(error)) {
+                self.metrics.verify_failed(&name);
+            }
+            if let (Ok(verified), Some(catalog)) = (result, &mut self.catalog) {
+                catalog.judge(entry.kind, entry.id, verified.judgement.verdict, now);
+                damaged |= verified.is_damaged() && verified.recorded == Recorded::Yes;
+            }
+        }
+        self.state.update(&name, |database| database.verify_ended(report));
+        if damaged {
+            // The pointer may name what is damaged.
+            self.look().await;
+        } else if let Some(catalog) = &self.catalog {
+            self.tell_catalog(catalog, None);
+        }
+        self.say_what_is_next();
+    }
+
+    fn verify_report(
+        &self,
+        results: Option<&Results>,
+        started: DateTime<Utc>,
+        seconds: f64,
+    ) -> RunReport {
+        let report = RunReport {
+            job: JobKind::Verify,
+            outcome: Outcome::Ok,
+            started,
+            seconds,
+            stage: None,
+            error: None,
+            backup: None,
+        };
+        let failed = |stage, error: String| RunReport {
+            outcome: Outcome::Failed,
+            stage: Some(stage),
+            error: Some(self.source.url.redact(&error)),
+            ..report.clone()
+        };
+        let Some(results) = results else {
+            let error = "the run broke down, which is a fault in Reliquary".to_owned();
+            return failed(Stage::Panic, error);
+        };
+        let mut outcome = Outcome::Ok;
+        let mut refused = None;
+        for (entry, result) in results {
+            match result {
+                Ok(verified) if verified.is_damaged() => {
+                    let first = verified.judgement.findings.first();
+                    let how = first.map_or(String::new(), |finding| format!(": {finding}"));
+                    return failed(Stage::Verify, format!("{} is damaged{how}", entry.id));
+                }
+                Ok(Verified { recorded: Recorded::Refused(error), .. }) => {
+                    refused.get_or_insert((Stage::Record, error.clone()));
+                }
+                Err(error) if is_failure(error) => {
+                    refused.get_or_insert((Stage::Catalog, error.to_string()));
+                }
+                Err(error) if error.cancelled => outcome = Outcome::Cancelled,
+                Ok(_) | Err(_) => {}
+            }
+        }
+        match refused {
+            Some((stage, error)) => failed(stage, error),
+            None => RunReport { outcome, ..report },
+        }
+    }
+}
+
+fn is_damaged(result: &Result<Verified, VerifyError>) -> bool {
+    result.as_ref().is_ok_and(Verified::is_damaged)
+}
+
+fn is_cancelled(result: &Result<Verified, VerifyError>) -> bool {
+    result.as_ref().is_err_and(|error| error.cancelled)
+}
+
+/// Whether a backup that is there could not be read.
+fn is_failure(error: &VerifyError) -> bool {
+    !error.cancelled && !error.removed
+}
+
+/// One line for each backup.
+fn tell(entry: &Entry, result: &Result<Verified, VerifyError>) {
+    match result {
+        Ok(verified) if verified.is_damaged() => {
+            let findings: Vec<String> =
+                verified.judgement.findings.iter().take(5).map(ToString::to_string).collect();
+            tracing::error!(backup = %entry.id, damage = findings.join("; "), "a backup is damaged");
+        }
+        Ok(verified) => tracing::info!(
+            backup = %entry.id,
+            seconds = verified.judgement.seconds,
+            archive_bytes = verified.judgement.archive_bytes,
+            dump_bytes = verified.judgement.dump_bytes,
+            "verified"
+        ),
+        Err(error) if error.cancelled || error.removed => {
+            tracing::debug!(backup = %entry.id, %error, "not verified");
+        }
+        Err(error) => tracing::warn!(backup = %entry.id, %error, "could not be verified"),
+    }
+    if let Ok(Verified { recorded: Recorded::Refused(error), .. }) = result {
+        tracing::error!(backup = %entry.id, error, "what verify found could not be written down");
+    }
+}
