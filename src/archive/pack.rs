@@ -151,7 +151,14 @@ impl Sink for Feeder {
     }
 }
 
+/// How much the compressing threads give way to whatever else wants to run: the
+/// application on this machine, a database beside us, and `pg_dump` itself, for
+/// which everything else waits. A nice value of Linux, where it is a thread's own.
+const NICE: i32 = 10;
+
 fn work(jobs: &Mutex<Receiver<Job>>, used: &Sender<Vec<u8>>) {
+    // One that gives way more already may not be made to give way less.
+    let _ = rustix::process::setpriority_process(None, NICE);
     let mut writer = MemberWriter::new();
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();

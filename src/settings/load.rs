@@ -140,7 +140,7 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
 
 fn archive(mut section: Section<'_>) -> ArchiveSettings {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let member_size = section.size("member_size", 4 * MIB, 64 * KIB..=64 * MIB);
+    let member_size = section.size("member_size", 2 * MIB, 64 * KIB..=64 * MIB);
     let threads = section.count("threads", cores.min(4), 1..=64);
     if member_size.saturating_mul(threads as u64) > GIB {
         section.problem(
