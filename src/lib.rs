@@ -47,6 +47,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod postgres;
 pub mod process;
+pub mod restore;
 pub mod rfc3339;
 pub mod schedule;
 pub mod settings;

@@ -14,7 +14,7 @@ mod completeness;
 pub mod copy;
 pub mod gzip;
 mod index;
-mod lexer;
+pub(crate) mod lexer;
 pub mod manifest;
 mod pack;
 mod read;

@@ -1,0 +1,4 @@
+//! Getting it back.
+mod script;
+mod statement;
+mod tokens;
