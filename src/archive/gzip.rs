@@ -8,15 +8,12 @@
 
 use std::io::{self, Read, Write};
 
-use flate2::{Decompress, FlushDecompress, Status};
-use isal::{Codec, CompressionLevel, read::Decoder as Inflate, write::Encoder as Deflate};
+use isal::{Codec, CompressionLevel, read::Decoder, write::Encoder as Deflate};
 
-/// Fixed part of a member's header: magic, deflate, flags, no time, no extra
-/// flags, unknown system.
-const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-
-/// Header flag: a comment follows.
-const FCOMMENT: u8 = 1 << 4;
+use super::{
+    header,
+    inflate::{Inflate, NotDeflate},
+};
 
 /// A member that does not hold what was put in, or could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +40,7 @@ pub struct MemberWriter {
     /// Where in `out` the compressed bytes begin that were not read back yet.
     unchecked: usize,
     /// The check of a member that leaves in pieces.
-    pieces: Option<PieceCheck>,
+    pieces: Option<Inflate>,
     buffer: Box<[u8]>,
 }
 
@@ -65,13 +62,7 @@ impl MemberWriter {
     /// Begins a member, with a comment in its header where one is given.
     /// The comment holds no NUL byte.
     pub fn begin(&mut self, comment: Option<&str>) {
-        let start = self.out.len();
-        self.out.extend_from_slice(&HEADER);
-        if let Some(comment) = comment {
-            self.out[start + 3] = FCOMMENT;
-            self.out.extend_from_slice(comment.as_bytes());
-            self.out.push(0);
-        }
+        header::write(&mut self.out, comment);
         self.unchecked = self.out.len();
     }
 
@@ -92,8 +83,8 @@ impl MemberWriter {
     /// # Errors
     /// When it cannot be read back.
     pub fn take_piece(&mut self) -> Result<Vec<u8>, MemberError> {
-        let check = self.pieces.get_or_insert_with(PieceCheck::new);
-        check.update(&self.out[self.unchecked..], &mut self.buffer)?;
+        let check = self.pieces.get_or_insert_with(Inflate::new);
+        read_piece_back(check, &self.out[self.unchecked..], &mut self.buffer)?;
         self.unchecked = 0;
         Ok(std::mem::take(&mut self.out))
     }
@@ -111,8 +102,11 @@ impl MemberWriter {
         let found = match self.pieces.take() {
             None => read_back(compressed, &mut self.buffer)?,
             Some(mut check) => {
-                check.update(compressed, &mut self.buffer)?;
-                check.finish()?
+                read_piece_back(&mut check, compressed, &mut self.buffer)?;
+                if !check.ended() {
+                    return Err(MemberError::Different);
+                }
+                (check.length(), check.crc())
             }
         };
         if found != (length, crc) {
@@ -138,6 +132,12 @@ impl MemberWriter {
     }
 }
 
+impl From<NotDeflate> for MemberError {
+    fn from(error: NotDeflate) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
 impl Default for MemberWriter {
     fn default() -> Self {
         Self::new()
@@ -154,7 +154,7 @@ impl std::fmt::Debug for MemberWriter {
 
 /// Length and CRC of what a whole member's compressed bytes hold.
 fn read_back(compressed: &[u8], buffer: &mut [u8]) -> Result<(u64, u32), MemberError> {
-    let mut inflate = Inflate::new(compressed, Codec::Deflate);
+    let mut inflate = Decoder::new(compressed, Codec::Deflate);
     let mut crc = crc32fast::Hasher::new();
     let mut length = 0;
     loop {
@@ -168,54 +168,14 @@ fn read_back(compressed: &[u8], buffer: &mut [u8]) -> Result<(u64, u32), MemberE
     }
 }
 
-/// Reads back a member that leaves in pieces.
-struct PieceCheck {
-    inflate: Decompress,
-    crc: crc32fast::Hasher,
-    ended: bool,
-}
-
-impl PieceCheck {
-    fn new() -> Self {
-        let (inflate, crc) = (Decompress::new(false), crc32fast::Hasher::new());
-        Self { inflate, crc, ended: false }
-    }
-
-    fn update(&mut self, mut compressed: &[u8], buffer: &mut [u8]) -> Result<(), MemberError> {
-        loop {
-            let (read, written) = (self.inflate.total_in(), self.inflate.total_out());
-            let status = self
-                .inflate
-                .decompress(compressed, buffer, FlushDecompress::None)
-                .map_err(|error| MemberError::Unreadable(error.to_string()))?;
-            let written = usize::try_from(self.inflate.total_out() - written).unwrap_or(usize::MAX);
-            self.crc.update(&buffer[..written]);
-            let read = usize::try_from(self.inflate.total_in() - read).unwrap_or(usize::MAX);
-            compressed = &compressed[read..];
-            self.ended = status == Status::StreamEnd;
-            // A full buffer may have more behind it even when all input is read.
-            if self.ended || (compressed.is_empty() && written < buffer.len()) {
-                break;
-            }
-        }
-        if compressed.is_empty() { Ok(()) } else { Err(MemberError::Different) }
-    }
-
-    fn finish(self) -> Result<(u64, u32), MemberError> {
-        let found = (self.inflate.total_out(), self.crc.finalize());
-        if self.ended { Ok(found) } else { Err(MemberError::Different) }
-    }
-}
-
-/// The comment in the header of the first member of `bytes`, where there is one.
-/// The bytes need not hold the whole member.
-#[must_use]
-pub fn comment(bytes: &[u8]) -> Option<&str> {
-    let (header, rest) = bytes.split_at_checked(HEADER.len())?;
-    // Ours has a comment and nothing before it.
-    let ours = header[..3] == HEADER[..3] && header[3] == FCOMMENT;
-    let end = memchr::memchr(0, rest).filter(|_| ours)?;
-    std::str::from_utf8(&rest[..end]).ok()
+/// Reads back what a member's next compressed bytes hold.
+fn read_piece_back(
+    check: &mut Inflate,
+    compressed: &[u8],
+    buffer: &mut [u8],
+) -> Result<(), MemberError> {
+    let taken = check.push(compressed, buffer, |_| {})?;
+    if taken == compressed.len() { Ok(()) } else { Err(MemberError::Different) }
 }
 
 #[cfg(test)]
@@ -225,6 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::archive::comment;
 
     fn member(writer: &mut MemberWriter, pieces: &[&[u8]], comment: Option<&str>) -> Vec<u8> {
         writer.begin(comment);

@@ -13,22 +13,29 @@ mod checksum;
 mod completeness;
 pub mod copy;
 pub mod gzip;
+mod header;
 mod index;
+mod inflate;
 pub(crate) mod lexer;
 pub mod manifest;
+pub mod map;
 mod pack;
 mod read;
 pub mod split;
+pub mod unpack;
 mod writer;
 
 pub use crate::postgres::Section;
 pub use checksum::{Checksum, ChecksumError};
 pub use completeness::{Incomplete, TableName, check as check_completeness};
-pub use gzip::{MemberError, comment};
+pub use gzip::MemberError;
+pub use header::comment;
 pub use manifest::{Manifest, ManifestError};
+pub use map::{Map, MapError, Place};
 pub use pack::{Feeder, pack};
 pub use read::{ReadError, read_section};
 pub use split::{END_OF_DATA, SplitError, Splitter};
+pub use unpack::{UnpackError, Unpacker};
 pub use writer::{PartSink, WriteError, Written, write};
 
 /// How much is read from a pipe at once, in bytes.
