@@ -81,6 +81,8 @@ pub struct RelationFact {
     pub truncates: bool,
     /// Whether the role may make triggers.
     pub triggers: bool,
+    /// Whether it has triggers, those of foreign keys included.
+    pub triggered: bool,
     /// Its columns, in order.
     pub columns: Vec<String>,
     /// Tables whose foreign keys point at it, as `schema.name`.
@@ -113,7 +115,7 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text,
        pg_has_role(c.relowner, 'USAGE'),
        c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'INSERT'),
        c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'TRUNCATE'),
-       c.relkind IN ('r', 'p', 'v') AND has_table_privilege(c.oid, 'TRIGGER'),
+       c.relkind IN ('r', 'p', 'v') AND has_table_privilege(c.oid, 'TRIGGER'), c.relhastriggers,
        ARRAY(SELECT a.attname::text FROM pg_attribute a
              WHERE a.attrelid = c.oid AND c.relkind IN ('r', 'p') AND a.attnum > 0
                AND NOT a.attisdropped ORDER BY a.attnum),
@@ -153,6 +155,7 @@ type RelationRow = (
     String,
     String,
     String,
+    bool,
     bool,
     bool,
     bool,
@@ -274,20 +277,19 @@ impl Target {
 }
 
 fn relation(row: RelationRow) -> RelationFact {
-    let (schema, name, kind, member, owned, inserts, truncates, triggers, columns, by, sequences) =
-        row;
     RelationFact {
-        schema,
-        name,
-        kind: kind.chars().next().unwrap_or_default(),
-        member,
-        owned,
-        inserts,
-        truncates,
-        triggers,
-        columns,
-        referenced_by: by,
-        sequences,
+        schema: row.0,
+        name: row.1,
+        kind: row.2.chars().next().unwrap_or_default(),
+        member: row.3,
+        owned: row.4,
+        inserts: row.5,
+        truncates: row.6,
+        triggers: row.7,
+        triggered: row.8,
+        columns: row.9,
+        referenced_by: row.10,
+        sequences: row.11,
     }
 }
 
