@@ -6,6 +6,7 @@ mod demo;
 mod list;
 mod print;
 mod progress;
+mod restore;
 mod run;
 mod shell;
 mod show;
@@ -71,6 +72,8 @@ enum Command {
     Show(show::Arguments),
     /// Say whether there is a good backup and how old it is; exits 3 when not healthy.
     Status(status::Arguments),
+    /// Get a backup back: into a database, or as SQL.
+    Restore(restore::Arguments),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -112,6 +115,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         Command::Backup(arguments) => Box::pin(backup::run(&global, &arguments)).await,
         Command::List(arguments) => list::run(&global, &arguments).await,
         Command::Show(arguments) => show::run(&global, &arguments).await,
+        Command::Restore(arguments) => Box::pin(restore::run(&global, &arguments)).await,
         Command::Status(arguments) => status::run(&global, &arguments).await,
     }
 }

@@ -19,6 +19,7 @@ pub mod dump;
 mod exclude;
 mod facts;
 mod libpq;
+mod passfile;
 mod pooler;
 mod preflight;
 mod psql;

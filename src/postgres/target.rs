@@ -50,6 +50,18 @@ impl TargetError {
         self.code == "42501"
     }
 
+    /// Whether the same object is there already.
+    #[must_use]
+    pub fn is_there_already(&self) -> bool {
+        matches!(self.code.as_str(), "42710" | "42P07" | "42P06" | "42723")
+    }
+
+    /// Whether what it was about, or the schema of it, is not there.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self.code.as_str(), "3F000" | "42704" | "42P01" | "42883")
+    }
+
     /// Whether two sessions of ours waited for each other.
     #[must_use]
     pub fn is_deadlock(&self) -> bool {
@@ -66,9 +78,11 @@ impl From<sqlx::Error> for TargetError {
             return Self { message, code: String::new() };
         };
         let mut message = database.message().to_owned();
-        for (name, part) in
-            [("DETAIL", database.detail()), ("HINT", database.hint()), ("CONTEXT", database.r#where())]
-        {
+        for (name, part) in [
+            ("DETAIL", database.detail()),
+            ("HINT", database.hint()),
+            ("CONTEXT", database.r#where()),
+        ] {
             if let Some(part) = part {
                 message += &format!("\n{name}:  {part}");
             }
@@ -177,8 +191,10 @@ impl Target {
              WHERE application_name = $1 AND usename = current_user AND pid <> pg_backend_pid()";
         let mut left = 0;
         for _ in 0..100 {
-            left =
-                sqlx::query_scalar(ENDING).bind(application).fetch_one(&mut self.connection).await?;
+            left = sqlx::query_scalar(ENDING)
+                .bind(application)
+                .fetch_one(&mut self.connection)
+                .await?;
             if left == 0 {
                 break;
             }

@@ -44,8 +44,10 @@ pub struct TargetFacts {
     pub extensions: Vec<ExtensionFact>,
     /// Every role.
     pub roles: Vec<String>,
-    /// Publications.
-    pub publications: Vec<String>,
+    /// Publications, and whether the role owns each.
+    pub publications: Vec<(String, bool)>,
+    /// Ways to store tables and indexes.
+    pub access_methods: Vec<String>,
     /// Names of the server's settings.
     pub settings: Vec<String>,
     /// The server's shared memory for pages, in bytes.
@@ -137,7 +139,7 @@ const OTHERS: &str = "
 SELECT n.nspname::text, p.proname::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
-                  AND d.objid = p.oid AND d.deptype = 'e')
+                  AND d.objid = p.oid AND d.deptype IN ('e', 'i'))
 UNION
 SELECT n.nspname::text, t.typname::text FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND t.typelem = 0
@@ -202,16 +204,21 @@ impl Target {
         let others = sqlx::query_as(OTHERS).fetch_all(&mut *connection).await.map_err(&doing)?;
         let extensions: Vec<(String, bool, bool)> =
             sqlx::query_as(EXTENSIONS).fetch_all(&mut *connection).await.map_err(&doing)?;
+        let publications = sqlx::query_as(
+            "SELECT pubname::text, pg_has_role(pubowner, 'USAGE') FROM pg_publication ORDER BY 1",
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(&doing)?;
         let large_objects: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_largeobject_metadata")
             .fetch_one(&mut *connection)
             .await
             .map_err(&doing)?;
-        let shared_buffers: i64 = sqlx::query_scalar(
-            "SELECT pg_size_bytes(current_setting('shared_buffers'))::int8",
-        )
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(&doing)?;
+        let shared_buffers: i64 =
+            sqlx::query_scalar("SELECT pg_size_bytes(current_setting('shared_buffers'))::int8")
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(&doing)?;
         Ok(TargetFacts {
             server,
             role,
@@ -235,8 +242,8 @@ impl Target {
                 .map(|(name, installed, owned)| ExtensionFact { name, installed, owned })
                 .collect(),
             roles: texts(connection, "SELECT rolname::text FROM pg_roles ORDER BY 1").await?,
-            publications: texts(connection, "SELECT pubname::text FROM pg_publication ORDER BY 1")
-                .await?,
+            publications,
+            access_methods: texts(connection, "SELECT amname::text FROM pg_am ORDER BY 1").await?,
             settings: texts(connection, "SELECT name::text FROM pg_settings ORDER BY 1").await?,
             shared_buffers: u64::try_from(shared_buffers).unwrap_or_default(),
         })
@@ -264,10 +271,8 @@ impl Target {
 
     /// Platforms let some roles do it that are no superusers: it is tried.
     async fn try_to_hold_triggers(&mut self) -> bool {
-        let tried = self
-            .run("BEGIN; SET LOCAL session_replication_role = replica; ROLLBACK")
-            .await
-            .is_ok();
+        let tried =
+            self.run("BEGIN; SET LOCAL session_replication_role = replica; ROLLBACK").await.is_ok();
         if !tried {
             // An error says that no transaction is open, which is what is wanted.
             let _ = self.run("ROLLBACK").await;

@@ -182,6 +182,12 @@ impl ConnectionUrl {
         Self { application_name: name.to_owned(), ..self.clone() }
     }
 
+    /// Its name in the server's list of sessions.
+    #[must_use]
+    pub fn application(&self) -> &str {
+        &self.application_name
+    }
+
     /// Whether a password was given with it.
     #[must_use]
     pub fn has_password(&self) -> bool {

@@ -12,7 +12,7 @@ use super::{
 
 /// The statements that drop what these create, in the order in which they run.
 #[must_use]
-pub fn drops<'a>(created: impl DoubleEndedIterator<Item = &'a Statement>) -> Vec<String> {
+pub(super) fn drops<'a>(created: impl DoubleEndedIterator<Item = &'a Statement>) -> Vec<String> {
     let mut drops = Vec::new();
     for statement in created.rev() {
         if let Some(drop) = drop_of(statement)
@@ -176,8 +176,14 @@ mod tests {
                 "CREATE FUNCTION a.f(x int DEFAULT 'a,(b', VARIADIC r text[] DEFAULT '{}'::text[]) RETURNS int;",
                 "DROP FUNCTION IF EXISTS a.f(x int , VARIADIC r text[] ) CASCADE",
             ),
-            ("CREATE FUNCTION a.g() RETURNS TABLE(b int);", "DROP FUNCTION IF EXISTS a.g() CASCADE"),
-            ("CREATE AGGREGATE a.s(*) (SFUNC = int8inc);", "DROP AGGREGATE IF EXISTS a.s(*) CASCADE"),
+            (
+                "CREATE FUNCTION a.g() RETURNS TABLE(b int);",
+                "DROP FUNCTION IF EXISTS a.g() CASCADE",
+            ),
+            (
+                "CREATE AGGREGATE a.s(*) (SFUNC = int8inc);",
+                "DROP AGGREGATE IF EXISTS a.s(*) CASCADE",
+            ),
             (
                 "CREATE AGGREGATE a.m(double precision ORDER BY anyelement) (SFUNC = x);",
                 "DROP AGGREGATE IF EXISTS a.m(double precision ORDER BY anyelement) CASCADE",
@@ -213,7 +219,9 @@ mod tests {
         ] {
             assert_eq!(dropped(sql).as_deref(), Some(expected));
         }
-        for sql in ["CREATE SCHEMA a;", "CREATE EXTENSION IF NOT EXISTS x;", "ALTER TABLE a.t ADD x int;"] {
+        for sql in
+            ["CREATE SCHEMA a;", "CREATE EXTENSION IF NOT EXISTS x;", "ALTER TABLE a.t ADD x int;"]
+        {
             assert_eq!(dropped(sql), None, "{sql}");
         }
     }

@@ -23,8 +23,6 @@ pub struct Asked {
     /// Whether the target's address and database are those that the settings
     /// name as the source.
     pub same_address: bool,
-    /// Whether there is a `psql` for the server; where not, its own refusal says so.
-    pub has_psql: bool,
 }
 
 /// Adds what stands in the way, and what should be known, to a plan.
@@ -68,19 +66,15 @@ pub(super) fn judge(
 
 fn source(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
     let (source, facts) = (&contents.manifest.source, target.facts);
-    let same = match (&source.system_identifier, &facts.system_identifier) {
-        (Some(source_id), Some(target_id)) => {
-            source_id == target_id && source.database == facts.database
-        }
-        _ => {
-            plan.warnings.push(
-                "the server's identity cannot be read, so only the address and the database's \
-                 name tell the target from the source"
-                    .to_owned(),
-            );
-            false
-        }
-    };
+    let ids = source.system_identifier.as_ref().zip(facts.system_identifier.as_ref());
+    let same = ids.is_some_and(|(a, b)| a == b && source.database == facts.database);
+    if ids.is_none() {
+        plan.warnings.push(
+            "the server's identity cannot be read, so only the address and the database's name \
+             tell the target from the source"
+                .to_owned(),
+        );
+    }
     if same || target.asked.same_address {
         plan.refusals.push(format!(
             "the target is the source: database {} of the same server; restore into another \
@@ -121,7 +115,10 @@ fn rights(plan: &mut Plan, target: &Target<'_>) {
         ));
     }
     let makes = |statement: &&Statement| {
-        matches!(statement.kind, Kind::Table | Kind::Type | Kind::Routine | Kind::View | Kind::Sequence)
+        matches!(
+            statement.kind,
+            Kind::Table | Kind::Type | Kind::Routine | Kind::View | Kind::Sequence
+        )
     };
     let used: BTreeSet<&str> = plan.pre_data.iter().filter(makes).filter_map(schema_of).collect();
     for schema in facts.schemas.iter().filter(|schema| !schema.creates) {
@@ -147,9 +144,7 @@ fn occupants(plan: &mut Plan, contents: &Contents, target: &Target<'_>, platform
     let found: BTreeSet<String> = relations
         .chain(others)
         .filter(|(schema, _)| !platform.managed.contains(*schema))
-        .map(|(schema, name)| {
-            name_of(&TableName { schema: schema.clone(), name: name.clone() })
-        })
+        .map(|(schema, name)| name_of(&TableName { schema: schema.clone(), name: name.clone() }))
         .collect();
     let mut found: Vec<String> = found.into_iter().collect();
     let makes_large_objects =
@@ -198,9 +193,7 @@ fn truncation(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
         let others: Vec<String> = relation
             .referenced_by
             .iter()
-            .filter(|text| {
-                super::tokens::qualified(text).is_none_or(|by| !filled.contains(&by))
-            })
+            .filter(|text| super::tokens::qualified(text).is_none_or(|by| !filled.contains(&by)))
             .cloned()
             .collect();
         if !others.is_empty() {

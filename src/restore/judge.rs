@@ -5,10 +5,14 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::{
+    options::Options,
     platform::Platform,
     statement::{Kind, Statement},
 };
-use crate::{archive::TableName, postgres::TargetFacts};
+use crate::{
+    archive::TableName,
+    postgres::{Section, TargetFacts},
+};
 
 /// What it means that something was skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -52,23 +56,24 @@ pub(super) struct Judge<'a> {
     platform: &'a Platform,
     relations: HashSet<TableName>,
     create_roles: bool,
-    /// Extensions whose creation is skipped.
-    missing: HashSet<String>,
+    /// Whether what the archive creates is dropped first.
+    drops: bool,
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(facts: &'a TargetFacts, platform: &'a Platform, create_roles: bool) -> Self {
+    pub(super) fn new(facts: &'a TargetFacts, platform: &'a Platform, options: &Options) -> Self {
         let relations = facts
             .relations
             .iter()
             .map(|r| TableName { schema: r.schema.clone(), name: r.name.clone() })
             .collect();
-        let create_roles = create_roles && facts.creates_roles;
-        Self { facts, platform, relations, create_roles, missing: HashSet::new() }
+        let create_roles = options.create_roles && facts.creates_roles;
+        let drops = options.clean && !options.is_partial() && options.wants(Section::PreData);
+        Self { facts, platform, relations, create_roles, drops }
     }
 
     /// Judges a statement; in the order of the archive.
-    pub(super) fn judge(&mut self, statement: &Statement) -> Verdict {
+    pub(super) fn judge(&self, statement: &Statement) -> Verdict {
         let skip = |reason: &str| Verdict::Skip(Class::PlatformDifference, reason.to_owned());
         let name = statement.object.as_ref().map_or("", |object| object.name.as_str());
         let superuser = self.facts.superuser;
@@ -89,13 +94,18 @@ impl<'a> Judge<'a> {
             Kind::Extension => return self.extension(name),
             Kind::Policy | Kind::UserMapping => {
                 let lacks = |role: &&String| !self.facts.roles.contains(role);
-                if let Some(role) = statement.roles.iter().find(lacks).filter(|_| !self.create_roles)
+                if let Some(role) =
+                    statement.roles.iter().find(lacks).filter(|_| !self.create_roles)
                 {
-                    let reason = format!(
-                        "the target has no role {role}; --create-roles creates it"
-                    );
+                    let reason =
+                        format!("the target has no role {role}; --create-roles creates it");
                     return Verdict::Skip(Class::DataLoss, reason);
                 }
+            }
+            Kind::AccessMethod
+                if !self.drops && self.facts.access_methods.iter().any(|found| found == name) =>
+            {
+                return Verdict::Present;
             }
             Kind::EventTrigger
             | Kind::Subscription
@@ -119,13 +129,18 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn extension(&mut self, name: &str) -> Verdict {
+    /// Whether a publication is there, and stays.
+    fn is_published(&self, name: &str) -> bool {
+        let found = self.facts.publications.iter().find(|(publication, _)| publication == name);
+        found.is_some_and(|(_, owned)| !(self.drops && *owned))
+    }
+
+    fn extension(&self, name: &str) -> Verdict {
         let found = self.facts.extensions.iter().find(|extension| extension.name == name);
         match found {
             Some(extension) if extension.installed => Verdict::Present,
             Some(_) => Verdict::Keep,
             None => {
-                self.missing.insert(name.to_owned());
                 let reason = "the target's server does not have it".to_owned();
                 Verdict::Skip(Class::PlatformDifference, reason)
             }
@@ -134,7 +149,7 @@ impl<'a> Judge<'a> {
 
     fn publication(&self, statement: &Statement, name: &str) -> Verdict {
         let skip = |reason: &str| Verdict::Skip(Class::PlatformDifference, reason.to_owned());
-        if self.facts.publications.iter().any(|publication| publication == name) {
+        if self.is_published(name) {
             return Verdict::Present;
         }
         if contains(statement, b" FOR ALL TABLES") && !self.facts.superuser {
@@ -152,7 +167,7 @@ impl<'a> Judge<'a> {
         if managed.is_some_and(|relation| self.platform.managed.contains(&relation.schema)) {
             return skip("the platform publishes its own tables");
         }
-        if self.facts.publications.iter().any(|publication| publication == name) {
+        if self.is_published(name) {
             return Verdict::Try(Class::PlatformDifference);
         }
         Verdict::Keep

@@ -28,7 +28,7 @@ pub struct Waves {
 
 /// Sorts the statements of a post-data section.
 #[must_use]
-pub fn waves(post_data: Vec<Statement>) -> Waves {
+pub(super) fn waves(post_data: Vec<Statement>) -> Waves {
     let late = late(&post_data);
     let mut waves = Waves::default();
     // A table whose keys are not all built at once must be waited for.
@@ -83,7 +83,7 @@ fn late(post_data: &[Statement]) -> HashSet<TableName> {
 
 /// How a statement locks its tables while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lock {
+pub(super) struct Lock {
     /// The tables.
     pub tables: Vec<TableName>,
     /// Whether no other statement of the wave may have them meanwhile.
@@ -92,7 +92,7 @@ pub struct Lock {
 
 /// The lock of an index, a key or a foreign key.
 #[must_use]
-pub fn lock(statement: &Statement) -> Lock {
+pub(super) fn lock(statement: &Statement) -> Lock {
     let tables = statement.relation.iter().chain(&statement.other).cloned().collect();
     Lock { tables, alone: statement.kind != Kind::Index }
 }
@@ -100,7 +100,7 @@ pub fn lock(statement: &Statement) -> Lock {
 impl Lock {
     /// Whether both may run at once.
     #[must_use]
-    pub fn allows(&self, other: &Self) -> bool {
+    pub(super) fn allows(&self, other: &Self) -> bool {
         (!self.alone && !other.alone)
             || self.tables.iter().all(|table| !other.tables.contains(table))
     }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     archive::{Manifest, TableName, manifest::Table},
-    postgres::{Section, TargetFacts},
+    postgres::{Section, TargetFacts, quote},
 };
 
 /// What an archive holds beside its rows.
@@ -139,13 +139,13 @@ pub struct Expected {
 
 /// A table's name.
 #[must_use]
-pub fn name(table: &Table) -> TableName {
+pub(super) fn name(table: &Table) -> TableName {
     TableName { schema: table.schema.clone(), name: table.name.clone() }
 }
 
 /// What the plan is made from, beside the archive.
 #[derive(Clone, Debug)]
-pub struct Target<'a> {
+pub(super) struct Target<'a> {
     /// The target's facts.
     pub facts: &'a TargetFacts,
     /// Those of its tables that hold rows, of the archive's.
@@ -158,13 +158,17 @@ pub struct Target<'a> {
 ///
 /// # Errors
 /// When a table or schema is asked for that the archive does not hold.
-pub fn plan(contents: &Contents, target: &Target<'_>, options: &Options) -> Result<Plan, NotThere> {
+pub(super) fn plan(
+    contents: &Contents,
+    target: &Target<'_>,
+    options: &Options,
+) -> Result<Plan, NotThere> {
     let platform = Platform::detect(target.facts);
     let mut planner = Planner {
         contents,
         target,
         options,
-        judge: Judge::new(target.facts, &platform, options.create_roles),
+        judge: Judge::new(target.facts, &platform, options),
         plan: Plan::default(),
         managed: BTreeMap::new(),
     };
@@ -287,8 +291,18 @@ impl Planner<'_> {
                 .collect();
             let facts = self.target.facts;
             let drops = clean::drops(ours.into_iter());
-            // What only a superuser may make is not there to be dropped either.
-            let allowed = |drop: &String| facts.superuser || !drop.contains(" EVENT TRIGGER ");
+            // What the role could not make is not its own to drop either.
+            let foreign: Vec<String> = facts
+                .publications
+                .iter()
+                .filter(|(_, owned)| !owned)
+                .map(|(name, _)| format!("DROP PUBLICATION IF EXISTS {} CASCADE", quote(name)))
+                .collect();
+            let allowed = |drop: &String| {
+                let only_superuser = ["DROP EVENT TRIGGER ", "DROP SUBSCRIPTION "];
+                (facts.superuser || !only_superuser.iter().any(|start| drop.starts_with(start)))
+                    && !foreign.contains(drop)
+            };
             self.plan.drops = drops.into_iter().filter(allowed).collect();
         }
     }
@@ -328,10 +342,8 @@ impl Planner<'_> {
                 self.skip(table, "the platform notes its own changes there", false);
                 continue;
             }
-            let found = facts
-                .relations
-                .iter()
-                .find(|r| r.schema == table.schema && r.name == table.name);
+            let found =
+                facts.relations.iter().find(|r| r.schema == table.schema && r.name == table.name);
             let Some(found) = found else {
                 self.cannot(table, managed, "the target has no such table");
                 continue;
@@ -426,7 +438,8 @@ impl Planner<'_> {
         }
         let ordered = &self.plan.post_data.ordered;
         let statements = self.plan.pre_data.iter().chain(ordered);
-        let statements = statements.chain(self.plan.attempts.iter().map(|(statement, _)| statement));
+        let statements =
+            statements.chain(self.plan.attempts.iter().map(|(statement, _)| statement));
         let named: BTreeSet<&String> = statements.flat_map(|statement| &statement.roles).collect();
         self.plan.roles =
             named.into_iter().filter(|role| !facts.roles.contains(role)).cloned().collect();

@@ -17,7 +17,7 @@ pub struct Platform {
 }
 
 /// The roles that Supabase grants everything in `public` to.
-pub const SUPABASE_ROLES: [&str; 3] = ["anon", "authenticated", "service_role"];
+pub(super) const SUPABASE_ROLES: [&str; 3] = ["anon", "authenticated", "service_role"];
 
 /// Schemas that Supabase makes in every project.
 const SUPABASE_SCHEMAS: [&str; 13] = [
@@ -45,7 +45,7 @@ impl Platform {
     pub fn detect(facts: &TargetFacts) -> Self {
         let has_role = |role: &&str| facts.roles.iter().any(|found| found == role);
         let has_schema = |name: &str| facts.schemas.iter().any(|schema| schema.name == name);
-        let supabase = SUPABASE_ROLES.iter().all(|role| has_role(&role)) && has_schema("auth");
+        let supabase = SUPABASE_ROLES.iter().all(has_role) && has_schema("auth");
         let managed = facts
             .schemas
             .iter()

@@ -27,7 +27,7 @@ pub enum ScriptError {
 ///
 /// # Errors
 /// When it holds a psql command other than `\restrict`, or does not end.
-pub fn cut(text: &Bytes) -> Result<Vec<Statement>, ScriptError> {
+pub(super) fn cut(text: &Bytes) -> Result<Vec<Statement>, ScriptError> {
     let mut statements = Vec::new();
     let mut lexer = Lexer::default();
     let mut start = 0;
@@ -48,7 +48,7 @@ pub fn cut(text: &Bytes) -> Result<Vec<Statement>, ScriptError> {
     }
 }
 
-fn is_harmless(command: &[u8]) -> bool {
+pub(super) fn is_harmless(command: &[u8]) -> bool {
     let end = command.iter().position(u8::is_ascii_whitespace).unwrap_or(command.len());
     HARMLESS.contains(&&command[..end])
 }

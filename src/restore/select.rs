@@ -15,7 +15,7 @@ use crate::archive::{Manifest, TableName};
 
 /// What a partial restore takes from the archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chosen {
+pub(super) struct Chosen {
     /// Tables whose rows are wanted and that the target has.
     pub filled: BTreeSet<TableName>,
     /// Relations that are made.
@@ -48,7 +48,7 @@ fn suggestion(similar: Option<&String>) -> String {
 }
 
 /// The two sections of definitions, and what stands on the target.
-pub struct Question<'a> {
+pub(super) struct Question<'a> {
     /// The backup.
     pub manifest: &'a Manifest,
     /// Its pre-data statements.
@@ -71,7 +71,7 @@ impl std::fmt::Debug for Question<'_> {
 ///
 /// # Errors
 /// When the archive does not hold it.
-pub fn choose(question: &Question<'_>, options: &Options) -> Result<Chosen, NotThere> {
+pub(super) fn choose(question: &Question<'_>, options: &Options) -> Result<Chosen, NotThere> {
     let mut choice = Choice::new(question);
     let wanted = choice.wanted(options)?;
     for name in &wanted {
@@ -107,6 +107,9 @@ struct Choice<'a> {
     /// Names whose statements were taken and not yet followed.
     open: Vec<TableName>,
     needed: HashSet<TableName>,
+    /// Rules, triggers and foreign keys that are left out, by their table: what
+    /// is said about them later is left out too.
+    gone: HashSet<(TableName, String)>,
     chosen: Chosen,
 }
 
@@ -122,6 +125,7 @@ fn makes(statement: &Statement) -> Option<&TableName> {
             | Kind::Type
             | Kind::Routine
             | Kind::Collation
+            | Kind::Operator
             | Kind::OperatorClass
             | Kind::TextSearch
     );
@@ -154,8 +158,9 @@ impl<'a> Choice<'a> {
             .iter()
             .map(|table| TableName { schema: table.schema.clone(), name: table.name.clone() })
             .collect();
-        let (open, needed, chosen) = (Vec::new(), HashSet::new(), Chosen::default());
-        Self { question, about, makes: made, rows, open, needed, chosen }
+        let (open, chosen) = (Vec::new(), Chosen::default());
+        let (needed, gone) = (HashSet::new(), HashSet::new());
+        Self { question, about, makes: made, rows, open, needed, gone, chosen }
     }
 
     /// The names that were asked for, with the partitions of tables among them.
@@ -236,7 +241,8 @@ impl<'a> Choice<'a> {
             }
             // A trigger's function, an index's operator class and the like.
             for statement in self.question.post_data {
-                let ours = statement.relation.as_ref().is_some_and(|r| self.chosen.made.contains(r));
+                let ours =
+                    statement.relation.as_ref().is_some_and(|r| self.chosen.made.contains(r));
                 if ours && statement.kind != Kind::ForeignKey {
                     for mention in statement.mentions() {
                         let is_other_table = self.about.get(&mention).is_some_and(|all| {
@@ -257,11 +263,9 @@ impl<'a> Choice<'a> {
     /// Adds what ties the chosen things to each other and to the target.
     fn tie(&mut self) {
         let (pre_data, post_data) = (self.question.pre_data, self.question.post_data);
+        self.settings();
         for (at, statement) in pre_data.iter().enumerate() {
             match statement.kind {
-                Kind::Setting => {
-                    self.chosen.pre_data.insert(at);
-                }
                 Kind::AttachTable | Kind::SequenceOwner if self.is_ours(statement) => {
                     self.take_or_leave(at, statement, true);
                 }
@@ -290,6 +294,54 @@ impl<'a> Choice<'a> {
         self.extensions();
     }
 
+    /// The settings that the section begins with, and of the later ones those
+    /// that hold for a chosen table, with the access method they may name.
+    fn settings(&mut self) {
+        let mut begun = false;
+        let mut last: HashMap<&str, usize> = HashMap::new();
+        let mut taken = BTreeSet::new();
+        for (at, statement) in self.question.pre_data.iter().enumerate() {
+            let name = statement.object.as_ref().map_or("", |object| object.name.as_str());
+            match statement.kind {
+                Kind::Setting if begun => drop(last.insert(name, at)),
+                Kind::Setting => drop(taken.insert(at)),
+                kind => {
+                    begun = true;
+                    if is_relation(kind) && self.chosen.pre_data.contains(&at) {
+                        taken.extend(last.values());
+                    }
+                }
+            }
+        }
+        self.chosen.pre_data.extend(&taken);
+        self.schemaless(&taken, Kind::AccessMethod);
+        let foreign = self.of_kind(Kind::ForeignTable);
+        self.schemaless(&foreign, Kind::Server);
+        self.schemaless(&self.of_kind(Kind::Server), Kind::ForeignDataWrapper);
+        self.follow();
+    }
+
+    fn of_kind(&self, kind: Kind) -> BTreeSet<usize> {
+        let chosen = self.chosen.pre_data.iter().copied();
+        chosen.filter(|&at| self.question.pre_data[at].kind == kind).collect()
+    }
+
+    /// Takes the objects of a kind without a schema that these statements name.
+    fn schemaless(&mut self, named_by: &BTreeSet<usize>, kind: Kind) {
+        let words: HashSet<String> =
+            named_by.iter().flat_map(|&at| self.question.pre_data[at].words()).collect();
+        for (at, statement) in self.question.pre_data.iter().enumerate() {
+            if statement.kind == kind
+                && statement.object.as_ref().is_some_and(|object| words.contains(&object.name))
+            {
+                self.chosen.pre_data.insert(at);
+                for mention in statement.mentions() {
+                    self.need(&mention);
+                }
+            }
+        }
+    }
+
     fn is_made(&self, name: &TableName) -> bool {
         self.chosen.made.contains(name)
     }
@@ -297,7 +349,8 @@ impl<'a> Choice<'a> {
     /// Whether a statement belongs to something that is made.
     fn is_ours(&self, statement: &Statement) -> bool {
         let made = |name: &Option<TableName>| name.as_ref().is_some_and(|name| self.is_made(name));
-        made(&statement.relation) || (statement.kind == Kind::SequenceOwner && made(&statement.object))
+        made(&statement.relation)
+            || (statement.kind == Kind::SequenceOwner && made(&statement.object))
     }
 
     fn take_or_leave(&mut self, at: usize, statement: &Statement, pre_data: bool) {
@@ -305,13 +358,32 @@ impl<'a> Choice<'a> {
             let known = self.makes.contains(name) || self.rows.contains(name);
             known && !self.needed.contains(name) && !self.question.there.contains(name)
         });
+        let gone = statement.relation.as_ref().and_then(|relation| {
+            let words = statement.words();
+            self.gone.iter().find(|(of, name)| of == relation && words.contains(name))
+        });
+        if let Some((_, name)) = gone {
+            let reason = format!("{name} is left out");
+            self.chosen.left_out.push((statement.to_string(), reason));
+            return;
+        }
         let reason = match (missing, statement.kind) {
-            (_, Kind::PublicationMember) => Some("publications belong to the whole database".into()),
+            (_, Kind::PublicationMember) => {
+                Some("publications belong to the whole database".into())
+            }
             (Some(name), _) => Some(format!("the target has no {}", name_of(&name))),
             (None, _) => None,
         };
         match reason {
-            Some(reason) => self.chosen.left_out.push((statement.to_string(), reason)),
+            Some(reason) => {
+                let named = matches!(statement.kind, Kind::Rule | Kind::Trigger | Kind::ForeignKey);
+                if let (true, Some(relation), Some(object)) =
+                    (named, &statement.relation, &statement.object)
+                {
+                    self.gone.insert((relation.clone(), object.name.clone()));
+                }
+                self.chosen.left_out.push((statement.to_string(), reason));
+            }
             None if pre_data => drop(self.chosen.pre_data.insert(at)),
             None => drop(self.chosen.post_data.insert(at)),
         }
@@ -344,7 +416,8 @@ impl<'a> Choice<'a> {
                 let statement = &self.question.pre_data[at];
                 let name = statement.object.as_ref().map(|object| &object.name);
                 statement.kind == Kind::Schema
-                    && name.is_some_and(|n| needed.contains(n) && !self.question.schemas.contains(n))
+                    && name
+                        .is_some_and(|n| needed.contains(n) && !self.question.schemas.contains(n))
             })
             .collect();
         self.chosen.pre_data.extend(schemas);

@@ -87,7 +87,7 @@ pub enum Kind {
 impl Kind {
     fn noun(self) -> &'static str {
         match self {
-            Self::Setting => "setting",
+            Self::Setting | Self::AlterTable => "setting",
             Self::Command => "psql command",
             Self::Transaction => "transaction",
             Self::Schema => "schema",
@@ -115,7 +115,6 @@ impl Kind {
             Self::Default => "default of a column",
             Self::Identity => "identity column",
             Self::AttachTable => "partition",
-            Self::AlterTable => "setting",
             Self::LargeObject => "large object",
             Self::LargeObjectData => "large objects",
             Self::SequenceValue => "value of sequence",
@@ -134,7 +133,7 @@ impl Kind {
             Self::Subscription => "subscription",
             Self::EventTrigger => "event trigger",
             Self::Refresh => "rows of materialized view",
-            Self::Comment => "comment",
+            Self::Comment => "comment on",
             Self::Other => "statement",
         }
     }
@@ -232,6 +231,16 @@ impl Statement {
     #[must_use]
     pub fn mentions(&self) -> Vec<TableName> {
         mentions(&tokens(&self.text))
+    }
+
+    /// Every plain or quoted word of it.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let words = tokens(&self.text).into_iter().filter_map(|token| match token.kind {
+            TokenKind::Word(word) | TokenKind::Quoted(word) => Some(word),
+            _ => None,
+        });
+        words.collect()
     }
 
     /// The first words, for a message.
@@ -350,6 +359,7 @@ impl Statement {
         } else if sql.words("transform") {
             Kind::Transform
         } else if sql.words("operator") {
+            self.object = sql.operator();
             Kind::Operator
         } else {
             Kind::Other

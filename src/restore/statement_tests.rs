@@ -21,28 +21,19 @@ fn said(sql: &'static str) -> String {
 fn statements_are_what_they_say() {
     for (sql, expected) in [
         ("SET row_security = off;", "Setting row_security - -"),
-        (
-            "SELECT pg_catalog.set_config('search_path', '', false);",
-            "Setting search_path - -",
-        ),
+        ("SELECT pg_catalog.set_config('search_path', '', false);", "Setting search_path - -"),
         ("CREATE UNLOGGED TABLE a.b (\n c int);", "Table a.b a.b -"),
         ("CREATE VIEW a.\"V v\" AS SELECT 1;", "View a.\"V v\" a.\"V v\" -"),
         ("CREATE EXTENSION IF NOT EXISTS hstore WITH SCHEMA x;", "Extension hstore - -"),
         ("CREATE FUNCTION a.f(x int DEFAULT 1) RETURNS int;", "Routine a.f - -"),
         ("CREATE UNIQUE INDEX i ON ONLY a.t USING btree (x);", "Index a.i a.t -"),
-        (
-            "ALTER TABLE ONLY a.t\n    ADD CONSTRAINT k PRIMARY KEY (x);",
-            "Key k a.t -",
-        ),
+        ("ALTER TABLE ONLY a.t\n    ADD CONSTRAINT k PRIMARY KEY (x);", "Key k a.t -"),
         (
             "ALTER TABLE ONLY a.t ADD CONSTRAINT k FOREIGN KEY (x) REFERENCES b.r(id);",
             "ForeignKey k a.t b.r",
         ),
         ("ALTER TABLE a.t ADD CONSTRAINT k CHECK ((x > 0)) NOT VALID;", "Constraint k a.t -"),
-        (
-            "ALTER TABLE ONLY a.p ATTACH PARTITION a.c FOR VALUES IN (1);",
-            "AttachTable a.c a.c a.p",
-        ),
+        ("ALTER TABLE ONLY a.p ATTACH PARTITION a.c FOR VALUES IN (1);", "AttachTable a.c a.c a.p"),
         (
             "ALTER TABLE a.t ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (\n    SEQUENCE NAME a.t_id_seq\n    START WITH 1);",
             "Identity id a.t a.t_id_seq",
@@ -77,13 +68,15 @@ fn statements_are_what_they_say() {
 
 #[test]
 fn a_comment_above_does_not_decide_what_a_statement_is() {
-    let sql = "--\n-- Name: x; Type: TABLE; Schema: a; Owner: -\n--\n\nCREATE VIEW a.v AS SELECT 1;";
+    let sql =
+        "--\n-- Name: x; Type: TABLE; Schema: a; Owner: -\n--\n\nCREATE VIEW a.v AS SELECT 1;";
     assert_eq!(said(sql), "View a.v a.v -");
 }
 
 #[test]
 fn a_policy_names_its_roles() {
-    let policy = read("CREATE POLICY p ON a.t AS RESTRICTIVE TO reader, \"It's\", PUBLIC USING (true);");
+    let policy =
+        read("CREATE POLICY p ON a.t AS RESTRICTIVE TO reader, \"It's\", PUBLIC USING (true);");
     assert_eq!(policy.roles, ["reader", "It's"]);
     let anyone = read("CREATE POLICY p ON a.t FOR SELECT USING ((x TO y));");
     assert_eq!(anyone.roles, Vec::<String>::new());

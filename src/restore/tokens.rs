@@ -201,6 +201,32 @@ impl<'a> Cursor<'a> {
         Some(TableName { schema: String::new(), name: first })
     }
 
+    /// Takes `schema.<#`, the name of an operator.
+    pub(super) fn operator(&mut self) -> Option<TableName> {
+        let mut there = self.clone();
+        let schema = there.identifier()?;
+        there.symbol(b'.').then_some(())?;
+        let mut name = String::new();
+        let mut end = None;
+        while let Some((Token { kind: TokenKind::Symbol(symbol), range }, rest)) =
+            there.tokens.split_first()
+        {
+            // An operator is one word.
+            let adjoins = end.is_none_or(|end| end == range.start);
+            if !adjoins || !b"+-*/<>=~!@#%^&|`?".contains(symbol) {
+                break;
+            }
+            name.push(char::from(*symbol));
+            end = Some(range.end);
+            there.tokens = rest;
+        }
+        if name.is_empty() {
+            return None;
+        }
+        *self = there;
+        Some(TableName { schema, name })
+    }
+
     /// Takes a string.
     pub(super) fn text(&mut self) -> Option<String> {
         match self.tokens.split_first() {
@@ -242,7 +268,9 @@ pub(super) fn mentions(tokens: &[Token]) -> Vec<TableName> {
         match &tokens[at].kind {
             TokenKind::Word(_) | TokenKind::Quoted(_) => {
                 let mut cursor = Cursor::new(&tokens[at..]);
-                if let Some(name) = cursor.name().filter(|name| !name.schema.is_empty()) {
+                if let Some(name) = cursor.operator() {
+                    found.push(name);
+                } else if let Some(name) = cursor.name().filter(|name| !name.schema.is_empty()) {
                     found.push(name);
                 }
             }
@@ -296,6 +324,12 @@ mod tests {
         assert_eq!(mentions(&tokens(sql)), [name("S s", "seq'x")]);
         assert_eq!(qualified("a. b"), None);
         assert_eq!(qualified("a.b.c"), None);
+    }
+
+    #[test]
+    fn operators_are_names_too() {
+        let sql = b"OPERATOR 1 a.<=#(integer,integer), COMMUTATOR = OPERATOR(a.>#)";
+        assert_eq!(mentions(&tokens(sql)), [name("a", "<=#"), name("a", ">#")]);
     }
 
     #[test]
