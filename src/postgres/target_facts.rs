@@ -36,7 +36,8 @@ pub struct TargetFacts {
     pub schemas: Vec<SchemaFact>,
     /// Tables, views, sequences and the like in them.
     pub relations: Vec<RelationFact>,
-    /// Functions and types in them that no extension made, as schema and name.
+    /// Functions, types, operators and the like in them that no extension made,
+    /// as schema and name.
     pub others: Vec<(String, String)>,
     /// How many large objects there are.
     pub large_objects: u64,
@@ -136,16 +137,25 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
 ORDER BY 1, 2";
 
 const OTHERS: &str = "
-SELECT n.nspname::text, p.proname::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+SELECT DISTINCT n.nspname::text, o.name::text FROM (
+  SELECT 'pg_proc'::regclass AS class, oid, proname AS name, pronamespace AS namespace FROM pg_proc
+  UNION ALL
+  SELECT 'pg_type'::regclass, oid, typname, typnamespace FROM pg_type t
+  WHERE t.typelem = 0 AND (t.typrelid = 0 OR EXISTS (
+    SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+  UNION ALL SELECT 'pg_collation'::regclass, oid, collname, collnamespace FROM pg_collation
+  UNION ALL SELECT 'pg_operator'::regclass, oid, oprname, oprnamespace FROM pg_operator
+  UNION ALL SELECT 'pg_opclass'::regclass, oid, opcname, opcnamespace FROM pg_opclass
+  UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfname, opfnamespace FROM pg_opfamily
+  UNION ALL SELECT 'pg_conversion'::regclass, oid, conname, connamespace FROM pg_conversion
+  UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgname, cfgnamespace FROM pg_ts_config
+  UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictname, dictnamespace FROM pg_ts_dict
+  UNION ALL SELECT 'pg_ts_parser'::regclass, oid, prsname, prsnamespace FROM pg_ts_parser
+  UNION ALL SELECT 'pg_ts_template'::regclass, oid, tmplname, tmplnamespace FROM pg_ts_template
+) o JOIN pg_namespace n ON n.oid = o.namespace
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
-                  AND d.objid = p.oid AND d.deptype IN ('e', 'i'))
-UNION
-SELECT n.nspname::text, t.typname::text FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND t.typelem = 0
-  AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass
-                  AND d.objid = t.oid AND d.deptype IN ('e', 'i'))
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid
+                  AND d.objsubid = 0 AND d.deptype IN ('e', 'i'))
 ORDER BY 1, 2";
 
 const EXTENSIONS: &str = "

@@ -38,7 +38,7 @@ pub(super) fn judge(
     rights(plan, target);
     if options.wants(Section::PreData) && !options.is_partial() {
         if !options.clean {
-            occupants(plan, contents, target, platform);
+            occupants(plan, target, platform);
         }
     } else if options.wants(Section::Data) && !options.clean {
         rows(plan, contents, target);
@@ -133,7 +133,7 @@ fn rights(plan: &mut Plan, target: &Target<'_>) {
 }
 
 /// A whole restore wants an empty database.
-fn occupants(plan: &mut Plan, contents: &Contents, target: &Target<'_>, platform: &Platform) {
+fn occupants(plan: &mut Plan, target: &Target<'_>, platform: &Platform) {
     let facts = target.facts;
     let relations = facts
         .relations
@@ -147,9 +147,7 @@ fn occupants(plan: &mut Plan, contents: &Contents, target: &Target<'_>, platform
         .map(|(schema, name)| name_of(&TableName { schema: schema.clone(), name: name.clone() }))
         .collect();
     let mut found: Vec<String> = found.into_iter().collect();
-    let makes_large_objects =
-        contents.pre_data.iter().any(|statement| statement.kind == Kind::LargeObject);
-    if facts.large_objects > 0 && makes_large_objects {
+    if facts.large_objects > 0 {
         found.push(format!("{} large objects", facts.large_objects));
     }
     if !found.is_empty() {

@@ -4,6 +4,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{
+    clean,
     error::Failure,
     members::{Archive, runs},
     plan::Rest,
@@ -32,6 +33,8 @@ pub(super) struct Through<'a> {
     pub(super) known: &'a [String],
     /// Settings of our own.
     pub(super) before: Vec<String>,
+    /// Whether what is there already is dropped first.
+    pub(super) clean: bool,
 }
 
 /// Runs what is wanted of these members; returns the sequences that the role
@@ -43,7 +46,7 @@ pub(super) async fn run(
     through: Through<'_>,
     progress: &Progress,
 ) -> Result<Vec<String>, Failure> {
-    let Through { psql, session, known, before } = through;
+    let Through { psql, session, known, before, clean } = through;
     let mut reader = Reader::new(archive, members);
     let (mut log, mut script) = (ScriptLog::default(), Vec::new());
     for setting in &before {
@@ -54,7 +57,15 @@ pub(super) async fn run(
     let mut goes_on = true;
     while goes_on && let Some(statement) = reader.next(progress).await? {
         match wanted(rest, known, &statement) {
-            Wanted::Yes => log.add(&statement, &mut script),
+            Wanted::Yes => {
+                // Newer versions of pg_dump make large objects here.
+                if clean && statement.kind == Kind::LargeObject {
+                    for drop in clean::drops(std::iter::once(&statement)) {
+                        log.add_own(&format!("{drop};"), &mut script);
+                    }
+                }
+                log.add(&statement, &mut script);
+            }
             Wanted::Try => {
                 let sql = String::from_utf8_lossy(&statement.text).into_owned();
                 if let Err(error) = session.run(&sql).await {

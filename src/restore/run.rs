@@ -182,6 +182,7 @@ impl Work {
                 session: &mut control,
                 known: &facts.settings,
                 before: session_settings(&facts.settings),
+                clean: self.options.clean,
             };
             let running = rest::run(&archive, members, &plan.rest, through, &self.progress);
             for what in self.stage(RestoreStage::Rest, total, running).await? {

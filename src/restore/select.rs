@@ -367,6 +367,14 @@ impl<'a> Choice<'a> {
             self.chosen.left_out.push((statement.to_string(), reason));
             return;
         }
+        if let (Kind::AlterTable, Some(trigger), Some(relation)) =
+            (statement.kind, &statement.object, &statement.relation)
+            && !self.has_trigger(relation, trigger)
+        {
+            let reason = "its trigger is that of the table whose partition it was".to_owned();
+            self.chosen.left_out.push((statement.to_string(), reason));
+            return;
+        }
         let reason = match (missing, statement.kind) {
             (_, Kind::PublicationMember) => {
                 Some("publications belong to the whole database".into())
@@ -387,6 +395,21 @@ impl<'a> Choice<'a> {
             None if pre_data => drop(self.chosen.pre_data.insert(at)),
             None => drop(self.chosen.post_data.insert(at)),
         }
+    }
+
+    /// Whether a table will have a trigger: its own, or one of the table that it
+    /// becomes a partition of.
+    fn has_trigger(&self, relation: &TableName, trigger: &TableName) -> bool {
+        let own = self.question.post_data.iter().any(|statement| {
+            statement.kind == Kind::Trigger
+                && statement.relation.as_ref() == Some(relation)
+                && statement.object.as_ref() == Some(trigger)
+        });
+        let attached = self.chosen.pre_data.iter().any(|&at| {
+            let statement = &self.question.pre_data[at];
+            statement.kind == Kind::AttachTable && statement.relation.as_ref() == Some(relation)
+        });
+        own || attached
     }
 
     fn sequences(&mut self) {

@@ -444,6 +444,11 @@ impl Statement {
                         inside.words("sequence name").then(|| inside.name()).flatten()
                     });
             }
+        } else if ["disable", "enable", "enable always", "enable replica"]
+            .iter()
+            .any(|words| sql.words(&format!("{words} trigger")))
+        {
+            self.object = sql.identifier().map(plain);
         } else if sql.words("enable row level security") || sql.words("force row level security") {
             self.kind = Kind::RowSecurity;
         }
