@@ -24,6 +24,23 @@ pub(super) fn drops<'a>(created: impl DoubleEndedIterator<Item = &'a Statement>)
     drops
 }
 
+/// What drops the schemas and extensions that these create, once nothing else is
+/// left in them.
+pub(super) fn containers<'a>(
+    created: impl DoubleEndedIterator<Item = &'a Statement> + Clone,
+) -> Vec<String> {
+    let of_kind = |kind: Kind, what: &'static str| {
+        created.clone().rev().filter(move |statement| statement.kind == kind).filter_map(
+            move |statement| {
+                let created = statement.text.starts_with(b"CREATE ");
+                let name = name_of(statement.object.as_ref().filter(|_| created)?);
+                Some(format!("DROP {what} IF EXISTS {name}"))
+            },
+        )
+    };
+    of_kind(Kind::Extension, "EXTENSION").chain(of_kind(Kind::Schema, "SCHEMA")).collect()
+}
+
 fn drop_of(statement: &Statement) -> Option<String> {
     let text = std::str::from_utf8(&statement.text).ok()?;
     let tokens = tokens(text.as_bytes());

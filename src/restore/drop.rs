@@ -13,16 +13,17 @@ SELECT DISTINCT format('%s|%s|%I.%I', o.what, o.name, o.schema, o.owner) FROM (
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
-                    AND d.objid = c.oid AND c.relkind = 'S' AND d.deptype IN ('a', 'i'))
+                    AND d.objid = c.oid AND d.objsubid = 0
+                    AND (d.deptype = 'e' OR c.relkind = 'S' AND d.deptype IN ('a', 'i')))
   UNION ALL
   SELECT 'function', '', n.nspname, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
   WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
-                    AND d.objid = p.oid AND d.deptype = 'i')
+                    AND d.objid = p.oid AND d.deptype IN ('e', 'i'))
   UNION ALL
   SELECT 'type', '', n.nspname, t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
   WHERE t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass
-                    AND d.objid = t.oid AND d.deptype = 'i')
+                    AND d.objid = t.oid AND d.deptype IN ('e', 'i'))
   UNION ALL
   SELECT 'constraint', k.conname, n.nspname, c.relname
   FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -103,7 +103,9 @@ pub async fn run(
             return Err(Ended::Refused(refusals));
         }
         if request.clean {
-            let drops = clean::drops(found.created.iter());
+            let mut drops = clean::drops(found.created.iter());
+            // The stream makes them again, whatever is there.
+            drops.extend(clean::containers(found.created.iter()));
             let may_go = found
                 .created
                 .iter()
@@ -266,7 +268,15 @@ async fn read(request: &LegacyRequest, progress: &Progress) -> Result<Found, Fai
                             "the archive holds a psql command that no dump of one database holds",
                         ));
                     }
-                    if statement.object.is_some() {
+                    let makes_nothing = matches!(
+                        statement.kind,
+                        Kind::Other
+                            | Kind::Setting
+                            | Kind::SequenceValue
+                            | Kind::Transaction
+                            | Kind::LargeObjectData
+                    );
+                    if !makes_nothing {
                         found.created.push(statement);
                     }
                 }

@@ -76,10 +76,9 @@ fn an_archive_that_is_not_what_was_stored_is_refused() {
         // In the middle of the rows of the largest table, and in the definitions.
         let largest = backup.manifest.tables.iter().max_by_key(|table| table.bytes).unwrap();
         let member = largest.members[0];
-        for (at, what) in [
-            (member.offset + member.length / 2, "its SHA-256 is"),
-            (200, "member at byte 0"),
-        ] {
+        for (at, what) in
+            [(member.offset + member.length / 2, "its SHA-256 is"), (200, "member at byte 0")]
+        {
             let mut bytes = good.clone();
             bytes[usize::try_from(at).unwrap()] ^= 1;
             fs::write(&backup.archive, &bytes).unwrap();
