@@ -191,7 +191,10 @@ fn truncation(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
         let others: Vec<String> = relation
             .referenced_by
             .iter()
-            .filter(|text| super::tokens::qualified(text).is_none_or(|by| !filled.contains(&by)))
+            .filter(|text| {
+                super::tokens::qualified(text)
+                    .is_none_or(|by| !filled.contains(&by) && !plan.may_go.contains(&by))
+            })
             .cloned()
             .collect();
         if !others.is_empty() {

@@ -202,6 +202,12 @@ impl Planner<'_> {
         if options.wants(Section::PostData) {
             self.post_data(chosen.as_ref());
         }
+        if !self.plan.drops.is_empty() {
+            // What hangs on the platform's tables goes with our functions, and
+            // is tried to be made again.
+            let tried = self.plan.attempts.iter().filter_map(|(s, _)| s.relation.clone());
+            self.plan.may_go.extend(tried);
+        }
         for (schema, count) in std::mem::take(&mut self.managed) {
             self.plan.skipped.push(Skipped {
                 what: format!("{count} definitions of schema {schema}"),

@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 /// Takes out of a text what differs from run to run.
-fn filters(product: &Product) -> insta::Settings {
+pub(crate) fn filters(product: &Product) -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     let folder = product.dir().canonicalize().unwrap();
     // In this order: the first that fits changes what the next ones see.
@@ -40,7 +40,7 @@ fn filters(product: &Product) -> insta::Settings {
 }
 
 /// Exit code, stdout and stderr of a command, in one text.
-fn told(output: &Output) -> String {
+pub(crate) fn told(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     format!(
         "exit: {}\n--- stdout\n{}--- stderr\n{}",
@@ -139,7 +139,9 @@ fn help_is_there_for_every_command() {
     let product = Product::bare();
     snapshot("help", &product, &["--help"]);
     snapshot("help_of_nothing", &product, &[]);
-    for name in ["run", "backup", "list", "show", "status", "config", "completions", "man"] {
+    for name in
+        ["run", "backup", "list", "show", "restore", "status", "config", "completions", "man"]
+    {
         snapshot(&format!("help_{name}"), &product, &[name, "--help"]);
     }
 }

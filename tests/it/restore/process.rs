@@ -25,7 +25,7 @@ use crate::support::{
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A database in which something waits for the lock: rows of a table, or its index.
-fn waits(server: &Server, name: &str, for_rows: bool) {
+pub(super) fn waits(server: &Server, name: &str, for_rows: bool) {
     server.create_database(name);
     let (check, index) = if for_rows {
         ("check (waits(id) = id)", "")
@@ -48,12 +48,12 @@ fn waits(server: &Server, name: &str, for_rows: bool) {
 }
 
 /// Holds the lock in a database until it is dropped.
-struct Lock {
+pub(super) struct Lock {
     psql: Child,
 }
 
 impl Lock {
-    fn hold(server: &Server, database: &str) -> Self {
+    pub(super) fn hold(server: &Server, database: &str) -> Self {
         let mut psql = server
             .psql_command(database)
             .args(["-c", "select pg_advisory_lock(42)", "-c", "select pg_sleep(600)"])
@@ -69,7 +69,7 @@ impl Lock {
     }
 
     /// Ends the session that holds it.
-    fn release(mut self, server: &Server, database: &str) {
+    pub(super) fn release(mut self, server: &Server, database: &str) {
         let end = "select count(pg_terminate_backend(pid)) from pg_locks
                    where locktype = 'advisory' and granted and mode = 'ExclusiveLock'";
         server.psql(database, end);
@@ -89,9 +89,19 @@ const WAITING: &str = "select count(*) from pg_stat_activity
                        where wait_event = 'advisory' and application_name like 'reliquary restore%'";
 
 /// Starts a restore and waits until one of its sessions waits for the lock.
-fn stuck(product: &Product, server: &Server, database: &str, arguments: &[&str]) -> Child {
+pub(super) fn stuck(
+    product: &Product,
+    server: &Server,
+    database: &str,
+    arguments: &[&str],
+) -> Child {
     let url = server.url(database);
-    let mut restore: Command = product.command(&[&["restore", "--to", &url], arguments].concat());
+    let mut restore = product.command(&[&["restore", "--to", &url], arguments].concat());
+    start(&mut restore, server, database)
+}
+
+/// The same for a command of one's own.
+pub(super) fn start(restore: &mut Command, server: &Server, database: &str) -> Child {
     let mut child = restore.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until("the restore waits for the lock", || {
         assert!(child.try_wait().unwrap().is_none(), "it ended: {}", rest(&mut child));
@@ -107,7 +117,7 @@ fn rest(child: &mut Child) -> String {
     out + &err
 }
 
-fn no_sessions(server: &Server, database: &str) -> bool {
+pub(super) fn no_sessions(server: &Server, database: &str) -> bool {
     let ours = "select count(*) from pg_stat_activity where application_name like 'reliquary%'";
     server.psql(database, ours).trim() == "0"
 }
