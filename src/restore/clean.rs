@@ -6,7 +6,8 @@
 //! stops it, with nothing dropped.
 
 use super::{
-    statement::{Kind, Statement, name_of},
+    kind::Kind,
+    statement::{Statement, name_of},
     tokens::{Cursor, Token, TokenKind, tokens},
 };
 
@@ -26,11 +27,9 @@ pub(super) fn drops<'a>(created: impl DoubleEndedIterator<Item = &'a Statement>)
 
 /// What drops the schemas and extensions that these create, once nothing else is
 /// left in them.
-pub(super) fn containers<'a>(
-    created: impl DoubleEndedIterator<Item = &'a Statement> + Clone,
-) -> Vec<String> {
+pub(super) fn containers(created: &[Statement]) -> Vec<String> {
     let of_kind = |kind: Kind, what: &'static str| {
-        created.clone().rev().filter(move |statement| statement.kind == kind).filter_map(
+        created.iter().rev().filter(move |statement| statement.kind == kind).filter_map(
             move |statement| {
                 let created = statement.text.starts_with(b"CREATE ");
                 let name = name_of(statement.object.as_ref().filter(|_| created)?);

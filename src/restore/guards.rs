@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{
     judge::schema_of,
+    kind::Kind,
     options::Options,
     plan::{Contents, Plan, Target, name},
     platform::Platform,
-    statement::{Kind, Statement, name_of},
+    statement::{Statement, name_of},
 };
 use crate::{archive::TableName, postgres::Section};
 

@@ -4,11 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use super::{
-    options::Options,
-    platform::Platform,
-    statement::{Kind, Statement},
-};
+use super::{kind::Kind, options::Options, platform::Platform, statement::Statement};
 use crate::{
     archive::TableName,
     postgres::{Section, TargetFacts},

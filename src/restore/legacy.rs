@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     clean, drop,
     error::{Failure, Loaded, RestoreError, Stopped},
+    kind::Kind,
     plan::Expected,
     prepare::CONNECT_WITHIN,
     progress::Progress,
@@ -27,7 +28,7 @@ use super::{
     run::end_sessions,
     scan::{Scanned, Scanner},
     script_log::ScriptLog,
-    statement::{Kind, Statement, name_of},
+    statement::{Statement, name_of},
 };
 use crate::{
     archive::{TableName, unpack::PieceReader},
@@ -105,7 +106,7 @@ pub async fn run(
         if request.clean {
             let mut drops = clean::drops(found.created.iter());
             // The stream makes them again, whatever is there.
-            drops.extend(clean::containers(found.created.iter()));
+            drops.extend(clean::containers(&found.created));
             let may_go = found
                 .created
                 .iter()

@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use super::statement::{Kind, Statement};
+use super::{kind::Kind, statement::Statement};
 use crate::archive::TableName;
 
 /// Post-data statements by when they run. Every one is in exactly one place.

@@ -11,11 +11,12 @@ use super::{
     clean, fill_order,
     guards::{self, Asked},
     judge::{Class, Judge, Verdict, schema_of},
+    kind::Kind,
     options::Options,
     order::{Waves, waves},
     platform::Platform,
     select::{self, Chosen, NotThere, Question},
-    statement::{Kind, Statement, name_of},
+    statement::{Statement, name_of},
 };
 use crate::{
     archive::{Manifest, TableName, manifest::Table},

@@ -6,11 +6,12 @@ use bytes::{Bytes, BytesMut};
 use super::{
     clean,
     error::Failure,
+    kind::Kind,
     members::{Archive, runs},
     plan::Rest,
     progress::Progress,
     script_log::ScriptLog,
-    statement::{Kind, Statement},
+    statement::Statement,
 };
 use crate::{
     archive::{copy::skip_comments, lexer::Lexer, manifest::Member},

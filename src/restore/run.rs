@@ -15,6 +15,7 @@ use super::{
     error::{Failure, Loaded, RestoreError, Stopped},
     fill,
     judge::Class,
+    kind::Kind,
     load,
     members::Archive,
     options::Options,
@@ -26,7 +27,7 @@ use super::{
     report::{Difference, LeftOut, Report, StageTime},
     rest,
     script_log::ScriptLog,
-    statement::{Kind, Statement},
+    statement::Statement,
 };
 use crate::{
     archive::Manifest,
@@ -154,7 +155,7 @@ impl Work {
             control.run(&sql).await.map_err(Failure::at(format!("role {role}")))?;
         }
         self.grant(&plan, &mut control).await?;
-        if !plan.pre_data.is_empty() {
+        if plan.pre_data.iter().any(|statement| statement.kind != Kind::Setting) {
             let total = plan.pre_data.len() as u64;
             self.stage(RestoreStage::PreData, total, self.pre_data(&plan, &facts)).await?;
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::statement::{Kind, Statement};
+use super::{kind::Kind, statement::Statement};
 use crate::archive::lexer::Lexer;
 
 /// Commands of psql that dumps hold. They guard psql against the dump's own

@@ -8,8 +8,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
+    kind::Kind,
     options::Options,
-    statement::{Kind, Statement, name_of},
+    statement::{Statement, name_of},
 };
 use crate::archive::{Manifest, TableName};
 

@@ -10,6 +10,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use super::{
     clean,
     error::RestoreError,
+    kind::Kind,
     legacy::Text,
     members::{Archive, MemberError, runs},
     options::Options,
@@ -18,7 +19,7 @@ use super::{
     progress::Progress,
     rest::Reader,
     select::{self, Chosen, Question},
-    statement::{Kind, Statement},
+    statement::Statement,
 };
 use crate::{
     archive::{Manifest, manifest::Member},

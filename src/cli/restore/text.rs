@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::print;
-use crate::restore::{Class, Hold, Plan, Prepared, Report, Skipped};
+use crate::restore::{Class, Hold, Kind, Plan, Prepared, Report, Skipped, Statement};
 
 /// How many lines of one kind are shown.
 const SHOWN: usize = 40;
@@ -71,19 +71,24 @@ fn steps(plan: &Plan) -> Vec<(&'static str, u64)> {
     let waves = &plan.post_data;
     [
         ("objects dropped first", plan.drops.len()),
-        ("statements before the rows", plan.pre_data.len()),
+        ("statements before the rows", statements(&plan.pre_data)),
         ("tables loaded, several at once", plan.load.len()),
         ("tables filled that are there, in one transaction", plan.fill.len()),
         ("indexes and keys, several at once", waves.indexes.len()),
         ("indexes attached to those of their table", waves.attach.len()),
         ("foreign keys", waves.foreign_keys.len()),
-        ("statements after the rows", waves.settings.len() + waves.ordered.len()),
+        ("statements after the rows", statements(&waves.ordered)),
         ("statements that are tried", plan.attempts.len()),
         ("tables analyzed", plan.analyze.len()),
         ("tables counted and compared", plan.proof.len()),
     ]
     .map(|(what, count)| (what, count as u64))
     .to_vec()
+}
+
+/// How many of them do more than set something.
+fn statements(statements: &[Statement]) -> usize {
+    statements.iter().filter(|statement| statement.kind != Kind::Setting).count()
 }
 
 fn skipped_lines(skipped: &[Skipped]) -> String {

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{fails, nasty, only, restored, shop};
 use crate::support::{
-    postgres::Server,
+    postgres::{Run as _, Server},
     product::{Product, contents, identifier},
 };
 
@@ -142,7 +142,6 @@ fn a_schema_comes_back_with_all_that_is_in_it() {
 /// As SQL, and without a target.
 #[test]
 fn a_table_can_be_written_as_sql() {
-    use crate::support::postgres::Run as _;
     let server = Server::start(15);
     shop(&server, "shop");
     let product = Product::of(&server, "shop");

@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use super::{nasty, restored};
 use crate::support::{
-    postgres::{Server, assert_same_dump},
+    postgres::{Run as _, Server, assert_same_dump, fixture},
     product::{Product, contents},
 };
 
@@ -35,7 +35,6 @@ fn an_equal_database_comes_back_with_one_session_and_with_four(#[values(15, 16, 
     server.create_database("sql");
     let sql = product.command(&["restore", "--to", "-"]).output().unwrap();
     assert!(sql.status.success());
-    use crate::support::postgres::Run as _;
     server.psql_command("sql").arg("-f-").bytes_of(&sql.stdout);
     assert_same_dump(&source, &server.dump_plain("sql"));
 }
@@ -48,7 +47,7 @@ fn newer_servers_take_it() {
     let was = contents(&old, "nasty", &backup.manifest);
     for major in [16, 18] {
         let new = Server::start(major);
-        new.psql_file("postgres", crate::support::postgres::fixture("nasty/roles.sql"));
+        new.psql_file("postgres", fixture("nasty/roles.sql"));
         new.create_database("copy");
         let product = product.with_client_dir(new.bin_dir());
         restored(&product, &new, "copy", &[]);
