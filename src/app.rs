@@ -11,8 +11,8 @@ use crate::{
     clock::Clock,
     http::{self, Limits, Token},
     jobs::{
-        Environment, Source,
-        runner::{Handle, Handles, Runner, runner},
+        Environment, Handle, Handles, Source,
+        runner::{Runner, runner},
     },
     lifecycle::{Lifecycle, Signals, Stop},
     metrics::{Metrics, Observer},

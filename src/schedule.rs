@@ -6,7 +6,7 @@
 
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
-use crate::{jobs::runner::Handle, state::State};
+use crate::{jobs::Handle, state::State};
 
 /// A look at the clock for everyone, whatever the schedules say. It makes the
 /// retries, catches up a slot over which the machine slept, and, since it comes

@@ -50,7 +50,8 @@ pub enum WriteError<E> {
 /// Reads the members until the feeder is gone, and hands out the archive's
 /// bytes in parts of `part_size` bytes.
 ///
-/// `written` is told the size of the archive so far, in bytes.
+/// `written` is told the size of the archive so far, in bytes, and the rows of
+/// the members that it holds whole.
 ///
 /// # Errors
 /// When the sink fails or a member cannot be compressed.
@@ -58,7 +59,7 @@ pub async fn write<S: PartSink>(
     mut members: mpsc::Receiver<Queued>,
     part_size: usize,
     sink: &mut S,
-    mut written: impl FnMut(u64) + Send,
+    mut written: impl FnMut(u64, u64) + Send,
 ) -> Result<Written, WriteError<S::Error>> {
     let mut parts = Parts { buffer: BytesMut::new(), part_size, hash: Sha256::new(), offset: 0 };
     let mut index = Index::default();
@@ -75,12 +76,13 @@ pub async fn write<S: PartSink>(
             match packed.recv().await {
                 Some(Packed::Bytes(bytes)) => {
                     parts.push(&bytes, sink).await.map_err(WriteError::Sink)?;
-                    written(parts.offset);
+                    written(parts.offset, index.rows);
                 }
                 Some(Packed::End { dump_length, rows }) => {
                     let length = parts.offset - offset;
                     let member = Member { offset, length, uncompressed: dump_length, rows };
                     index.member(&content, member);
+                    written(parts.offset, index.rows);
                     break;
                 }
                 Some(Packed::Failed(error)) => return Err(WriteError::Member(error)),
@@ -178,7 +180,7 @@ mod tests {
             }
         });
         let mut parts = Parts::default();
-        let Ok(written) = write(members, part_size, &mut parts, |_| {}).await else {
+        let Ok(written) = write(members, part_size, &mut parts, |_, _| {}).await else {
             panic!("the sink takes everything");
         };
         reading.await.unwrap();

@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use super::{
     id::BackupId,
     key::{Key, Layout},
-    listing::{Catalog, State},
+    listing::{Catalog, Entry, State},
     pointer::{Pointer, Stored, next},
 };
 use crate::{
@@ -35,6 +35,14 @@ pub enum CatalogError {
     /// A manifest cannot be read.
     #[error("{0}: {1}")]
     Manifest(String, ManifestError),
+    /// A manifest stands under another backup's key.
+    #[error("{uri}: it is the manifest of {found}")]
+    Misplaced {
+        /// The manifest's address.
+        uri: String,
+        /// The archive that it describes.
+        found: String,
+    },
     /// A manifest and its archive do not belong together.
     #[error("{key}: the manifest says {expected} bytes, the archive has {found}")]
     Size {
@@ -91,7 +99,8 @@ async fn settle(store: &dyn Store, key: &str, end: u64) -> Result<State, StoreEr
 /// Reads the manifest of a backup and holds it against the listing.
 ///
 /// # Errors
-/// When it cannot be read, or when the archive's size is not what it says.
+/// When it cannot be read, when it is another backup's, or when the archive's
+/// size is not what it says.
 pub async fn read_manifest(
     store: &dyn Store,
     layout: &Layout,
@@ -103,6 +112,12 @@ pub async fn read_manifest(
     let bytes = store.get(&key, manifest::LIMIT).await?;
     let manifest =
         Manifest::parse(&bytes).map_err(|error| CatalogError::Manifest(store.uri(&key), error))?;
+    let archive = layout.key(Key::Archive(kind, id));
+    if (&*manifest.id, manifest.kind, &*manifest.archive.key) != (&*id.to_string(), kind, &*archive)
+    {
+        let found = manifest.archive.key;
+        return Err(CatalogError::Misplaced { uri: store.uri(&key), found });
+    }
     let found = catalog.get(kind, id).map_or(0, |entry| entry.archive_bytes);
     if manifest.archive.bytes != found {
         let expected = manifest.archive.bytes;
@@ -129,18 +144,47 @@ pub async fn advance_pointer(
     };
     let uri = store.uri(&newest.archive.key);
     let newest = Pointer { id, uri, sha256: newest.archive.sha256.clone() };
-    // One that a wrong clock has dated ahead holds older data than its id says.
-    let exists = |id: BackupId| {
-        let entry = catalog.get(Kind::Scheduled, id);
-        entry.is_some_and(|entry| {
-            matches!(entry.state, State::Good | State::Legacy) && entry.time() == id.time()
-        })
-    };
+    let ahead = ahead(store, layout, catalog, &stored, id).await?;
+    let exists = |id: BackupId| ahead == Some(id);
     let Some(pointer) = next(&stored, &newest, exists) else { return Ok(None) };
     let checksum = Bytes::from(pointer.checksum().to_string());
     store.put(&layout.key(Key::PointerChecksum), checksum).await?;
     store.put(&layout.key(Key::PointerText), Bytes::from(pointer.to_string())).await?;
     Ok(Some(pointer))
+}
+
+/// The backup that the pointer names, where it is newer than `newest` and there.
+///
+/// Another process may have committed it since the catalog was listed; so what
+/// the catalog does not know is asked for, lest the pointer move back.
+async fn ahead(
+    store: &dyn Store,
+    layout: &Layout,
+    catalog: &Catalog,
+    stored: &Stored,
+    newest: BackupId,
+) -> Result<Option<BackupId>, StoreError> {
+    let named = stored.text.as_deref().and_then(|text| Pointer::parse(text).ok());
+    let Some(id) = named.map(|pointer| pointer.id).filter(|id| *id > newest) else {
+        return Ok(None);
+    };
+    let entry = match catalog.get(Kind::Scheduled, id) {
+        Some(entry) => Some(entry.clone()),
+        None => {
+            store.head(&layout.key(Key::Archive(Kind::Scheduled, id))).await?.map(|object| Entry {
+                id,
+                kind: Kind::Scheduled,
+                state: State::Good,
+                archive_bytes: object.size,
+                last_modified: object.last_modified,
+            })
+        }
+    };
+    let counts = |entry: &Entry| {
+        // One that a wrong clock has dated ahead holds older data than its id says.
+        matches!(entry.state, State::Good | State::Legacy) && entry.time() == id.time()
+    };
+    Ok(entry.filter(counts).map(|_| id))
 }
 
 async fn small(store: &dyn Store, key: &str) -> Result<Option<String>, StoreError> {

@@ -7,12 +7,12 @@ use clap::Args;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Chosen, DONE, Global, print, progress};
+use super::{Chosen, DONE, FAILED, Global, print, progress};
 use crate::{
     app,
     archive::{Manifest, manifest::Kind},
     clock::Clock,
-    jobs::backup::{self, Done, Request},
+    jobs::backup::{self, BackupError, Done, Request},
     lifecycle::{Ended, Signals, interruptible},
     state::Progress,
 };
@@ -47,8 +47,8 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     shown.end();
     let result = match ended {
         Ended::Finished(result) => result,
-        Ended::Interrupted { signal, .. } => {
-            eprintln!("interrupted; nothing was committed");
+        Ended::Interrupted { signal, value } => {
+            eprintln!("interrupted; {}", what_stands(value.as_ref()));
             return Ok(signal.exit_code());
         }
     };
@@ -60,6 +60,9 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
             } else {
                 println!("skipped: {reason}");
             }
+            // The other's backup serves the schedule. A person who wants one of
+            // their own, before a risky migration say, has got none.
+            return Ok(if arguments.manual { FAILED } else { DONE });
         }
         Done::Backup { manifest, .. } => {
             let seconds = began.elapsed().as_secs_f64();
@@ -72,6 +75,20 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         }
     }
     Ok(DONE)
+}
+
+/// What became of a backup that was interrupted.
+fn what_stands(ended: Option<&Result<Done, BackupError>>) -> String {
+    let manifest = match ended {
+        Some(Ok(Done::Backup { manifest, .. })) => Some(&**manifest),
+        Some(Err(BackupError { committed: Some(committed), .. })) => Some(&committed.0),
+        Some(Ok(Done::Skipped(_)) | Err(_)) => None,
+        None => return "it did not end in time; `reliquary list` shows what stands".to_owned(),
+    };
+    match manifest {
+        Some(manifest) => format!("backup {} was committed before that and stands", manifest.id),
+        None => "nothing was committed".to_owned(),
+    }
 }
 
 fn document(manifest: &Manifest, uri: &str, seconds: f64) -> serde_json::Value {

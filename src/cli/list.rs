@@ -13,7 +13,7 @@ use crate::{
     catalog::{self, Catalog, CatalogError, Entry, Layout, State},
     clock::Clock,
     rfc3339,
-    store::Store,
+    store::{ErrorKind, Store},
 };
 
 /// Manifests read at once.
@@ -71,15 +71,18 @@ async fn rows<'a>(
     let rows = futures::stream::iter(catalog.entries.iter().rev().take(limit))
         .map(|entry| async move {
             if entry.state != State::Good {
-                return Ok(Row { entry, manifest: None });
+                return Ok(Some(Row { entry, manifest: None }));
             }
             match catalog::read_manifest(store, layout, catalog, entry.kind, entry.id).await {
-                Ok(manifest) => Ok(Row { entry, manifest: Some(Ok(manifest)) }),
+                Ok(manifest) => Ok(Some(Row { entry, manifest: Some(Ok(manifest)) })),
+                // Somebody has removed it since it was listed.
+                Err(CatalogError::Store(error)) if error.kind == ErrorKind::NotFound => Ok(None),
                 Err(CatalogError::Store(error)) => Err(error),
-                Err(error) => Ok(Row { entry, manifest: Some(Err(error.to_string())) }),
+                Err(error) => Ok(Some(Row { entry, manifest: Some(Err(error.to_string())) })),
             }
         })
         .buffered(AT_ONCE)
+        .try_filter_map(|row| std::future::ready(Ok(row)))
         .try_collect()
         .await?;
     Ok(rows)
@@ -149,4 +152,27 @@ fn text(place: &str, catalog: &Catalog, rows: &[Row<'_>], now: DateTime<Utc>) ->
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{archive::manifest::Kind, store::LocalStore};
+
+    #[tokio::test]
+    async fn a_backup_that_was_removed_after_the_listing_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(dir.path()).await.unwrap();
+        let mut catalog = Catalog::default();
+        for (id, state) in
+            [("2026-11-23T14-00-00Z", State::Good), ("2026-11-23T15-00-00Z", State::Legacy)]
+        {
+            let id: catalog::BackupId = id.parse().unwrap();
+            let (kind, last_modified) = (Kind::Scheduled, id.time());
+            catalog.add(Entry { id, kind, state, archive_bytes: 1, last_modified });
+        }
+        let rows = rows(&store, &Layout::new("x/"), &catalog, usize::MAX).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].state(), "legacy");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use clap::Args;
 use http_body_util::{BodyExt, Empty, Limited};
@@ -35,12 +35,16 @@ pub(super) struct Arguments {
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let settings = global.settings(false)?;
     let address = reachable(settings.http.listen);
-    let (document, from) = match connect(address).await {
-        Ok(stream) => (ask(stream, address).await?, format!("the daemon at {address}")),
-        Err(error) if arguments.live => {
-            bail!("no daemon answers at {address} (http.listen): {error}")
+    let asked = match connect(address).await {
+        Ok(stream) => ask(stream, address).await,
+        Err(error) => {
+            Err(error).with_context(|| format!("no daemon answers at {address} (http.listen)"))
         }
-        Err(_) => (look(&settings).await?, format!("the store; no daemon answers at {address}")),
+    };
+    let (document, from) = match asked {
+        Ok(document) => (document, format!("the daemon at {address}")),
+        Err(error) if arguments.live => return Err(error),
+        Err(error) => (look(&settings).await?, format!("the store; {error}")),
     };
     if global.json {
         print::json(&document)?;
@@ -84,7 +88,7 @@ async fn ask(stream: TcpStream, address: SocketAddr) -> Result<StatusDocument> {
         .await
         .map_err(anyhow::Error::from)
         .flatten()
-        .with_context(|| format!("ask what listens at {address} (http.listen) for its status"))
+        .with_context(|| format!("what listens at {address} (http.listen) gave no status"))
 }
 
 /// What a daemon would say in its first second.

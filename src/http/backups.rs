@@ -89,7 +89,7 @@ pub(super) async fn post(
         Ok(database) => database.name,
         Err(error) => return refuse(error.status(), &error.to_string()),
     };
-    match trigger.start(&name).await {
+    match trigger.start(&name) {
         StartResult::Accepted => {
             let answer = Answer { database: Some(&name), status: Some("accepted"), error: None };
             json(StatusCode::ACCEPTED, &answer)

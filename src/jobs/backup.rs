@@ -12,13 +12,13 @@ mod describe;
 mod pipeline;
 mod upload;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use self::upload::ArchiveUpload;
-use super::{Environment, Source};
+use super::{Environment, Source, survey::survey};
 use crate::{
     archive::{
         Manifest, TableName, check_completeness,
@@ -27,15 +27,16 @@ use crate::{
     catalog::{self, BackupId, Catalog, CatalogError, Key},
     postgres::{Dump, Exclude, Session, Snapshot, clients},
     state::Progress,
-    store::{ErrorKind, StoreError, part_size_for},
+    store::{ErrorKind, Store, StoreError, part_size_for},
     words::Stage,
 };
 
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 
-/// How long throwing away an unfinished upload may take.
-const ABORT_WITHIN: Duration = Duration::from_secs(5);
+/// How long throwing away an unfinished upload may take, or asking after a
+/// manifest whose writing was interrupted.
+const TIDY_WITHIN: Duration = Duration::from_secs(5);
 
 /// What kind of backup, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +95,7 @@ pub struct BackupError {
     pub transient: bool,
     /// Whether it was told to stop.
     pub cancelled: bool,
-    /// The backup that stands nevertheless: only the pointer failed.
+    /// The backup that stands nevertheless: the run ended after its commit.
     pub committed: Option<Box<(Manifest, Catalog)>>,
 }
 
@@ -124,35 +125,72 @@ pub async fn run(
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Done, BackupError> {
-    let mut upload = ArchiveUpload::new(environment.store.clone());
+    let backup = Backup { environment, source, request, progress };
+    let mut kept = Kept::new(environment.store.clone());
     let deadline = source.settings.timeout;
-    let result = {
-        let backup = Backup { environment, source, request, progress };
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(BackupError {
-                cancelled: true,
-                ..BackupError::new(progress.stage(), true, "the backup was told to stop")
-            }),
-            result = backup.take(&mut upload) => result,
-            () = tokio::time::sleep(deadline) => Err(BackupError::new(
-                Stage::Timeout,
-                true,
-                &format!(
-                    "the backup was not done within {} s; it was at stage {}",
-                    deadline.as_secs(),
-                    progress.stage()
-                ),
-            )),
-        }
+    let result = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(BackupError {
+            cancelled: true,
+            ..BackupError::new(progress.stage(), true, "the backup was told to stop")
+        }),
+        result = backup.take(&mut kept) => result,
+        () = tokio::time::sleep(deadline) => Err(BackupError::new(
+            Stage::Timeout,
+            true,
+            &format!(
+                "the backup was not done within {} s; it was at stage {}",
+                deadline.as_secs(),
+                progress.stage()
+            ),
+        )),
     };
-    // Programs print what they like.
-    let result =
-        result.map_err(|error| BackupError { message: source.url.mask(&error.message), ..error });
-    if result.is_err() && tokio::time::timeout(ABORT_WITHIN, upload.abort()).await.is_err() {
-        tracing::warn!("an unfinished upload could not be thrown away in time");
-    }
+    let result = match result {
+        // Programs print what they like.
+        Err(error) => Err(BackupError {
+            message: source.url.mask(&error.message),
+            committed: backup.what_stands(&mut kept).await,
+            ..error
+        }),
+        done => done,
+    };
+    kept.tidy(result.is_err()).await;
     result
+}
+
+/// What a run has in hand. It outlives the run's own future, which may be
+/// dropped at any moment: what must be tidied up, and what must not be
+/// forgotten, is here.
+struct Kept {
+    session: Option<Session>,
+    upload: ArchiveUpload,
+    /// From the moment at which the manifest is being written.
+    committing: Option<Box<(Manifest, Catalog)>>,
+    committed: bool,
+}
+
+impl Kept {
+    fn new(store: Arc<dyn Store>) -> Self {
+        let upload = ArchiveUpload::new(store);
+        Self { session: None, upload, committing: None, committed: false }
+    }
+
+    /// Ends the session, and with it the lock, and throws an unfinished upload away.
+    async fn tidy(&mut self, failed: bool) {
+        let session = self.session.take();
+        let upload = &mut self.upload;
+        let close = async {
+            if let Some(session) = session {
+                session.close().await;
+            }
+        };
+        let abort = async {
+            if failed && tokio::time::timeout(TIDY_WITHIN, upload.abort()).await.is_err() {
+                tracing::warn!("an unfinished upload could not be thrown away in time");
+            }
+        };
+        tokio::join!(close, abort);
+    }
 }
 
 struct Backup<'a> {
@@ -163,24 +201,13 @@ struct Backup<'a> {
 }
 
 impl Backup<'_> {
-    async fn take(&self, upload: &mut ArchiveUpload) -> Result<Done, BackupError> {
-        let mut session = self.connect().await?;
-        if !self.lock(&mut session).await? {
-            session.close().await;
+    async fn take(&self, kept: &mut Kept) -> Result<Done, BackupError> {
+        let session = kept.session.insert(self.connect().await?);
+        if !self.lock(session).await? {
             return Ok(Done::Skipped(Skip::Locked));
         }
-        let result = self.take_locked(&mut session, upload).await;
-        session.close().await;
-        result
-    }
-
-    async fn take_locked(
-        &self,
-        session: &mut Session,
-        upload: &mut ArchiveUpload,
-    ) -> Result<Done, BackupError> {
         // Only under the lock does the listing say what the slot has.
-        let catalog = self.list().await?;
+        let catalog = self.look().await?;
         if self.request.slot.is_some_and(|slot| super::due::is_served(&catalog, slot, self.now())) {
             return Ok(Done::Skipped(Skip::Served));
         }
@@ -193,7 +220,8 @@ impl Backup<'_> {
         let estimate = tables.max(snapshot.facts.database_bytes.unwrap_or(0));
         let part_size = part_size_for(estimate, self.environment.part_size);
         let key = self.source.layout.key(Key::Archive(self.request.kind, id));
-        upload.set_key(key.clone());
+        let upload = &mut kept.upload;
+        upload.prepare(key.clone(), part_size, self.environment.part_size);
         let streamed = pipeline::stream(
             self.environment,
             &dump,
@@ -245,8 +273,8 @@ impl Backup<'_> {
             tables: written.index.tables,
             sections: written.index.sections,
         };
-        self.store_it(&manifest, id, upload).await?;
-        self.point(manifest, id, catalog).await
+        self.store_it(manifest, id, catalog, kept).await?;
+        self.point(id, kept).await
     }
 
     async fn connect(&self) -> Result<Session, BackupError> {
@@ -266,16 +294,19 @@ impl Backup<'_> {
             .map_err(|error| BackupError::new(Stage::Lock, error.is_transient(), &error))
     }
 
-    async fn list(&self) -> Result<Catalog, BackupError> {
+    /// What the store holds. A backup whose manifest turns out to be wrong
+    /// serves no slot.
+    async fn look(&self) -> Result<Catalog, BackupError> {
         self.progress.enter(Stage::Catalog);
         let store = self.environment.store.as_ref();
-        catalog::read(store, &self.source.layout).await.map_err(|error| {
+        let found = survey(store, &self.source.layout).await.map_err(|error| {
             let transient = match &error {
                 CatalogError::Store(error) => error.is_transient(),
                 _ => false,
             };
             BackupError::new(Stage::Catalog, transient, &error)
-        })
+        })?;
+        Ok(found.catalog)
     }
 
     /// Everything that can refuse, before a byte is uploaded.
@@ -323,28 +354,20 @@ impl Backup<'_> {
     /// Checksum file, archive, confirmation, manifest: in this order.
     async fn store_it(
         &self,
-        manifest: &Manifest,
+        manifest: Manifest,
         id: BackupId,
-        upload: &mut ArchiveUpload,
+        mut catalog: Catalog,
+        kept: &mut Kept,
     ) -> Result<(), BackupError> {
         let store = self.environment.store.as_ref();
         let layout = &self.source.layout;
         self.progress.enter(Stage::Checksum);
-        commit::put_checksum(store, layout, manifest, id).await?;
+        commit::put_checksum(store, layout, &manifest, id).await?;
         self.progress.enter(Stage::Upload);
-        upload.complete().await?;
+        kept.upload.complete().await?;
         self.progress.enter(Stage::Confirm);
         commit::confirm(store, &manifest.archive).await?;
         self.progress.enter(Stage::Commit);
-        commit::commit(store, layout, manifest, id).await
-    }
-
-    async fn point(
-        &self,
-        manifest: Manifest,
-        id: BackupId,
-        mut catalog: Catalog,
-    ) -> Result<Done, BackupError> {
         catalog.add(catalog::Entry {
             id,
             kind: manifest.kind,
@@ -352,21 +375,49 @@ impl Backup<'_> {
             archive_bytes: manifest.archive.bytes,
             last_modified: manifest.finished,
         });
-        let store = self.environment.store.as_ref();
-        if manifest.kind == Kind::Scheduled {
+        let (manifest, _) = &**kept.committing.insert(Box::new((manifest, catalog)));
+        commit::commit(store, layout, manifest, id).await?;
+        kept.committed = true;
+        Ok(())
+    }
+
+    /// Makes the pointer name what was committed.
+    async fn point(&self, id: BackupId, kept: &mut Kept) -> Result<Done, BackupError> {
+        if let Some((manifest, catalog)) = kept.committing.as_deref()
+            && manifest.kind == Kind::Scheduled
+        {
             self.progress.enter(Stage::Pointer);
-            let layout = &self.source.layout;
-            let moved = catalog::advance_pointer(store, layout, &catalog, &manifest).await;
-            if let Err(error) = moved {
-                let transient = error.is_transient();
-                let message =
-                    format!("backup {id} stands and is whole, but the pointer is behind: {error}");
-                let mut error = BackupError::new(Stage::Pointer, transient, &message);
-                error.committed = Some(Box::new((manifest, catalog)));
-                return Err(error);
-            }
+            let store = self.environment.store.as_ref();
+            catalog::advance_pointer(store, &self.source.layout, catalog, manifest).await.map_err(
+                |error| {
+                    let message = format!(
+                        "backup {id} stands and is whole, but the pointer is behind: {error}"
+                    );
+                    BackupError::new(Stage::Pointer, error.is_transient(), &message)
+                },
+            )?;
         }
-        Ok(Done::Backup { manifest: Box::new(manifest), catalog })
+        match kept.committing.take() {
+            Some(committed) => {
+                let (manifest, catalog) = *committed;
+                Ok(Done::Backup { manifest: Box::new(manifest), catalog })
+            }
+            None => Err(BackupError::new(Stage::Commit, false, "nothing was committed")),
+        }
+    }
+
+    /// The backup that stands although the run failed. Where the run was dropped
+    /// while it wrote the manifest, the store is asked once what it holds.
+    async fn what_stands(&self, kept: &mut Kept) -> Option<Box<(Manifest, Catalog)>> {
+        let committing = kept.committing.take()?;
+        if kept.committed {
+            return Some(committing);
+        }
+        let (manifest, _) = &*committing;
+        let store = self.environment.store.as_ref();
+        let stands = commit::stands(store, &self.source.layout, manifest);
+        let stands = tokio::time::timeout(TIDY_WITHIN, stands).await;
+        (stands == Ok(true)).then_some(committing)
     }
 
     fn now(&self) -> DateTime<Utc> {

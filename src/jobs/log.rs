@@ -38,6 +38,7 @@ pub(super) fn log(database: &str, report: &RunReport, result: &Result<Done, Back
             outcome = report.outcome.as_str(),
             stage = error.stage.as_str(),
             seconds,
+            transient = error.transient,
             error = error.message,
             "backup"
         ),

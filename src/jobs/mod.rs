@@ -7,12 +7,14 @@
 pub mod backup;
 pub mod due;
 mod log;
+mod orders;
 pub mod runner;
 pub mod survey;
 mod trigger;
 
 use std::{path::PathBuf, sync::Arc};
 
+pub use orders::{Handle, Handles};
 pub use trigger::{StartResult, Trigger};
 
 use crate::{

@@ -8,21 +8,20 @@
 
 use std::{sync::Arc, time::Instant};
 
-use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 
 use super::{
-    Environment, Source, StartResult, Trigger,
+    Environment, Source,
     backup::{self, BackupError, Done, Request, Skip},
     due::{self, Retries, Tried},
     log::log,
-    survey::{size, survey, tell},
+    orders::{Handle, Order, Orders, orders},
+    survey::{Survey, size, survey, tell},
 };
 use crate::{
     archive::{Manifest, manifest::Kind},
-    catalog::Catalog,
+    catalog::{Catalog, CatalogError},
     lifecycle::Lifecycle,
     metrics::Metrics,
     state::{NewBackup, RunReport, State},
@@ -32,26 +31,6 @@ use crate::{
 /// After a listing that failed, the next one waits this long.
 const SURVEY_PAUSE: TimeDelta = TimeDelta::seconds(30);
 
-/// Orders that may wait for a busy runner.
-const ORDERS: usize = 4;
-
-/// What a runner can be told.
-#[derive(Debug)]
-enum Order {
-    /// Look whether anything is due. The sender is dropped when that is done.
-    Nudge(Option<oneshot::Sender<()>>),
-    /// Take a backup now.
-    Start(oneshot::Sender<StartResult>),
-}
-
-/// Talks to one database's runner.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    orders: mpsc::Sender<Order>,
-    state: State,
-    name: Arc<str>,
-}
-
 /// What runs the jobs of one database.
 #[derive(Debug)]
 pub struct Runner {
@@ -60,7 +39,7 @@ pub struct Runner {
     state: State,
     metrics: Arc<Metrics>,
     lifecycle: Lifecycle,
-    orders: mpsc::Receiver<Order>,
+    orders: Orders,
     catalog: Option<Catalog>,
     surveyed: Option<DateTime<Utc>>,
     tried: Option<Tried>,
@@ -75,9 +54,7 @@ pub fn runner(
     metrics: Arc<Metrics>,
     lifecycle: Lifecycle,
 ) -> (Runner, Handle) {
-    let (sender, orders) = mpsc::channel(ORDERS);
-    let name = Arc::from(source.settings.name.as_str());
-    let handle = Handle { orders: sender, state: state.clone(), name };
+    let (handle, orders) = orders(&source.settings.name, state.clone());
     let runner = Runner {
         environment,
         source,
@@ -90,56 +67,6 @@ pub fn runner(
         tried: None,
     };
     (runner, handle)
-}
-
-impl Handle {
-    /// Makes the runner look whether anything is due. Returns at once.
-    pub fn nudge(&self) {
-        // Nudges that come while the runner is busy say nothing new: one waits,
-        // and the other places are left to people.
-        if self.orders.capacity() == ORDERS {
-            let _ = self.orders.try_send(Order::Nudge(None));
-        }
-    }
-
-    /// Makes the runner look whether anything is due, and waits until it has
-    /// looked and done what was.
-    pub async fn settle(&self) {
-        let (done, settled) = oneshot::channel();
-        if self.orders.send(Order::Nudge(Some(done))).await.is_ok() {
-            // The sender is dropped, not used.
-            let _ = settled.await;
-        }
-    }
-
-    async fn start(&self) -> StartResult {
-        if self.state.stopping() {
-            return StartResult::ShuttingDown;
-        }
-        if self.state.database(&self.name).is_some_and(|database| database.running.is_some()) {
-            return StartResult::AlreadyRunning;
-        }
-        let (answer, result) = oneshot::channel();
-        match self.orders.try_send(Order::Start(answer)) {
-            Ok(()) => result.await.unwrap_or(StartResult::ShuttingDown),
-            Err(mpsc::error::TrySendError::Full(_)) => StartResult::AlreadyRunning,
-            Err(mpsc::error::TrySendError::Closed(_)) => StartResult::ShuttingDown,
-        }
-    }
-}
-
-/// The runners of all databases, for `POST /backups`.
-#[derive(Clone, Debug)]
-pub struct Handles(pub Vec<Handle>);
-
-#[async_trait]
-impl Trigger for Handles {
-    async fn start(&self, database: &str) -> StartResult {
-        match self.0.iter().find(|handle| &*handle.name == database) {
-            Some(handle) => handle.start().await,
-            None => StartResult::UnknownDatabase,
-        }
-    }
 }
 
 impl Runner {
@@ -155,16 +82,12 @@ impl Runner {
             let order = tokio::select! {
                 biased;
                 () = self.lifecycle.soft.cancelled() => return,
-                order = self.orders.recv() => order,
+                order = self.orders.next() => order,
             };
             match order {
                 None => return,
                 Some(Order::Nudge(_done)) => self.attend().await,
-                Some(Order::Start(answer)) => {
-                    // Whoever asked has gone away: the backup is made all the same.
-                    let _ = answer.send(StartResult::Accepted);
-                    self.attempt(None).await;
-                }
+                Some(Order::Start) => self.attempt(None).await,
             }
         }
     }
@@ -179,50 +102,22 @@ impl Runner {
             }
             self.look().await;
         }
-        let Some(catalog) = &self.catalog else {
-            // A backup does not wait for a listing that fails: it fails by
-            // itself, loudly, where the store is really gone.
-            return self.attend_blind(now).await;
-        };
+        // A backup does not wait for a listing that fails: it fails by itself,
+        // loudly, where the store is really gone.
+        let nothing = Catalog::default();
+        let catalog = self.catalog.as_ref().unwrap_or(&nothing);
         let cron = &self.source.settings.schedule.cron;
         if let Some(slot) = due::due(cron, catalog, self.tried, self.retries(), now) {
             self.attempt(Some(slot)).await;
         }
     }
 
-    async fn attend_blind(&mut self, now: DateTime<Utc>) {
-        let cron = &self.source.settings.schedule.cron;
-        let nothing = Catalog::default();
-        if let Some(slot) = due::due(cron, &nothing, self.tried, self.retries(), now) {
-            self.attempt(Some(slot)).await;
-        }
-    }
-
-    /// Surveys the store and tells the state what was found.
+    /// Looks at the store; one that cannot be listed is a fault of its own.
     async fn look(&mut self) {
-        let now = self.environment.clock.now();
-        self.surveyed = Some(now);
-        let store = self.environment.store.as_ref();
-        let layout = &self.source.layout;
-        match survey(store, layout).await {
-            Ok(found) => {
-                self.tell_catalog(&found.catalog, found.newest.as_ref());
-                let pointer = found.point(store, layout).await;
-                if let Some(Err(error)) = &pointer {
-                    tracing::warn!(database = self.name(), %error, "the pointer is behind");
-                }
-                let cron = &self.source.settings.schedule.cron;
-                let served = due::newest_slot(cron, now)
-                    .is_some_and(|slot| due::is_served(&found.catalog, slot, now));
-                self.state.update(&self.source.settings.name, |database| {
-                    database.pointer_ok = pointer.map(|pointer| pointer.is_ok());
-                    // Attempts made while the store could not be seen failed for
-                    // nothing where the slot had its backup all along.
-                    database.giving_up &= !served;
-                });
-                self.catalog = Some(found.catalog);
-            }
-            Err(error) => {
+        match self.survey().await {
+            None => return,
+            Some(Ok(found)) => self.learn(found).await,
+            Some(Err(error)) => {
                 tracing::error!(database = self.name(), %error, "the store could not be listed");
                 let error = self.source.url.redact(&error.to_string());
                 self.state.update(&self.source.settings.name, |database| {
@@ -231,6 +126,51 @@ impl Runner {
             }
         }
         self.say_what_is_next();
+    }
+
+    /// Looks after a run that made no backup: a peer may have made the one that
+    /// we could not, or ours may stand although the answer was lost. Where the
+    /// store cannot be listed, the run's own failure has said enough.
+    async fn look_again(&mut self) {
+        match self.survey().await {
+            None => {}
+            Some(Ok(found)) => self.learn(found).await,
+            Some(Err(error)) => {
+                tracing::warn!(database = self.name(), %error, "the store could not be listed");
+            }
+        }
+    }
+
+    /// Surveys the store; `None` when the process must end first.
+    async fn survey(&mut self) -> Option<Result<Survey, CatalogError>> {
+        self.surveyed = Some(self.environment.clock.now());
+        let store = self.environment.store.as_ref();
+        tokio::select! {
+            biased;
+            () = self.lifecycle.hard.cancelled() => None,
+            found = survey(store, &self.source.layout) => Some(found),
+        }
+    }
+
+    /// Puts the pointer right and tells the state what a survey found.
+    async fn learn(&mut self, found: Survey) {
+        let now = self.environment.clock.now();
+        let store = self.environment.store.as_ref();
+        self.tell_catalog(&found.catalog, found.newest.as_ref());
+        let pointer = found.point(store, &self.source.layout).await;
+        if let Some(Err(error)) = &pointer {
+            tracing::warn!(database = self.name(), %error, "the pointer is behind");
+        }
+        let cron = &self.source.settings.schedule.cron;
+        let served = due::newest_slot(cron, now)
+            .is_some_and(|slot| due::is_served(&found.catalog, slot, now));
+        self.state.update(&self.source.settings.name, |database| {
+            database.pointer_ok = pointer.map(|pointer| pointer.is_ok());
+            // Attempts made while the store could not be seen failed for
+            // nothing where the slot had its backup all along.
+            database.giving_up &= !served;
+        });
+        self.catalog = Some(found.catalog);
     }
 
     fn tell_catalog(&self, catalog: &Catalog, newest: Option<&Manifest>) {
@@ -251,6 +191,9 @@ impl Runner {
         let progress =
             self.state.update(&name, |database| database.began(JobKind::Backup, started));
         let progress = progress.unwrap_or_default();
+        if slot.is_none() {
+            self.orders.begun();
+        }
         let result = {
             let (environment, source) = (self.environment.clone(), self.source.clone());
             let (progress, cancel) = (progress.clone(), self.lifecycle.hard.clone());
@@ -271,6 +214,7 @@ impl Runner {
         let last_of_slot = slot.is_some() && failures >= attempts;
         // Whoever made it may not have moved the pointer.
         let served = matches!(result, Ok(Done::Skipped(Skip::Served)));
+        let failed = result.is_err();
         let (catalog, made) = what_stands(result);
         if let Some(catalog) = catalog {
             self.tell_catalog(&catalog, made.as_ref());
@@ -294,8 +238,8 @@ impl Runner {
         if pointed == Some(false) {
             // The next look puts the pointer right, without another backup.
             self.catalog = None;
-        } else if served {
-            self.look().await;
+        } else if failed || served {
+            self.look_again().await;
         }
         self.say_what_is_next();
     }

@@ -2,8 +2,6 @@
 
 use std::fmt::Debug;
 
-use async_trait::async_trait;
-
 /// What became of a request to start a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartResult {
@@ -18,8 +16,7 @@ pub enum StartResult {
 }
 
 /// Starts a backup on request; the runner implements it.
-#[async_trait]
 pub trait Trigger: Debug + Send + Sync + 'static {
     /// Starts a backup of that database, and returns without waiting for its end.
-    async fn start(&self, database: &str) -> StartResult;
+    fn start(&self, database: &str) -> StartResult;
 }

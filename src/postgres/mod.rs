@@ -23,6 +23,7 @@ mod passfile;
 mod pooler;
 mod preflight;
 mod psql;
+mod redact;
 mod relations;
 pub mod server_bins;
 mod session;

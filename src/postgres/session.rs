@@ -48,6 +48,9 @@ pub(super) const WORK_WITHIN: Duration = Duration::from_mins(10);
 /// How long a sign of life may take.
 const ALIVE_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long a goodbye may take.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
 /// Settings of our session, those that the server knows. With an empty search
 /// path no object of the database can pose as one of the catalog's.
 const SETTINGS: &str = "SELECT pg_catalog.set_config(s.name, w.value, false)
@@ -232,7 +235,7 @@ impl Session {
     /// Ends the transaction, frees the lock, and says goodbye.
     pub async fn close(self) {
         // The server ends a session without a goodbye as well.
-        let _ = tokio::time::timeout(ALIVE_WITHIN, self.connection.close()).await;
+        let _ = tokio::time::timeout(CLOSE_WITHIN, self.connection.close()).await;
     }
 }
 

@@ -112,27 +112,6 @@ const IGNORED: &[&str] = &[
 ];
 
 impl ConnectionUrl {
-    /// Takes the password out of a text of somebody else's making, such as what
-    /// a program wrote to stderr.
-    #[must_use]
-    pub fn mask(&self, text: &str) -> String {
-        match self.password.as_ref().map(ExposeSecret::expose_secret) {
-            Some(password) if !password.is_empty() => text.replace(password, "********"),
-            _ => text.to_owned(),
-        }
-    }
-
-    /// Takes host and user out as well, for a text that goes onto a page.
-    #[must_use]
-    pub fn redact(&self, text: &str) -> String {
-        let mut text = self.mask(text);
-        if let Host::Network(host) = &self.host {
-            text = text.replace(host, "<host>");
-        }
-        // Only in quotes: a user called `postgres` is part of many other words.
-        text.replace(&format!("\"{}\"", self.user), "\"<user>\"")
-    }
-
     /// Reads a `postgres://` or `postgresql://` URL.
     ///
     /// # Errors
@@ -161,13 +140,6 @@ impl ConnectionUrl {
             Host::Network(host) => format!("{host}:{}", self.port),
             Host::Socket(dir) => format!("{dir}/.s.PGSQL.{}", self.port),
         }
-    }
-
-    /// Whether the server must prove who it is. Without it, whoever sits on the
-    /// path can read the database: worth a warning unless the path is trusted.
-    #[must_use]
-    pub fn verifies_server(&self) -> bool {
-        matches!(self.host, Host::Socket(_)) || matches!(self.tls, Tls::Full { .. })
     }
 
     /// The same server and role, another database.

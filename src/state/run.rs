@@ -64,7 +64,7 @@ pub struct ProgressReport {
     pub dump_bytes: u64,
     /// Bytes of archive made so far.
     pub archive_bytes: u64,
-    /// Rows read so far.
+    /// Rows in the archive so far.
     pub rows: u64,
 }
 
@@ -80,14 +80,10 @@ impl Progress {
         self.0.dump_bytes.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Adds bytes of archive.
-    pub fn add_archive_bytes(&self, count: u64) {
-        self.0.archive_bytes.fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// Adds rows.
-    pub fn add_rows(&self, count: u64) {
-        self.0.rows.fetch_add(count, Ordering::Relaxed);
+    /// Says how much of the archive is made: bytes, and rows in whole members.
+    pub fn set_archive(&self, bytes: u64, rows: u64) {
+        self.0.archive_bytes.store(bytes, Ordering::Relaxed);
+        self.0.rows.store(rows, Ordering::Relaxed);
     }
 
     /// The stage that was entered last; the first one before that.

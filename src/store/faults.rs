@@ -35,6 +35,9 @@ pub enum Fault {
     Rejected,
     /// It is done, and reported as failed ([`ErrorKind::TimedOut`]).
     AcceptedThenFailed,
+    /// It is done, and nothing is said of it until the deadline, which then
+    /// passes ([`ErrorKind::TimedOut`]).
+    AcceptedThenHangs(Duration),
     /// Nothing is done and nothing is said until the deadline, which then
     /// passes ([`ErrorKind::TimedOut`]).
     Hangs(Duration),
@@ -155,12 +158,18 @@ impl FaultyStore {
                 Ok(_) => self.error(operation, key, ErrorKind::TimedOut),
                 Err(error) => error,
             },
-            Fault::Hangs(deadline) => {
-                tokio::time::sleep(deadline).await;
-                self.error(operation, key, ErrorKind::TimedOut)
-            }
+            Fault::AcceptedThenHangs(deadline) => match call.await {
+                Ok(_) => self.hang(operation, key, deadline).await,
+                Err(error) => error,
+            },
+            Fault::Hangs(deadline) => self.hang(operation, key, deadline).await,
             Fault::Panics => panic!("an injected fault"),
         }
+    }
+
+    async fn hang(&self, operation: &str, key: &str, deadline: Duration) -> StoreError {
+        tokio::time::sleep(deadline).await;
+        self.error(operation, key, ErrorKind::TimedOut)
     }
 }
 

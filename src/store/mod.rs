@@ -22,7 +22,7 @@ use futures::stream::BoxStream;
 pub use error::{ErrorKind, StoreError};
 pub use local::LocalStore;
 pub use metered::Metered;
-pub use multipart::{MIN_PART, ParallelUpload, part_size_for};
+pub use multipart::{MIN_PART, ParallelUpload, part_size_for, parts_in_flight};
 pub use s3::{AccessKey, ChecksumMode, Encryption, S3Options, S3Store};
 
 /// What every call of this module returns.

@@ -29,8 +29,18 @@ pub fn part_size_for(total_estimate: u64, wanted: u64) -> u64 {
     size.div_ceil(MIB) * MIB
 }
 
-/// An upload whose parts go out while the next ones are being made. Holds at
-/// most [`Store::parts_in_flight`] parts in memory, and the one that waits in
+/// How many parts of `part_size` bytes may be in flight where the store takes
+/// `most` at once: as many as hold no more bytes than `most` of the `wanted` size
+/// would, and at least one.
+#[must_use]
+pub fn parts_in_flight(most: usize, part_size: u64, wanted: u64) -> usize {
+    let budget = wanted.saturating_mul(most as u64);
+    let fits = usize::try_from(budget / part_size.max(1)).unwrap_or(usize::MAX);
+    fits.clamp(1, most.max(1))
+}
+
+/// An upload whose parts go out while the next ones are being made. Holds the
+/// parts that are in flight in memory, and the one that waits in
 /// [`ParallelUpload::send`].
 ///
 /// Dropping it stops what is in flight but leaves the parts with the store,
@@ -39,6 +49,7 @@ pub fn part_size_for(total_estimate: u64, wanted: u64) -> u64 {
 pub struct ParallelUpload {
     store: Arc<dyn Store>,
     upload: UploadHandle,
+    in_flight: usize,
     /// Dropping the set aborts its tasks.
     running: JoinSet<Result<PartTag>>,
     done: Vec<PartTag>,
@@ -47,15 +58,19 @@ pub struct ParallelUpload {
 }
 
 impl ParallelUpload {
-    /// Begins an upload; nothing is visible until [`ParallelUpload::finish`].
+    /// Begins an upload with at most `in_flight` parts on their way at once, and
+    /// no more than the store takes; nothing is visible until
+    /// [`ParallelUpload::finish`].
     ///
     /// # Errors
     /// When the store refuses it.
-    pub async fn begin(store: Arc<dyn Store>, key: &str) -> Result<Self> {
+    pub async fn begin(store: Arc<dyn Store>, key: &str, in_flight: usize) -> Result<Self> {
         let upload = store.begin_upload(key).await?;
+        let in_flight = in_flight.clamp(1, store.parts_in_flight().max(1));
         Ok(Self {
             store,
             upload,
+            in_flight,
             running: JoinSet::new(),
             done: Vec::new(),
             sent: 0,
@@ -91,7 +106,7 @@ impl ParallelUpload {
         while let Some(joined) = self.running.try_join_next() {
             self.settle(joined)?;
         }
-        while self.running.len() >= self.store.parts_in_flight().max(1) {
+        while self.running.len() >= self.in_flight {
             match self.running.join_next().await {
                 Some(joined) => self.settle(joined)?,
                 None => break,
@@ -201,7 +216,7 @@ mod tests {
 
     /// Three parts: six calls to the store, or fewer.
     async fn upload_three(store: &Arc<dyn Store>) -> Result<Created> {
-        let mut upload = ParallelUpload::begin(Arc::clone(store), "key").await?;
+        let mut upload = ParallelUpload::begin(Arc::clone(store), "key", 4).await?;
         for part in ["one ", "two ", "three"] {
             if let Err(error) = upload.send(Bytes::from_static(part.as_bytes())).await {
                 upload.abort().await?;
@@ -249,7 +264,7 @@ mod tests {
     async fn after_a_failed_part_the_upload_takes_no_more() {
         let (_dir, inner) = local().await;
         let store = Arc::new(FaultyStore::new(inner.clone(), Plan::Nth(2, Fault::Rejected)));
-        let mut upload = ParallelUpload::begin(store.clone(), "key").await.unwrap();
+        let mut upload = ParallelUpload::begin(store.clone(), "key", 4).await.unwrap();
         upload.send(Bytes::from_static(b"one")).await.unwrap();
         // One part in flight at once: the second waits for the first.
         let error = upload.send(Bytes::from_static(b"two")).await.unwrap_err();
@@ -266,7 +281,7 @@ mod tests {
         let (_dir, inner) = local().await;
         let hang = Fault::Hangs(Duration::from_hours(1));
         let store: Arc<dyn Store> = Arc::new(FaultyStore::new(inner, Plan::Outage(2, hang)));
-        let mut upload = ParallelUpload::begin(store.clone(), "key").await.unwrap();
+        let mut upload = ParallelUpload::begin(store.clone(), "key", 4).await.unwrap();
         upload.send(Bytes::from_static(b"one")).await.unwrap();
         assert_eq!(Arc::strong_count(&store), 3);
         drop(upload);
@@ -291,6 +306,14 @@ mod tests {
         let size = part_size_for(1 << 40, 8 * MIB);
         assert_eq!(size, 210 * MIB);
         assert!(size * MAX_PARTS >= 2 << 40);
+    }
+
+    #[test]
+    fn larger_parts_are_fewer_at_once() {
+        for (part_size, in_flight) in [(8, 4), (9, 3), (16, 2), (17, 1), (210, 1)] {
+            assert_eq!(parts_in_flight(4, part_size * MIB, 8 * MIB), in_flight, "{part_size}");
+        }
+        assert_eq!(parts_in_flight(0, 0, 0), 1);
     }
 
     #[test]

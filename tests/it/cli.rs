@@ -2,7 +2,7 @@
 
 mod mistakes;
 
-use std::{fs, path::Path, process::Output};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Output};
 
 use crate::support::{
     postgres::{Run, Server},
@@ -87,6 +87,37 @@ fn a_first_hour_with_the_product() {
     snapshot("status", &product, &["status"]);
     snapshot("status_live_without_a_daemon", &product, &["status", "--live"]);
     snapshot("backup_quietly", &product, &["-q", "backup", "--manual"]);
+}
+
+/// Whatever else has the port says nothing about backups; the store does.
+#[test]
+fn a_stranger_on_the_daemon_s_port_does_not_hide_the_store() {
+    let server = Server::start(15);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // It takes the call and hangs up, until the test is over.
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let product = shop(&server).set("RELIQUARY__HTTP__LISTEN", address);
+    product.backup(&[]);
+    let output = product.run(&["status"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert!(told(&output).contains("ok  (says the store; what listens at"), "{}", told(&output));
+    let output = product.run(&["status", "--live"]);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+}
+
+#[test]
+fn the_demo_proves_its_backup_and_takes_everything_away() {
+    let dir = tempfile::tempdir().unwrap();
+    // The throwaway server runs as a user of its own where we are root.
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let product = Product::bare().set("TMPDIR", dir.path().to_str().unwrap());
+    let output = product.run(&["--json", "demo", "--once"]);
+    assert!(output.status.success(), "{}", told(&output));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["proven"], true, "{document:#}");
+    assert!(document["rows"].as_u64().unwrap() > 50_000, "{document:#}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 /// One document on stdout, nothing on stderr.

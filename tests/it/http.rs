@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use axum::Router;
 use chrono::TimeDelta;
 use reliquary::{
@@ -84,9 +83,8 @@ struct Scripted {
     started: Mutex<Vec<String>>,
 }
 
-#[async_trait]
 impl Trigger for Scripted {
-    async fn start(&self, database: &str) -> StartResult {
+    fn start(&self, database: &str) -> StartResult {
         self.started.lock().unwrap().push(database.to_owned());
         self.result
     }

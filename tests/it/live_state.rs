@@ -68,8 +68,7 @@ pub(crate) fn busy() -> (Clock, App) {
         let progress = database.began(JobKind::Backup, at(29));
         progress.enter(Stage::Dump);
         progress.add_dump_bytes(500_000);
-        progress.add_archive_bytes(200_000);
-        progress.add_rows(1000);
+        progress.set_archive(200_000, 1000);
     });
 
     let failed = RunReport {

@@ -100,7 +100,7 @@ async fn of_two_writers_one_wins(store: &Arc<dyn Store>) {
 async fn uploads_in_parts_become_visible_whole(store: &Arc<dyn Store>, gaps: Gaps) {
     let part = usize::try_from(MIN_PART).unwrap();
     let whole = noise(2 * part + 1, 2);
-    let mut upload = ParallelUpload::begin(Arc::clone(store), "m/whole").await.unwrap();
+    let mut upload = ParallelUpload::begin(Arc::clone(store), "m/whole", 4).await.unwrap();
     for piece in [0..part, part..2 * part, 2 * part..2 * part + 1] {
         upload.send(whole.slice(piece)).await.unwrap();
     }
@@ -112,12 +112,12 @@ async fn uploads_in_parts_become_visible_whole(store: &Arc<dyn Store>, gaps: Gap
     assert!(listed.iter().any(|object| object.key == "m/whole" && object.size == 2 * MIN_PART + 1));
 
     // A second one does not replace it, and leaves nothing behind.
-    let mut upload = ParallelUpload::begin(Arc::clone(store), "m/whole").await.unwrap();
+    let mut upload = ParallelUpload::begin(Arc::clone(store), "m/whole", 4).await.unwrap();
     upload.send(Bytes::from_static(b"late")).await.unwrap();
     assert_eq!(upload.finish().await.unwrap(), Created::AlreadyThere);
     assert!(store.get("m/whole", whole.len() as u64).await.unwrap() == whole);
 
-    let upload = ParallelUpload::begin(Arc::clone(store), "m/empty").await.unwrap();
+    let upload = ParallelUpload::begin(Arc::clone(store), "m/empty", 4).await.unwrap();
     assert_eq!(upload.finish().await.unwrap(), Created::Yes);
     assert_eq!(store.head("m/empty").await.unwrap().unwrap().size, 0);
 
@@ -134,7 +134,7 @@ async fn uploads_in_parts_become_visible_whole(store: &Arc<dyn Store>, gaps: Gap
 }
 
 async fn an_aborted_upload_leaves_nothing(store: &Arc<dyn Store>, gaps: Gaps) {
-    let mut upload = ParallelUpload::begin(Arc::clone(store), "x/aborted").await.unwrap();
+    let mut upload = ParallelUpload::begin(Arc::clone(store), "x/aborted", 4).await.unwrap();
     upload.send(noise(100_000, 3)).await.unwrap();
     let handle = upload.handle().clone();
     upload.abort().await.unwrap();
@@ -151,7 +151,7 @@ async fn an_unfinished_upload_shows_until_it_is_swept(store: &Arc<dyn Store>, ga
     if gaps.no_upload_listing {
         return;
     }
-    let mut upload = ParallelUpload::begin(Arc::clone(store), "u/left behind").await.unwrap();
+    let mut upload = ParallelUpload::begin(Arc::clone(store), "u/left behind", 4).await.unwrap();
     upload.send(noise(100_000, 4)).await.unwrap();
     let handle = upload.handle().clone();
     drop(upload);
@@ -359,7 +359,8 @@ async fn what_a_killed_process_leaves_in_a_directory_is_found_and_swept() {
     std::fs::create_dir(dir.path().join("database")).unwrap();
     std::fs::write(dir.path().join("database/a.sql.gz#1"), b"half").unwrap();
     // An upload of a process that is gone.
-    let mut upload = ParallelUpload::begin(Arc::clone(&store), "database/b.sql.gz").await.unwrap();
+    let mut upload =
+        ParallelUpload::begin(Arc::clone(&store), "database/b.sql.gz", 4).await.unwrap();
     upload.send(Bytes::from_static(b"half")).await.unwrap();
     std::mem::forget(upload);
     let survivor = LocalStore::open(dir.path()).await.unwrap();

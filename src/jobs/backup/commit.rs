@@ -23,10 +23,7 @@ pub(super) async fn put_checksum(
     let sha256 = manifest.archive.sha256.clone();
     let checksum = Checksum { sha256, file: Layout::file_name(id) };
     let key = layout.key(Key::Checksum(manifest.kind, id));
-    store
-        .put(&key, Bytes::from(checksum.to_string()))
-        .await
-        .map_err(BackupError::store(Stage::Checksum))
+    write_once(store, &key, Bytes::from(checksum.to_string()), Stage::Checksum).await
 }
 
 /// Asks the store whether it holds the archive as it was sent.
@@ -43,8 +40,7 @@ pub(super) async fn confirm(store: &dyn Store, archive: &Archive) -> Result<(), 
     Err(BackupError::new(Stage::Confirm, true, &message))
 }
 
-/// Writes the manifest. Whatever the store answers, what counts is what it
-/// holds afterwards.
+/// Writes the manifest.
 pub(super) async fn commit(
     store: &dyn Store,
     layout: &Layout,
@@ -54,17 +50,35 @@ pub(super) async fn commit(
     let key = layout.key(Key::Manifest(manifest.kind, id));
     let bytes =
         manifest.to_bytes().map_err(|error| BackupError::new(Stage::Commit, false, &error))?;
-    let bytes = Bytes::from(bytes);
-    let answer = store.put_if_absent(&key, bytes.clone()).await;
+    write_once(store, &key, Bytes::from(bytes), Stage::Commit).await
+}
+
+/// Whether the store holds this very manifest; false where it cannot be asked.
+pub(super) async fn stands(store: &dyn Store, layout: &Layout, manifest: &Manifest) -> bool {
+    let Ok(id) = manifest.id.parse() else { return false };
+    let key = layout.key(Key::Manifest(manifest.kind, id));
+    let stored = store.get(&key, manifest::LIMIT).await;
+    matches!((stored, manifest.to_bytes()), (Ok(stored), Ok(bytes)) if stored == bytes)
+}
+
+/// Writes a small object under a key that nothing else may have. Whatever the
+/// store answers, what counts is what it holds afterwards.
+async fn write_once(
+    store: &dyn Store,
+    key: &str,
+    bytes: Bytes,
+    stage: Stage,
+) -> Result<(), BackupError> {
+    let answer = store.put_if_absent(key, bytes.clone()).await;
     if matches!(answer, Ok(Created::Yes)) {
         return Ok(());
     }
     // Written and not confirmed, or another's: the object itself decides.
-    let failed = match (store.get(&key, manifest::LIMIT).await, answer) {
+    let failed = match (store.get(key, manifest::LIMIT).await, answer) {
         (Ok(stored), _) if stored == bytes => return Ok(()),
-        (Ok(_), _) => return Err(already_there(Stage::Commit, &store.uri(&key))),
+        (Ok(_), _) => return Err(already_there(stage, &store.uri(key))),
         (Err(error), Err(answer)) if is_absent(&error) => answer,
         (Err(error), _) => error,
     };
-    Err(BackupError::store(Stage::Commit)(failed))
+    Err(BackupError::store(stage)(failed))
 }

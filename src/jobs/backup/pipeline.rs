@@ -1,7 +1,7 @@
 //! From the snapshot to the store's parts: `pg_dump`, splitter, compressors,
 //! hash, upload, all at once and in bounded memory.
 
-use std::{fs::File, time::Duration};
+use std::{cell::Cell, fs::File, sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, task};
 
@@ -43,37 +43,42 @@ pub(super) async fn stream(
     let settings = &environment.archive;
     let (feeder, members) = pack(settings.threads, settings.member_size, mark(&id.to_string()));
     let part_size = usize::try_from(part_size).unwrap_or(usize::MAX);
-    let data_began = Notify::new();
-    let mut seen = 0;
+    let look = Arc::new(Look::default());
     let writer = async {
-        let report = |size: u64| {
-            progress.add_archive_bytes(size - seen);
-            seen = size;
-        };
+        let report = |size: u64, rows: u64| progress.set_archive(size, rows);
         write(members, part_size, upload, report).await.map_err(write_error)
     };
-    let dumping = dump_sections(dump, feeder, settings.member_size, &data_began, progress);
+    let dumping = dump_sections(dump, feeder, settings.member_size, &look, progress);
     let work = async { tokio::try_join!(writer, dumping) };
     tokio::select! {
         result = work => {
             let (written, warnings) = result?;
             Ok(Streamed { written, warnings })
         }
-        error = watch(session, &data_began) => Err(error),
+        error = watch(session, &look) => Err(error),
     }
+}
+
+/// The look for emptied tables, which falls between two events: the data have
+/// begun to arrive, so that `pg_dump` holds its locks; and the data's `pg_dump`
+/// has not been followed by the next one, which starts only after the look.
+#[derive(Default)]
+struct Look {
+    data_began: Notify,
+    taken: Notify,
 }
 
 /// Keeps the snapshot alive, and looks once, when the data begin to arrive, for
 /// tables that were truncated between the snapshot and `pg_dump`'s locks.
 /// Returns only when there is something wrong.
-async fn watch(session: &mut Session, data_began: &Notify) -> BackupError {
+async fn watch(session: &mut Session, look: &Look) -> BackupError {
     let mut looked = false;
     loop {
         tokio::select! {
-            () = data_began.notified(), if !looked => {
+            () = look.data_began.notified(), if !looked => {
                 looked = true;
                 match session.emptied_tables().await {
-                    Ok(tables) if tables.is_empty() => {}
+                    Ok(tables) if tables.is_empty() => look.taken.notify_one(),
                     Ok(tables) => {
                         let message = format!(
                             "take a consistent snapshot: truncated or rewritten while the backup \
@@ -102,15 +107,19 @@ async fn dump_sections(
     dump: &Dump,
     mut feeder: Feeder,
     member_size: usize,
-    data_began: &Notify,
+    look: &Arc<Look>,
     progress: &Progress,
 ) -> Result<Vec<String>, BackupError> {
     let mut warnings = Vec::new();
     for section in Section::ALL {
+        if section == Section::PostData {
+            // A database of a few rows may be read before the look is done.
+            look.taken.notified().await;
+        }
         let child =
             dump.spawn(section).map_err(|error| BackupError::new(Stage::Dump, false, &error))?;
         let (back, stderr) =
-            dump_section(child, section, feeder, member_size, data_began, progress).await?;
+            dump_section(child, section, feeder, member_size, look, progress).await?;
         feeder = back;
         for warning in dump::warnings(&stderr) {
             if !warnings.contains(&warning) {
@@ -126,7 +135,7 @@ async fn dump_section(
     section: Section,
     mut feeder: Feeder,
     member_size: usize,
-    data_began: &Notify,
+    look: &Arc<Look>,
     progress: &Progress,
 ) -> Result<(Feeder, String), BackupError> {
     let stdout = child
@@ -134,32 +143,22 @@ async fn dump_section(
         .ok()
         .flatten()
         .ok_or_else(|| BackupError::new(Stage::Dump, true, "take the pipe from pg_dump"))?;
-    let (began, first_byte) = tokio::sync::oneshot::channel();
-    let counter = progress.clone();
+    let (counter, look) = (progress.clone(), Arc::clone(look));
     // A thread of its own: it blocks on the pipe, and the pipe ends when the
     // child does, which dropping this future brings about.
-    let mut reading = task::spawn_blocking(move || {
-        let began = std::cell::Cell::new(Some(began));
+    let reading = task::spawn_blocking(move || {
+        let first = Cell::new(section == Section::Data);
         let count = |bytes| {
             counter.add_dump_bytes(bytes);
-            if let Some(began) = began.take() {
-                // Nobody listens any more when the run is over.
-                let _ = began.send(());
+            if first.take() {
+                look.data_began.notify_one();
             }
         };
         let pipe = pipe_of(stdout);
         let result = read_section(pipe, section, member_size, &mut feeder, count);
         (feeder, result)
     });
-    let read = tokio::select! {
-        read = &mut reading => read,
-        Ok(()) = first_byte => {
-            if section == Section::Data {
-                data_began.notify_one();
-            }
-            reading.await
-        }
-    };
+    let read = reading.await;
     let (feeder, read) = read.map_err(|error| BackupError::new(Stage::Dump, true, &error))?;
     // How the program ended explains what it wrote, so it is asked first, but
     // one that was cut off in the middle has no say.

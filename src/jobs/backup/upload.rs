@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{BackupError, already_there};
 use crate::{
     archive::PartSink,
-    store::{Created, ParallelUpload, Store, StoreError},
+    store::{Created, ParallelUpload, Store, StoreError, parts_in_flight},
     words::Stage,
 };
 
@@ -17,6 +17,7 @@ use crate::{
 pub(super) struct ArchiveUpload {
     store: Arc<dyn Store>,
     key: String,
+    in_flight: usize,
     parts: Option<ParallelUpload>,
     /// An archive of a single part waits here for its completion.
     whole: Option<Bytes>,
@@ -24,11 +25,15 @@ pub(super) struct ArchiveUpload {
 
 impl ArchiveUpload {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, key: String::new(), parts: None, whole: None }
+        Self { store, key: String::new(), in_flight: 1, parts: None, whole: None }
     }
 
-    pub(super) fn set_key(&mut self, key: String) {
+    /// Says where the archive goes, and in parts of which size (in bytes). The
+    /// larger they are beside the `wanted` size, the fewer are in flight, so
+    /// that a larger database does not take more memory.
+    pub(super) fn prepare(&mut self, key: String, part_size: u64, wanted: u64) {
         self.key = key;
+        self.in_flight = parts_in_flight(self.store.parts_in_flight(), part_size, wanted);
     }
 
     /// Waits until the store has every part, so that what is left to do for the
@@ -77,7 +82,10 @@ impl PartSink for ArchiveUpload {
         // dropped right then must still find what to throw away.
         let parts = match &mut self.parts {
             Some(parts) => parts,
-            none => none.insert(ParallelUpload::begin(Arc::clone(&self.store), &self.key).await?),
+            none => {
+                let store = Arc::clone(&self.store);
+                none.insert(ParallelUpload::begin(store, &self.key, self.in_flight).await?)
+            }
         };
         parts.send(bytes).await
     }

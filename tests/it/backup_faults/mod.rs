@@ -6,6 +6,8 @@
 mod bench;
 mod children;
 mod kill;
+mod late;
+mod peers;
 mod process;
 mod runner;
 mod source;

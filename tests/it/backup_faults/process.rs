@@ -35,6 +35,25 @@ async fn a_backup_that_is_interrupted_leaves_nothing_and_says_so() {
     }
 }
 
+/// A second process finds the database taken. For the schedule that is as good
+/// as done; a person who asked for a backup of their own has got none.
+#[tokio::test]
+async fn a_backup_that_another_process_keeps_from_being_made_is_said_to_be_skipped() {
+    let mut bench = Bench::new().await;
+    let mut fake = FakeDump::new(&bench, "[ $section = data ] && reach; exec \"$real\" \"$@\"");
+    bench.use_tools(fake.path());
+    let mut first = Reliquary::on(&bench, &["backup"]);
+    fake.reached().await;
+    for (arguments, code) in [(&["backup"][..], 0), (&["backup", "--manual"], 1)] {
+        let ended = Reliquary::on(&bench, arguments).ended().await;
+        assert_eq!(ended.status.code(), Some(code), "{ended:?}");
+        assert!(ended.stdout.contains("skipped: another process"), "{ended:?}");
+    }
+    fake.release().await;
+    assert!(first.ended().await.status.success());
+    bench.holds(1).await;
+}
+
 #[tokio::test]
 async fn a_second_signal_ends_the_daemon_at_once() {
     let mut bench = Bench::new().await;

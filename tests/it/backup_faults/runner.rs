@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use reliquary::{
     app,
-    jobs::runner::{Handle, runner},
+    jobs::{Handle, Handles, StartResult, Trigger as _, runner::runner},
     lifecycle::Lifecycle,
     metrics::Metrics,
     state::{DatabaseState, State},
@@ -19,7 +19,7 @@ use reliquary::{
 use tokio::task::JoinHandle;
 
 use super::{
-    bench::{Bench, at, points_at_newest, uploads, whole},
+    bench::{Bench, PATIENCE, at, eventually, points_at_newest, uploads, whole},
     children::FakeDump,
 };
 
@@ -169,7 +169,8 @@ async fn a_hung_run_ends_at_its_deadline_and_the_next_hour_runs() {
     let mut bench = Bench::new().await;
     bench.set("RELIQUARY__DATABASES__MAIN__TIMEOUT", "2s");
     bench.set("RELIQUARY__DATABASES__MAIN__ATTEMPTS", "1");
-    let hangs = Fault::Hangs(Duration::from_hours(1));
+    // Longer than the run may take; a call ends by itself all the same.
+    let hangs = Fault::Hangs(Duration::from_secs(3));
     let faulty = Arc::new(FaultyStore::new(bench.local(), Plan::Outage(3, hangs)));
     let daemon = Daemon::start(&bench, faulty.clone());
     daemon.handle.settle().await;
@@ -213,6 +214,44 @@ async fn of_two_daemons_one_dumps_and_the_other_skips() {
     first.handle.settle().await;
     bench.holds(2).await;
     assert_eq!((first.last().0, second.last().0), (Outcome::Skipped, Outcome::Ok));
+}
+
+/// A replica that cannot reach the source goes on to tell the truth about what
+/// its peer keeps making.
+#[tokio::test]
+async fn a_daemon_that_cannot_make_backups_sees_those_of_its_peer() {
+    let mut bench = Bench::new().await;
+    let able = Daemon::start(&bench, bench.local());
+    able.handle.settle().await;
+    bench.set("DIRECT_URL", bench.server.url("nowhere"));
+    let unable = Daemon::start(&bench, bench.local());
+    unable.handle.settle().await;
+    for hour in ["15:00:00", "16:00:00"] {
+        bench.clock.set(at(hour));
+        unable.handle.settle().await;
+        assert_eq!(unable.last().0, Outcome::Failed);
+        able.handle.settle().await;
+        quarter_of_an_hour(&bench, &unable).await;
+        assert_eq!(unable.database().last_success, Some(at(hour)));
+        assert!(!unable.database().giving_up);
+    }
+}
+
+#[tokio::test]
+async fn one_order_waits_for_a_busy_runner_and_the_next_is_told_so_at_once() {
+    let bench = Bench::new().await;
+    let hangs = Fault::Hangs(Duration::from_hours(1));
+    let faulty = Arc::new(FaultyStore::new(bench.local(), Plan::Nth(1, hangs)));
+    let daemon = Daemon::start(&bench, faulty.clone());
+    let handles = Handles(vec![daemon.handle.clone()]);
+    eventually("the runner looks at the store", || !faulty.calls().is_empty()).await;
+    assert_eq!(handles.start("main"), StartResult::Accepted);
+    assert_eq!(handles.start("main"), StartResult::AlreadyRunning);
+    assert_eq!(handles.start("other"), StartResult::UnknownDatabase);
+    // A look that hangs does not hold up the end, either.
+    daemon.lifecycle.soft.cancel();
+    daemon.lifecycle.hard.cancel();
+    tokio::time::timeout(PATIENCE, daemon.task).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

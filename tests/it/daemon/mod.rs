@@ -18,7 +18,7 @@ use reliquary::{
     catalog::BackupId,
     clock::Clock,
     health::{self, Status},
-    jobs::runner::Handle,
+    jobs::Handle,
     metrics::Metrics,
     settings::{Settings, Sources, load},
     state::{DatabaseState, State},

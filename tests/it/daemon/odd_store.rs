@@ -69,6 +69,7 @@ impl Store for OddStore {
     }
 
     async fn put_if_absent(&self, key: &str, body: Bytes) -> Result<Created> {
+        assert!(!self.panics.load(Ordering::Relaxed), "a panic that the test asked for");
         self.note(key);
         self.store.put_if_absent(key, body).await
     }

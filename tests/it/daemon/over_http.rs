@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reliquary::{
     app::Daemon,
     clock::Clock,
-    jobs::runner::Handle,
+    jobs::Handle,
     lifecycle::{Signal, Signals, Stop},
     settings::Settings,
     store::{

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, ExitStatus, Stdio},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -76,6 +77,8 @@ impl Installation {
 struct Process {
     child: Child,
     address: String,
+    /// What it logs, line by line.
+    said: Option<JoinHandle<Vec<String>>>,
 }
 
 impl Drop for Process {
@@ -107,8 +110,8 @@ impl Process {
             }
         };
         // Read to the end: a full pipe would stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        let said = std::thread::spawn(move || lines.map_while(Result::ok).collect());
+        Self { child, address, said: Some(said) }
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String) {
@@ -129,10 +132,17 @@ impl Process {
     }
 
     /// Asks it to end, and waits until it has.
-    fn terminate(mut self) -> ExitStatus {
+    fn terminate(self) -> ExitStatus {
+        self.last_words().0
+    }
+
+    /// The same; returns what it logged as well.
+    fn last_words(mut self) -> (ExitStatus, Vec<Value>) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         kill(pid, Signal::SIGTERM).unwrap();
-        self.child.wait().unwrap()
+        let status = self.child.wait().unwrap();
+        let said = self.said.take().unwrap().join().unwrap();
+        (status, said.iter().map(|line| serde_json::from_str(line).unwrap()).collect())
     }
 }
 
@@ -158,10 +168,21 @@ async fn a_daemon_left_alone_makes_backups_and_a_new_one_knows_them() {
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     let answer = post.bearer_auth(TOKEN).send().await.unwrap().status();
     assert!([StatusCode::ACCEPTED, StatusCode::CONFLICT].contains(&answer), "{answer}");
-    assert_eq!(daemon.terminate().code(), Some(0));
+    let (status, log) = daemon.last_words();
+    assert_eq!(status.code(), Some(0));
 
     // Every id once, every one whole, and the pointer at the newest.
     let made = installation.backups().await;
+    // One line for each, with its numbers in units.
+    let outcomes = |id: &str| log.iter().filter(|line| line["backup"] == id).collect::<Vec<_>>();
+    for id in &made {
+        let [line] = outcomes(id)[..] else { panic!("{id}: {log:#?}") };
+        let said = (line["message"].as_str(), line["outcome"].as_str(), line["rows"].as_u64());
+        assert_eq!(said, (Some("backup"), Some("ok"), Some(20)), "{line:#}");
+        for number in ["seconds", "tables", "archive_bytes", "dump_bytes"] {
+            assert!(line[number].as_f64().unwrap() > 0.0, "{line:#}");
+        }
+    }
     let store = LocalStore::open(&installation.store()).await.unwrap();
     assert_eq!(pointed_at(&store, "database/").await.as_ref(), made.last());
 

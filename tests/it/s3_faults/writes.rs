@@ -192,7 +192,7 @@ async fn a_failed_part_fails_the_upload_and_no_part_stays() {
     ])
     .await;
     let store: Arc<dyn Store> = Arc::new(store(&server).await);
-    let mut upload = ParallelUpload::begin(store, "key").await.unwrap();
+    let mut upload = ParallelUpload::begin(store, "key", 4).await.unwrap();
     upload.send(BODY).await.unwrap();
     let error = upload.finish().await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Denied(_)), "{error}");
@@ -212,7 +212,7 @@ async fn no_more_parts_are_in_flight_than_there_may_be() {
     .await;
     let options = S3Options { parts_in_flight: 2, ..server.options() };
     let store: Arc<dyn Store> = Arc::new(with(options).await);
-    let mut upload = ParallelUpload::begin(store, "key").await.unwrap();
+    let mut upload = ParallelUpload::begin(store, "key", 4).await.unwrap();
     upload.send(BODY).await.unwrap();
     upload.send(BODY).await.unwrap();
     let mut third = Box::pin(upload.send(BODY));
