@@ -15,6 +15,7 @@ mod members;
 mod options;
 mod order;
 mod plan;
+mod planner;
 mod platform;
 mod post;
 mod prepare;

@@ -9,7 +9,7 @@ use super::{
     members::Archive,
     options::Options,
     plan::{self, Contents, Plan, name},
-    script,
+    planner, script,
     statement::name_of,
 };
 use crate::{
@@ -88,7 +88,7 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
         }),
     };
     let target = plan::Target { facts: &facts, occupied: &occupied, asked };
-    let mut plan = plan::plan(&contents, &target, &request.options)?;
+    let mut plan = planner::plan(&contents, &target, &request.options)?;
     let psql = match psql {
         Ok(client) => {
             plan.warnings.extend(client.warning.clone());

@@ -1,7 +1,11 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::postgres::{RelationFact, SchemaFact, ServerVersion};
+use crate::{
+    archive::Manifest,
+    postgres::{RelationFact, SchemaFact, ServerVersion},
+    restore::guards::Asked,
+};
 
 const PRE_DATA: &str = "SET row_security = off;
 CREATE TYPE public.mood AS ENUM ('a');
