@@ -11,6 +11,10 @@
 //! `~/.postgresql/` nor the `PG*` variables of our own environment change what
 //! it means, for sqlx as for libpq, so that both ends of a backup talk to the
 //! same server under the same guard.
+//!
+//! A restore's target is typed by a person at that moment. For it alone a
+//! password may come from `PGPASSWORD` or a password file; see `passfile.rs`.
+//! [`Target`] is a session on it, [`Psql`] runs scripts there.
 
 pub mod clients;
 pub mod cluster;

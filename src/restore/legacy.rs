@@ -281,7 +281,7 @@ async fn read(request: &LegacyRequest, progress: &Progress) -> Result<Found, Fai
                         found.created.push(statement);
                     }
                 }
-                Scanned::Rows { table, rows } => *found.rows.entry(table).or_default() += rows,
+                Scanned::Rows { table, rows, .. } => *found.rows.entry(table).or_default() += rows,
             }
         }
     }
@@ -304,7 +304,8 @@ async fn stream(request: &LegacyRequest, psql: &Psql, progress: &Progress) -> Re
         while let Some(scanned) = scanner.next() {
             match scanned {
                 Scanned::Statement { statement, line } => log.note(line, statement.to_string()),
-                Scanned::Rows { rows, .. } => {
+                Scanned::Rows { table, rows, line } => {
+                    log.note(line, format!("rows of table {}", name_of(&table)));
                     progress.add_rows(rows);
                     progress.add_table();
                 }

@@ -1,4 +1,23 @@
-//! Getting it back: a plan, its guards, and the load.
+//! Getting it back.
+//!
+//! [`prepare`] reads the archive's definitions and asks the target; it changes
+//! nothing, and what stands in the way is in the plan. [`run()`] carries the plan
+//! out, stage after stage, each timed: hash, clean, pre-data through `psql`, rows
+//! by many sessions, sequence values and large objects through `psql`, indexes
+//! at once, foreign keys, the rest in order, ANALYZE, and every table counted.
+//!
+//! - **The hash comes first.** A whole restore reads the archive once before it
+//!   touches anything, and only then loads it: an archive that is not what was
+//!   stored must be refused with nothing touched, whatever was found of it
+//!   earlier. A part of an archive is not hashed, since that would read all of
+//!   it; each of its members is held against its CRC, its length and the
+//!   manifest as it is loaded, as those of a whole restore are again.
+//! - **No COPY … FREEZE**: it wants the table created in the same transaction,
+//!   which would bind each table to one session, and most databases have one
+//!   table that is larger than the rest together.
+//! - **Tables that were there** are filled by one session in one transaction.
+//! - **No session stays behind**: all are known by one name, which the last one
+//!   uses to end the others; a killed process's are noticed by the server.
 
 mod clean;
 mod drop;

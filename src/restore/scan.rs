@@ -30,6 +30,8 @@ pub(super) enum Scanned {
         table: TableName,
         /// How many.
         rows: u64,
+        /// The line on which they end.
+        line: usize,
     },
 }
 
@@ -62,6 +64,8 @@ impl Scanner {
         }
         let text = self.buffer.split_to(length).freeze();
         self.lines += memchr_iter(b'\n', &text).count();
+        // A command ends with its newline, which belongs to its own line.
+        let line = self.lines + usize::from(!text.ends_with(b"\n"));
         if let Some(header) = copied {
             self.buffer.advance(1);
             self.lines += 1;
@@ -74,8 +78,6 @@ impl Scanner {
             let end = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
             self.server = Some(String::from_utf8_lossy(&rest[..end]).into_owned());
         }
-        // A command ends with its newline, which belongs to its own line.
-        let line = self.lines + usize::from(!text.ends_with(b"\n"));
         Some(Scanned::Statement { statement: Statement::read(&text), line })
     }
 
@@ -91,7 +93,8 @@ impl Scanner {
             *rows += found as u64;
             self.lines += found + 1;
             self.buffer.advance(end + END_OF_DATA.len());
-            return self.rows.take().map(|(table, rows)| Scanned::Rows { table, rows });
+            let line = self.lines;
+            return self.rows.take().map(|(table, rows)| Scanned::Rows { table, rows, line });
         }
         // Whole rows are counted; what may be the end stays.
         let settled = self.buffer.len().saturating_sub(END_OF_DATA.len());
@@ -144,7 +147,9 @@ mod tests {
             while let Some(scanned) = scanner.next() {
                 said.push(match scanned {
                     Scanned::Statement { statement, line } => format!("{line}: {statement}"),
-                    Scanned::Rows { table, rows } => format!("{rows} rows of {table}"),
+                    Scanned::Rows { table, rows, line } => {
+                        format!("{line}: {rows} rows of {table}")
+                    }
                 });
             }
         }
@@ -162,9 +167,9 @@ mod tests {
                     "8: setting row_security",
                     "12: table a.t",
                     "14: statement COPY a.t (x) FROM stdin;",
-                    "3 rows of a.t",
+                    "18: 3 rows of a.t",
                     "21: statement COPY a.u (x) FROM stdin;",
-                    "0 rows of a.u",
+                    "22: 0 rows of a.u",
                     "24: index a.i of a.t",
                 ],
                 "{size}"
