@@ -40,6 +40,10 @@ bench *args: build
     tests/tools.sh venv
     benches/backup.sh {{ args }}
 
+# Both sides of a restore.
+bench-restore *args: build
+    benches/restore.sh {{ args }}
+
 # The daemon at rest.
 bench-idle *args: build
     benches/idle.sh {{ args }}

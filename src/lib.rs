@@ -9,15 +9,16 @@
 //! written last, whose presence is the commit; a *backup* is an archive with its
 //! manifest and checksum file. A *legacy archive* has no manifest. The *pointer*
 //! is `LATEST.txt` and `LATEST.sha256`; the *catalog* is what the bucket holds;
-//! *debris* is what was never committed. The *source* is backed up. To *verify*
-//! is to read a stored archive again and check every byte.
+//! *debris* is what was never committed. The *source* is backed up, the
+//! *target* is restored into. To *verify* is to read a stored archive again and
+//! check every byte.
 //!
 //! # Floors
 //!
 //! ```text
 //! cli/  http/                        what people and machines call
 //! app  lifecycle  schedule  jobs/    composition, signals, when, and the verbs
-//! catalog/  archive/                 the domain
+//! catalog/  archive/  restore/       the domain
 //! postgres/  store/                  the outside world, behind narrow types
 //! settings/  state/  health  metrics  clock  process  telemetry  words
 //! ```
@@ -48,6 +49,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod postgres;
 pub mod process;
+pub mod restore;
 pub mod rfc3339;
 pub mod schedule;
 pub mod settings;

@@ -125,6 +125,36 @@ impl Verdict {
 }
 
 words! {
+    /// Where a restore is; in its order.
+    RestoreStage {
+        /// Reading the archive once and comparing its hash, before anything is touched.
+        Check = "check",
+        /// Dropping what the archive will create.
+        Clean = "clean",
+        /// Creating what rows need.
+        PreData = "pre_data",
+        /// Rows into new tables, many sessions at once.
+        Data = "data",
+        /// Rows into tables that were there, in one transaction.
+        Fill = "fill",
+        /// Sequence values and large objects.
+        Rest = "rest",
+        /// Indexes and keys, many sessions at once.
+        Indexes = "indexes",
+        /// Foreign keys.
+        ForeignKeys = "foreign_keys",
+        /// What else comes after the rows, in order.
+        PostData = "post_data",
+        /// ANALYZE.
+        Analyze = "analyze",
+        /// Counting every table's rows.
+        Proof = "proof",
+        /// A legacy archive, from its first statement to its last.
+        Legacy = "legacy",
+    }
+}
+
+words! {
     /// A call of the store.
     StoreOperation {
         /// Writes a small object.
@@ -188,6 +218,7 @@ mod tests {
             .iter()
             .map(|word| word.as_str())
             .chain(Stage::ALL.iter().map(|word| word.as_str()))
+            .chain(RestoreStage::ALL.iter().map(|word| word.as_str()))
             .chain(Direction::ALL.iter().map(|word| word.as_str()));
         for word in words {
             assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{word}");

@@ -16,7 +16,7 @@ pub mod gzip;
 mod header;
 mod index;
 mod inflate;
-mod lexer;
+pub(crate) mod lexer;
 pub mod manifest;
 pub mod map;
 mod pack;

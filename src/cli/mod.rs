@@ -7,6 +7,7 @@ mod fetch;
 mod list;
 mod print;
 mod progress;
+mod restore;
 mod run;
 mod shell;
 mod show;
@@ -77,6 +78,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Download an archive, with its checksum file; goes on where it was interrupted.
     Fetch(fetch::Arguments),
+    /// Get a backup back: into a database, or as SQL.
+    Restore(restore::Arguments),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -118,6 +121,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         Command::Backup(arguments) => Box::pin(backup::run(&global, &arguments)).await,
         Command::List(arguments) => list::run(&global, &arguments).await,
         Command::Show(arguments) => show::run(&global, &arguments).await,
+        Command::Restore(arguments) => Box::pin(restore::run(&global, &arguments)).await,
         Command::Status(arguments) => status::run(&global, &arguments).await,
         Command::Fetch(arguments) => Box::pin(fetch::run(&global, &arguments)).await,
         Command::Verify(arguments) => Box::pin(verify::run(&global, &arguments)).await,

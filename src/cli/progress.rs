@@ -23,8 +23,23 @@ pub(super) struct Shown {
     task: Option<JoinHandle<()>>,
 }
 
-/// Begins to show.
+/// Begins to show a backup.
 pub(super) fn show(progress: &Progress, quiet: bool) -> Shown {
+    let progress = progress.clone();
+    let line = move || {
+        let report = progress.report();
+        format!(
+            "{}: {} of dump, {} of archive",
+            report.stage,
+            print::size(report.dump_bytes),
+            print::size(report.archive_bytes)
+        )
+    };
+    show_line(line, quiet)
+}
+
+/// Begins to show a line that is made anew each time.
+pub(super) fn show_line(line: impl Fn() -> String + Send + 'static, quiet: bool) -> Shown {
     let terminal = std::io::stderr().is_terminal();
     if quiet {
         return Shown { bar: ProgressBar::hidden(), task: None };
@@ -33,20 +48,14 @@ pub(super) fn show(progress: &Progress, quiet: bool) -> Shown {
     if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
         bar.set_style(style);
     }
-    let (progress, shown) = (progress.clone(), bar.clone());
+    let shown = bar.clone();
     let task = tokio::spawn(async move {
         let mut tick = tokio::time::interval(if terminal { OFTEN } else { SELDOM });
         // The first tick comes at once, when there is nothing to say yet.
         tick.tick().await;
         loop {
             tick.tick().await;
-            let report = progress.report();
-            let line = format!(
-                "{}: {} of dump, {} of archive",
-                report.stage,
-                print::size(report.dump_bytes),
-                print::size(report.archive_bytes)
-            );
+            let line = line();
             if terminal {
                 shown.set_message(line);
                 shown.tick();

@@ -11,6 +11,10 @@
 //! `~/.postgresql/` nor the `PG*` variables of our own environment change what
 //! it means, for sqlx as for libpq, so that both ends of a backup talk to the
 //! same server under the same guard.
+//!
+//! A restore's target is typed by a person at that moment. For it alone a
+//! password may come from `PGPASSWORD` or a password file; see `passfile.rs`.
+//! [`Target`] is a session on it, [`Psql`] runs scripts there.
 
 pub mod clients;
 pub mod cluster;
@@ -20,12 +24,16 @@ pub mod dump;
 mod exclude;
 mod facts;
 mod libpq;
+mod passfile;
 mod pooler;
 mod preflight;
+mod psql;
 mod redact;
 mod relations;
 pub mod server_bins;
 mod session;
+mod target;
+mod target_facts;
 mod tls;
 mod unprivileged;
 mod url;
@@ -36,6 +44,10 @@ pub use dump::{Dump, DumpError, Section};
 pub use exclude::{Exclude, ResolvedExclusions};
 pub use facts::{Extension, Facts, ServerVersion, TableFact};
 pub use preflight::{PreflightError, Problem};
+pub use psql::{Psql, PsqlError, RunningPsql};
+pub(crate) use relations::quote;
 pub use session::{Session, Snapshot};
+pub use target::{CopyIn, Target, TargetError};
+pub use target_facts::{ExtensionFact, RelationFact, SchemaFact, TargetFacts};
 pub use tls::TlsError;
 pub use url::{ConnectionUrl, UrlError};

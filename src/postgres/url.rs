@@ -147,6 +147,31 @@ impl ConnectionUrl {
     pub fn with_database(&self, database: &str) -> Self {
         Self { database: database.to_owned(), ..self.clone() }
     }
+
+    /// The same, under another name in the server's list of sessions.
+    #[must_use]
+    pub fn with_application(&self, name: &str) -> Self {
+        Self { application_name: name.to_owned(), ..self.clone() }
+    }
+
+    /// Its name in the server's list of sessions.
+    #[must_use]
+    pub fn application(&self) -> &str {
+        &self.application_name
+    }
+
+    /// Whether a password was given with it.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
+    /// The same with a password, where it holds none.
+    #[must_use]
+    pub fn or_password(mut self, password: Option<SecretString>) -> Self {
+        self.password = self.password.or(password);
+        self
+    }
 }
 
 impl fmt::Debug for ConnectionUrl {

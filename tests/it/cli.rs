@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 /// Takes out of a text what differs from run to run.
-fn filters(product: &Product) -> insta::Settings {
+pub(crate) fn filters(product: &Product) -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     let folder = product.dir().canonicalize().unwrap();
     // In this order: the first that fits changes what the next ones see.
@@ -42,7 +42,7 @@ fn filters(product: &Product) -> insta::Settings {
 }
 
 /// Exit code, stdout and stderr of a command, in one text.
-fn told(output: &Output) -> String {
+pub(crate) fn told(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     format!(
         "exit: {}\n--- stdout\n{}--- stderr\n{}",
@@ -186,6 +186,7 @@ fn help_is_there_for_every_command() {
         "status",
         "verify",
         "fetch",
+        "restore",
         "config",
         "completions",
         "man",

@@ -16,6 +16,7 @@ mod postgres_preflight;
 mod postgres_session;
 mod postgres_tls;
 mod readme;
+mod restore;
 mod s3_faults;
 mod settings;
 mod stock_restore;

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::Arc,
 };
 
 use reliquary::archive::Manifest;
@@ -17,14 +18,14 @@ use super::{
 /// An installation: settings in the environment, and a folder that is both the
 /// working directory and, unless told otherwise, the store.
 pub(crate) struct Product {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     env: Vec<(String, String)>,
 }
 
 impl Product {
     /// Nothing is set yet.
     pub(crate) fn bare() -> Self {
-        Self { folder: TempDir::new().unwrap(), env: Vec::new() }
+        Self { folder: Arc::new(TempDir::new().unwrap()), env: Vec::new() }
     }
 
     /// Backs a database of a server up into a folder.
@@ -53,6 +54,12 @@ impl Product {
     /// Takes client programs from a folder.
     pub(crate) fn client_dir(self, dir: &Path) -> Self {
         self.set("RELIQUARY__POSTGRES__CLIENT_DIRS", dir.display().to_string())
+    }
+
+    /// The same installation, and the same folder, with client programs from elsewhere.
+    pub(crate) fn with_client_dir(&self, dir: &Path) -> Self {
+        let folder = Arc::clone(&self.folder);
+        Self { folder, env: self.env.clone() }.client_dir(dir)
     }
 
     /// The working directory.

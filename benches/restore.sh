@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# A restore, side by side with what people use today, into one server and in one
+# session: interleaved runs, medians, ratios. Read the ratios, not the seconds.
+#
+#   benches/restore.sh [--mb 1100] [--runs 3] [--jobs 2]
+#
+# --mb N      about how much plain dump the database makes (100 is quick)
+# --runs N    runs of each
+# --jobs N    sessions of reliquary
+#
+# Both sides restore the same archive into an empty database of the same server:
+# `gunzip | psql`, and `reliquary restore`, which also hashes the archive first,
+# analyses every table and counts all rows. Then one small table alone: how much
+# of the archive that reads, by the plan and by what the process read.
+#
+# Environment: RELIQUARY (default target/release/reliquary), PGBIN (the
+# directory of PostgreSQL's programs). Needs about 8 bytes of disk in TMPDIR for
+# each byte of dump.
+set -euo pipefail
+
+mb=1100 runs=3 jobs=2
+while [ $# -gt 0 ]; do
+  case $1 in
+    --mb) mb=${2:?--mb needs a number} && shift 2 ;;
+    --runs) runs=${2:?--runs needs a number} && shift 2 ;;
+    --jobs) jobs=${2:?--jobs needs a number} && shift 2 ;;
+    -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
+    *) printf 'unknown argument %s; see --help\n' "$1" >&2 && exit 2 ;;
+  esac
+done
+
+# shellcheck source=benches/lib.sh
+. "$(dirname "$0")/lib.sh"
+need gzip awk
+[ -x /usr/bin/time ] || die "needs GNU time (Debian package: time)"
+[ -x "$reliquary" ] || die "build it first: cargo build --release --locked"
+
+say "loading about $mb MB"
+start_cluster
+psql() { "$pg_bin/psql" -Xq "$@"; }
+psql -v mb="$mb" -f "$repo/benches/donations.sql"
+mkdir "$scratch/store"
+export DIRECT_URL=$url RELIQUARY__STORE__URL=file://$scratch/store RELIQUARY__LOG__FORMAT=text
+export RELIQUARY__POSTGRES__CLIENT_DIRS=$pg_bin
+"$reliquary" -q backup
+archive=$(find "$scratch/store" -name '*.sql.gz')
+# The source is in nobody's way any more, and its pages are not in memory.
+target="postgresql://postgres@localhost/target?host=$scratch/pg"
+export TARGET=$target
+fresh() {
+  psql -d postgres -c 'set client_min_messages = error' -c 'drop database if exists target' -c 'create database target' -c checkpoint
+}
+
+one_round() {
+  fresh
+  measure gunzip-psql "gunzip -c $archive | $pg_bin/psql -Xq -v ON_ERROR_STOP=1 '$target' > /dev/null"
+  fresh
+  measure reliquary "exec $reliquary -q --json restore --to env:TARGET --jobs $jobs"
+  cp "$scratch/out" "$scratch/report.json"
+}
+
+say "warming up"
+cat "$archive" >/dev/null
+for ((round = 1; round <= runs; round++)); do
+  say "round $round of $runs"
+  one_round
+done
+
+say "checking that both restored the same"
+# Several sessions put the rows of a large table into another order.
+dump() { "$pg_bin/pg_dump" "$1" | grep -av '^.\(un\)\?restrict' | LC_ALL=C sort | sha256sum; }
+[ "$(dump "$url")" = "$(dump "$target")" ] || die "the restored database is another one"
+
+say "one small table alone"
+fresh
+measure one-table "exec $reliquary -q --json restore --to env:TARGET --table public.churches"
+cp "$scratch/out" "$scratch/table.json"
+
+seconds() { awk '{ print $1 }' "$scratch/$1.times" | median; }
+peak() { awk '{ print $2 / 1024 }' "$scratch/$1.times" | sort -n | tail -1; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
+row() { printf '%-34s %8s %12s %10s\n' "$@"; }
+field() { sed -n "s/^ *\"$2\": \([0-9.]*\),*$/\1/p" "$scratch/$1.json" | head -1; }
+
+today=$(seconds gunzip-psql)
+mine=$(seconds reliquary)
+echo
+versions
+printf 'archive %s bytes, %s rounds, medians, %s sessions\n\n' "$(stat -c %s "$archive")" "$runs" "$jobs"
+row what seconds 'today / it' 'peak MiB'
+row 'gunzip | psql' "$today" 1.00 -
+row "reliquary restore --jobs $jobs" "$mine" "$(ratio "$today" "$mine")" "$(peak reliquary)"
+printf '\nits stages, in the last round:\n'
+awk '{ gsub(/[",]/, "") } $1 == "seconds:" { seconds = $2 } $1 == "stage:" { printf "  %-13s %7.2f s\n", $2, seconds }' "$scratch/report.json"
+printf '\none table of %s rows: %s s, %s bytes of the archive read, %s %% of it\n' "$(field table rows)" "$(seconds one-table)" \
+  "$(field table archive_bytes)" "$(awk -v a="$(field table archive_bytes)" -v b="$(stat -c %s "$archive")" 'BEGIN { printf "%.3f", 100 * a / b }')"
+echo "targets: today / it >= 1.5; a 1 % table < 2 % of the archive"

@@ -1,0 +1,196 @@
+//! A restore's plan and its report, as a person and as a machine read them.
+
+use serde_json::{Value, json};
+
+use super::super::print;
+use crate::restore::{Class, Hold, Kind, Plan, Prepared, Report, Skipped, Statement};
+
+/// How many lines of one kind are shown.
+const SHOWN: usize = 40;
+
+/// What a restore will do.
+pub(super) fn plan(prepared: &Prepared) -> String {
+    let (plan, facts, contents) = (prepared.plan(), prepared.facts(), prepared.contents());
+    let manifest = &contents.manifest;
+    let mut text = format!(
+        "backup     {} of database {}, PostgreSQL {}\n\
+         target     database {} on PostgreSQL {}, as role {}\n",
+        manifest.id,
+        manifest.source.database,
+        manifest.source.server_version,
+        facts.database,
+        facts.server.text,
+        facts.role,
+    );
+    if let Some(name) = plan.platform.name {
+        text += &format!("platform   {name}\n");
+    }
+    if !plan.platform.managed.is_empty() {
+        let names: Vec<&str> = plan.platform.managed.iter().map(String::as_str).collect();
+        text +=
+            &format!("managed    {} (rows only, into tables that are there)\n", names.join(", "));
+    }
+    text += &format!(
+        "reads      {} of {} ({} members)\n\n",
+        print::size(plan.bytes),
+        print::size(manifest.archive.bytes),
+        print::count(plan.members as u64)
+    );
+    for (what, count) in steps(plan) {
+        if count > 0 {
+            text += &format!("  {:>9}  {what}\n", print::count(count));
+        }
+    }
+    for fill in &plan.fill {
+        let table = &manifest.tables[fill.table];
+        let emptied = if fill.empty_first { "emptied and " } else { "" };
+        let hold = match fill.hold {
+            Hold::Replica => "its triggers and foreign keys held off",
+            Hold::Disable => "its triggers held off, its foreign keys checked",
+            Hold::No => "its triggers fire",
+        };
+        let name = format!("{}.{}", table.schema, table.name).escape_debug().to_string();
+        text += &format!("fills      {name}: is there, {emptied}filled, {hold}\n");
+    }
+    for role in &plan.roles {
+        text += &format!("creates    role {role}\n");
+    }
+    text += &skipped_lines(&plan.skipped);
+    text += &left_out_lines(plan.left_out.iter().map(|(a, b)| (a.as_str(), b.as_str())));
+    for warning in &plan.warnings {
+        text += &format!("warning    {warning}\n");
+    }
+    for refusal in &plan.refusals {
+        text += &format!("refused    {refusal}\n");
+    }
+    text
+}
+
+/// The steps, in their order, with how much each does.
+fn steps(plan: &Plan) -> Vec<(&'static str, u64)> {
+    let waves = &plan.post_data;
+    [
+        ("objects dropped first", plan.drops.len()),
+        ("statements before the rows", statements(&plan.pre_data)),
+        ("tables loaded, several at once", plan.load.len()),
+        ("tables filled that are there, in one transaction", plan.fill.len()),
+        ("indexes and keys, several at once", waves.indexes.len()),
+        ("indexes attached to those of their table", waves.attach.len()),
+        ("foreign keys", waves.foreign_keys.len()),
+        ("statements after the rows", statements(&waves.ordered)),
+        ("statements that are tried", plan.attempts.len()),
+        ("tables analyzed", plan.analyze.len()),
+        ("tables counted and compared", plan.proof.len()),
+    ]
+    .map(|(what, count)| (what, count as u64))
+    .to_vec()
+}
+
+/// How many of them do more than set something.
+fn statements(statements: &[Statement]) -> usize {
+    statements.iter().filter(|statement| statement.kind != Kind::Setting).count()
+}
+
+fn skipped_lines(skipped: &[Skipped]) -> String {
+    let mut lines = String::new();
+    for class in [Class::DataLoss, Class::PlatformDifference] {
+        let of_class: Vec<&Skipped> = skipped.iter().filter(|s| s.class == class).collect();
+        for skipped in of_class.iter().take(SHOWN) {
+            let what = skipped.what.escape_debug();
+            lines += &format!("skipped    {what}: {} ({})\n", skipped.reason, class.name());
+        }
+        if let Some(more) = of_class.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            lines += &format!("skipped    and {more} more ({})\n", class.name());
+        }
+    }
+    lines
+}
+
+fn left_out_lines<'a>(left_out: impl ExactSizeIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut lines = String::new();
+    let more = left_out.len().saturating_sub(SHOWN);
+    for (what, reason) in left_out.take(SHOWN) {
+        lines += &format!("left out   {}: {reason}\n", what.escape_debug());
+    }
+    if more > 0 {
+        lines += &format!("left out   and {more} more\n");
+    }
+    lines
+}
+
+/// The plan for a machine.
+pub(super) fn plan_json(prepared: &Prepared) -> Value {
+    let (plan, facts, manifest) =
+        (prepared.plan(), prepared.facts(), &prepared.contents().manifest);
+    let steps: serde_json::Map<String, Value> = steps(plan)
+        .into_iter()
+        .map(|(what, count)| (what.replace(", ", "_").replace(' ', "_"), count.into()))
+        .collect();
+    json!({
+        "outcome": if plan.refusals.is_empty() { "planned" } else { "refused" },
+        "backup": manifest.id,
+        "database": facts.database,
+        "server_version": facts.server.text,
+        "platform": plan.platform.name,
+        "managed_schemas": plan.platform.managed,
+        "members": plan.members,
+        "archive_bytes": plan.bytes,
+        "rows": plan.rows,
+        "steps": steps,
+        "roles": plan.roles,
+        "skipped": plan.skipped,
+        "left_out": plan.left_out.iter().map(|(what, reason)| json!({
+            "what": what,
+            "reason": reason,
+        })).collect::<Vec<_>>(),
+        "warnings": plan.warnings,
+        "refusals": plan.refusals,
+    })
+}
+
+/// What a restore did.
+pub(super) fn report(report: &Report) -> String {
+    let mut text = String::new();
+    text += &skipped_lines(&report.skipped);
+    text += &left_out_lines(report.left_out.iter().map(|l| (l.what.as_str(), l.reason.as_str())));
+    for warning in &report.warnings {
+        text += &format!("warning    {warning}\n");
+    }
+    for table in &report.different {
+        text += &format!(
+            "different  {} has {} rows instead of {}\n",
+            table.table.escape_debug(),
+            print::count(table.found),
+            print::count(table.expected)
+        );
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    for stage in &report.stages {
+        text += &format!("  {:<13} {:>8.1} s\n", stage.stage, stage.seconds);
+    }
+    let lost = report.lost().count();
+    text += &format!(
+        "\nrestored {} into database {} in {:.1} s: {} rows of {} tables\n",
+        report.backup,
+        report.database,
+        report.seconds,
+        print::count(report.rows),
+        print::count(report.tables)
+    );
+    text += &if !report.different.is_empty() {
+        format!("NOT the same: {} tables hold other rows\n", report.different.len())
+    } else if lost > 0 {
+        format!("NOT whole: {lost} things of the source are not in the target (data loss, above)\n")
+    } else if report.tables_compared > 0 {
+        format!(
+            "proven: {} tables counted, every one holds its rows, {} in all\n",
+            print::count(report.tables_compared),
+            print::count(report.rows_compared)
+        )
+    } else {
+        String::new()
+    };
+    text
+}

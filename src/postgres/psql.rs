@@ -1,0 +1,140 @@
+//! Running `psql` on a script that is handed to it piece by piece.
+
+use tokio::{io::AsyncWriteExt as _, process::ChildStdin};
+
+use super::{clients::Client, libpq::KEEPALIVES, tls::TlsError, url::ConnectionUrl};
+use crate::process::{Child, ProcessError, Stream, TERM_GRACE};
+
+/// A `psql` for one target.
+#[derive(Clone, Debug)]
+pub struct Psql {
+    /// The program.
+    pub client: Client,
+    /// Where it connects.
+    pub url: ConnectionUrl,
+}
+
+/// `psql` could not be run, or stopped at an error.
+#[derive(Debug, thiserror::Error)]
+pub enum PsqlError {
+    /// TLS cannot be had as the URL asks.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// It did not start, or could not be waited for.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// It stopped at an error.
+    #[error("{message}")]
+    Stopped {
+        /// What it said, without its own name for the place.
+        message: String,
+        /// The line of the script in which the statement ended, where it said so.
+        line: Option<usize>,
+    },
+}
+
+/// A `psql` that reads a script. Dropping it kills it.
+#[derive(Debug)]
+pub struct RunningPsql {
+    child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Psql {
+    /// Starts it. It reads nobody's settings and stops at the first error.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(&self) -> Result<RunningPsql, PsqlError> {
+        let mut child = self
+            .url
+            .program(&self.client.path, self.client.major)?
+            .args(["-X", "-q", "--no-password", "--set=ON_ERROR_STOP=1"])
+            .arg(format!("--dbname={KEEPALIVES}"))
+            .arg("--file=-")
+            .spawn(Stream::Piped, Stream::Null)?;
+        let stdin = child.stdin();
+        Ok(RunningPsql { child, stdin })
+    }
+
+    /// Runs a whole script.
+    ///
+    /// # Errors
+    /// When it cannot be started, or stops at an error.
+    pub async fn run(&self, script: &[u8]) -> Result<(), PsqlError> {
+        let mut running = self.start()?;
+        running.write(script).await;
+        running.finish().await
+    }
+}
+
+impl RunningPsql {
+    /// Hands on a piece; false when it reads no more, because it has stopped:
+    /// [`RunningPsql::finish`] says why.
+    pub async fn write(&mut self, piece: &[u8]) -> bool {
+        match &mut self.stdin {
+            Some(stdin) => stdin.write_all(piece).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// Ends the script, and waits until it has run.
+    ///
+    /// # Errors
+    /// When it stopped at an error.
+    pub async fn finish(mut self) -> Result<(), PsqlError> {
+        drop(self.stdin.take());
+        match self.child.wait().await?.success() {
+            Ok(_) => Ok(()),
+            Err(ProcessError::Failed { status, stderr, program }) => {
+                let stopped = stopped(&stderr);
+                Err(stopped.unwrap_or(ProcessError::Failed { program, status, stderr }.into()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Ends it in the middle; what it was doing on the server may go on there.
+    pub async fn stop(mut self) {
+        drop(self.stdin.take());
+        self.child.stop(TERM_GRACE).await;
+    }
+}
+
+/// Reads the last error of `psql:<stdin>:12: ERROR:  …`.
+fn stopped(stderr: &str) -> Option<PsqlError> {
+    const PLACE: &str = "psql:<stdin>:";
+    let at = ["ERROR:", "FATAL:", "PANIC:", "error:"]
+        .iter()
+        .filter_map(|word| stderr.rfind(&format!(": {word}")))
+        .max()?;
+    let start = stderr[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = stderr[start..at].strip_prefix(PLACE).and_then(|number| number.parse().ok());
+    let message = stderr[at + 2..].trim();
+    let message = message.strip_prefix("ERROR:").unwrap_or(message).trim().to_owned();
+    Some(PsqlError::Stopped { message, line })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_error_is_found_with_its_line() {
+        let stderr = "psql:<stdin>:3: NOTICE:  relation exists, skipping\n\
+                      psql:<stdin>:12: ERROR:  relation \"t\" already exists\n\
+                      DETAIL:  It does.\n";
+        let Some(PsqlError::Stopped { message, line }) = stopped(stderr) else { panic!() };
+        assert_eq!(message, "relation \"t\" already exists\nDETAIL:  It does.");
+        assert_eq!(line, Some(12));
+    }
+
+    #[test]
+    fn a_connection_that_was_lost_is_an_error_without_a_line() {
+        let stderr = "psql: error: connection to server on socket failed: no such file\n";
+        let Some(PsqlError::Stopped { message, line }) = stopped(stderr) else { panic!() };
+        assert!(message.contains("connection to server"), "{message}");
+        assert_eq!(line, None);
+        assert!(stopped("nothing of the kind").is_none());
+    }
+}

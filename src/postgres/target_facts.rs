@@ -1,0 +1,316 @@
+//! What the target is, holds and allows.
+
+use sqlx::PgConnection;
+
+use super::{
+    connect::{SessionError, failed},
+    facts::{ServerVersion, system_identifier},
+    target::Target,
+};
+
+/// The target's facts, as far as a restore must know them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent right")]
+pub struct TargetFacts {
+    /// The server's version.
+    pub server: ServerVersion,
+    /// The role that restores.
+    pub role: String,
+    /// Whether it is a superuser.
+    pub superuser: bool,
+    /// Whether it may make schemas.
+    pub creates_schemas: bool,
+    /// Whether it may make roles.
+    pub creates_roles: bool,
+    /// Whether it may hold triggers and foreign keys off for its session.
+    pub holds_triggers: bool,
+    /// The database's name.
+    pub database: String,
+    /// Its encoding.
+    pub encoding: String,
+    /// The cluster's identity, where the role may know it.
+    pub system_identifier: Option<String>,
+    /// Whether the server takes no writes.
+    pub read_only: bool,
+    /// Schemas that are not the system's.
+    pub schemas: Vec<SchemaFact>,
+    /// Tables, views, sequences and the like in them.
+    pub relations: Vec<RelationFact>,
+    /// Functions, types, operators and the like in them that no extension made,
+    /// as schema and name.
+    pub others: Vec<(String, String)>,
+    /// How many large objects there are.
+    pub large_objects: u64,
+    /// Extensions that are installed or could be.
+    pub extensions: Vec<ExtensionFact>,
+    /// Every role.
+    pub roles: Vec<String>,
+    /// Publications, and whether the role owns each.
+    pub publications: Vec<(String, bool)>,
+    /// Ways to store tables and indexes.
+    pub access_methods: Vec<String>,
+    /// Names of the server's settings.
+    pub settings: Vec<String>,
+    /// The server's shared memory for pages, in bytes.
+    pub shared_buffers: u64,
+}
+
+/// A schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaFact {
+    /// Its name.
+    pub name: String,
+    /// Whether the role may make objects in it.
+    pub creates: bool,
+}
+
+/// A table, view, sequence or the like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent right")]
+pub struct RelationFact {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// As in `pg_class.relkind`.
+    pub kind: char,
+    /// Whether an extension made it.
+    pub member: bool,
+    /// Whether the role owns it, itself or through another.
+    pub owned: bool,
+    /// Whether the role may insert.
+    pub inserts: bool,
+    /// Whether the role may truncate.
+    pub truncates: bool,
+    /// Whether the role may make triggers.
+    pub triggers: bool,
+    /// Whether it has triggers, those of foreign keys included.
+    pub triggered: bool,
+    /// Its columns, in order.
+    pub columns: Vec<String>,
+    /// Tables whose foreign keys point at it, as `schema.name`.
+    pub referenced_by: Vec<String>,
+    /// Sequences that belong to its columns, as schema and name.
+    pub sequences: Vec<String>,
+}
+
+/// An extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtensionFact {
+    /// Its name.
+    pub name: String,
+    /// Whether it is installed in the database.
+    pub installed: bool,
+    /// Whether the role owns it.
+    pub owned: bool,
+}
+
+const DOING: &str = "read the target's facts";
+
+const SCHEMAS: &str = "SELECT n.nspname::text, has_schema_privilege(n.oid, 'CREATE')
+    FROM pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1";
+
+const RELATIONS: &str = "
+SELECT n.nspname::text, c.relname::text, c.relkind::text,
+       EXISTS (SELECT FROM pg_depend d
+               WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
+                 AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'),
+       pg_has_role(c.relowner, 'USAGE'),
+       c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'INSERT'),
+       c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'TRUNCATE'),
+       c.relkind IN ('r', 'p', 'v') AND has_table_privilege(c.oid, 'TRIGGER'), c.relhastriggers,
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+             WHERE a.attrelid = c.oid AND c.relkind IN ('r', 'p') AND a.attnum > 0
+               AND NOT a.attisdropped ORDER BY a.attnum),
+       ARRAY(SELECT format('%I.%I', rn.nspname, r.relname)
+             FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid
+             JOIN pg_namespace rn ON rn.oid = r.relnamespace
+             WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid),
+       ARRAY(SELECT format('%I.%I', sn.nspname, s.relname)
+             FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+             JOIN pg_namespace sn ON sn.oid = s.relnamespace
+             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+               AND d.refobjid = c.oid AND d.deptype IN ('a', 'i'))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ORDER BY 1, 2";
+
+const OTHERS: &str = "
+SELECT DISTINCT n.nspname::text, o.name::text FROM (
+  SELECT 'pg_proc'::regclass AS class, oid, proname AS name, pronamespace AS namespace FROM pg_proc
+  UNION ALL
+  SELECT 'pg_type'::regclass, oid, typname, typnamespace FROM pg_type t
+  WHERE t.typelem = 0 AND (t.typrelid = 0 OR EXISTS (
+    SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+  UNION ALL SELECT 'pg_collation'::regclass, oid, collname, collnamespace FROM pg_collation
+  UNION ALL SELECT 'pg_operator'::regclass, oid, oprname, oprnamespace FROM pg_operator
+  UNION ALL SELECT 'pg_opclass'::regclass, oid, opcname, opcnamespace FROM pg_opclass
+  UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfname, opfnamespace FROM pg_opfamily
+  UNION ALL SELECT 'pg_conversion'::regclass, oid, conname, connamespace FROM pg_conversion
+  UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgname, cfgnamespace FROM pg_ts_config
+  UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictname, dictnamespace FROM pg_ts_dict
+  UNION ALL SELECT 'pg_ts_parser'::regclass, oid, prsname, prsnamespace FROM pg_ts_parser
+  UNION ALL SELECT 'pg_ts_template'::regclass, oid, tmplname, tmplnamespace FROM pg_ts_template
+) o JOIN pg_namespace n ON n.oid = o.namespace
+WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid
+                  AND d.objsubid = 0 AND d.deptype IN ('e', 'i'))
+ORDER BY 1, 2";
+
+const EXTENSIONS: &str = "
+SELECT coalesce(e.extname::text, a.name::text), e.oid IS NOT NULL,
+       coalesce(pg_has_role(e.extowner, 'USAGE'), false)
+FROM pg_available_extensions a FULL JOIN pg_extension e ON e.extname = a.name ORDER BY 1";
+
+type RelationRow = (
+    String,
+    String,
+    String,
+    bool,
+    bool,
+    bool,
+    bool,
+    bool,
+    bool,
+    Vec<String>,
+    Vec<String>,
+    Vec<String>,
+);
+
+impl Target {
+    /// Reads what the target is and holds. Nothing is changed.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn facts(&mut self) -> Result<TargetFacts, SessionError> {
+        let doing = failed(DOING);
+        let server = self.server.clone();
+        let holds_triggers = self.try_to_hold_triggers().await;
+        let connection = &mut self.connection;
+        let system_identifier = system_identifier(connection).await;
+        let (role, superuser, creates_roles, database, encoding, creates_schemas, read_only): (
+            String,
+            bool,
+            bool,
+            String,
+            String,
+            bool,
+            bool,
+        ) = sqlx::query_as(
+            "SELECT current_user::text, r.rolsuper, r.rolsuper OR r.rolcreaterole,
+                    current_database()::text, getdatabaseencoding()::text,
+                    has_database_privilege(current_database(), 'CREATE'),
+                    pg_is_in_recovery() OR current_setting('transaction_read_only')::bool
+             FROM pg_roles r WHERE r.rolname = current_user",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(&doing)?;
+        let schemas: Vec<(String, bool)> =
+            sqlx::query_as(SCHEMAS).fetch_all(&mut *connection).await.map_err(&doing)?;
+        let relations: Vec<RelationRow> =
+            sqlx::query_as(RELATIONS).fetch_all(&mut *connection).await.map_err(&doing)?;
+        let others = sqlx::query_as(OTHERS).fetch_all(&mut *connection).await.map_err(&doing)?;
+        let extensions: Vec<(String, bool, bool)> =
+            sqlx::query_as(EXTENSIONS).fetch_all(&mut *connection).await.map_err(&doing)?;
+        let publications = sqlx::query_as(
+            "SELECT pubname::text, pg_has_role(pubowner, 'USAGE') FROM pg_publication ORDER BY 1",
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(&doing)?;
+        let large_objects: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_largeobject_metadata")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(&doing)?;
+        let shared_buffers: i64 =
+            sqlx::query_scalar("SELECT pg_size_bytes(current_setting('shared_buffers'))::int8")
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(&doing)?;
+        Ok(TargetFacts {
+            server,
+            role,
+            superuser,
+            creates_schemas,
+            creates_roles,
+            holds_triggers,
+            database,
+            encoding,
+            system_identifier,
+            read_only,
+            schemas: schemas
+                .into_iter()
+                .map(|(name, creates)| SchemaFact { name, creates })
+                .collect(),
+            relations: relations.into_iter().map(relation).collect(),
+            others,
+            large_objects: u64::try_from(large_objects).unwrap_or_default(),
+            extensions: extensions
+                .into_iter()
+                .map(|(name, installed, owned)| ExtensionFact { name, installed, owned })
+                .collect(),
+            roles: texts(connection, "SELECT rolname::text FROM pg_roles ORDER BY 1").await?,
+            publications,
+            access_methods: texts(connection, "SELECT amname::text FROM pg_am ORDER BY 1").await?,
+            settings: texts(connection, "SELECT name::text FROM pg_settings ORDER BY 1").await?,
+            shared_buffers: u64::try_from(shared_buffers).unwrap_or_default(),
+        })
+    }
+
+    /// Which of these tables hold a row; each is named as SQL writes it.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn occupied(&mut self, tables: &[String]) -> Result<Vec<String>, SessionError> {
+        let doing = failed("look whether tables are empty");
+        let mut occupied = Vec::new();
+        for table in tables {
+            let sql = format!("SELECT EXISTS (SELECT FROM ONLY {table})");
+            let holds: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+                .fetch_one(&mut self.connection)
+                .await
+                .map_err(&doing)?;
+            if holds {
+                occupied.push(table.clone());
+            }
+        }
+        Ok(occupied)
+    }
+
+    /// Platforms let some roles do it that are no superusers: it is tried.
+    async fn try_to_hold_triggers(&mut self) -> bool {
+        let tried =
+            self.run("BEGIN; SET LOCAL session_replication_role = replica; ROLLBACK").await.is_ok();
+        if !tried {
+            // An error says that no transaction is open, which is what is wanted.
+            let _ = self.run("ROLLBACK").await;
+        }
+        tried
+    }
+}
+
+fn relation(row: RelationRow) -> RelationFact {
+    RelationFact {
+        schema: row.0,
+        name: row.1,
+        kind: row.2.chars().next().unwrap_or_default(),
+        member: row.3,
+        owned: row.4,
+        inserts: row.5,
+        truncates: row.6,
+        triggers: row.7,
+        triggered: row.8,
+        columns: row.9,
+        referenced_by: row.10,
+        sequences: row.11,
+    }
+}
+
+async fn texts(
+    connection: &mut PgConnection,
+    sql: &'static str,
+) -> Result<Vec<String>, SessionError> {
+    sqlx::query_scalar(sql).fetch_all(connection).await.map_err(failed(DOING))
+}

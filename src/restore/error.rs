@@ -1,0 +1,139 @@
+//! Why a restore did not happen, or stopped.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{members::MemberError, script::ScriptError, select::NotThere};
+use crate::{
+    archive::map::MapError,
+    postgres::{ClientError, PsqlError, SessionError, TargetError},
+    store::StoreError,
+    words::RestoreStage,
+};
+
+/// A restore that did not happen, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// Something stands in the way; nothing was touched.
+    #[error("nothing was touched: {}", .0.join("; "))]
+    Refused(Vec<String>),
+    /// What was asked for is not in the archive; nothing was touched.
+    #[error(transparent)]
+    NotThere(#[from] NotThere),
+    /// The target cannot be reached or asked.
+    #[error("the target: {0}")]
+    Target(#[from] SessionError),
+    /// There is no psql for the target.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The archive cannot be read; nothing was touched.
+    #[error(transparent)]
+    Archive(#[from] MemberError),
+    /// The archive's manifest contradicts itself; nothing was touched.
+    #[error("the backup cannot be trusted: {0}")]
+    Map(#[from] MapError),
+    /// The archive's statements are not a dump's; nothing was touched.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// It stopped in the middle.
+    #[error(transparent)]
+    Stopped(Box<Stopped>),
+}
+
+/// A restore that stopped in the middle.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Where.
+    pub stage: RestoreStage,
+    /// The statement and its object, or the table, where there is one.
+    pub at: Option<String>,
+    /// Why.
+    pub message: String,
+    /// Whether it was told to stop.
+    pub cancelled: bool,
+    /// What had been loaded by then.
+    pub loaded: Loaded,
+    /// Sessions of ours that the server would not end.
+    pub left_behind: i64,
+    /// Whether anything of the target was changed.
+    pub touched: bool,
+}
+
+/// What had been loaded when a restore stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Loaded {
+    /// Tables whose rows were all there.
+    pub tables: u64,
+    /// Rows, of all tables.
+    pub rows: u64,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the restore stopped at stage {}", self.stage)?;
+        if let Some(at) = &self.at {
+            write!(f, ", at {at}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        if !self.touched {
+            return write!(f, "; nothing was touched");
+        }
+        let Loaded { tables, rows } = self.loaded;
+        write!(f, "; loaded until then: {rows} rows, {tables} tables whole")?;
+        if self.left_behind > 0 {
+            write!(f, "; {} sessions of it still run on the server", self.left_behind)?;
+        }
+        write!(f, "; run it again with --clean")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// Why one stage failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) at: Option<String>,
+    pub(super) message: String,
+}
+
+impl Failure {
+    pub(super) fn at(at: impl fmt::Display) -> impl FnOnce(TargetError) -> Self {
+        let at = at.to_string();
+        move |error| Self { at: Some(at), message: error.to_string() }
+    }
+
+    pub(super) fn of(at: impl fmt::Display, message: impl fmt::Display) -> Self {
+        Self { at: Some(at.to_string()), message: message.to_string() }
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        Self { at: None, message: error.to_string() }
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        Self { at: None, message: error.to_string() }
+    }
+}
+
+impl From<MemberError> for Failure {
+    fn from(error: MemberError) -> Self {
+        Self { at: None, message: error.to_string() }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { at: None, message: error.to_string() }
+    }
+}
+
+impl From<PsqlError> for Failure {
+    fn from(error: PsqlError) -> Self {
+        Self { at: None, message: error.to_string() }
+    }
+}

@@ -1,0 +1,97 @@
+//! Rows into tables that were there: all of them in one transaction, so that a
+//! failure leaves them as they were.
+
+use super::{
+    error::Failure,
+    load,
+    members::{Archive, runs},
+    plan::{Fill, Hold, name},
+    progress::Progress,
+    statement::name_of,
+};
+use crate::{archive::manifest::Table, postgres::Target};
+
+/// How much of an archive one request to the store asks for, in bytes.
+const RUN: u64 = 8 * 1024 * 1024;
+
+/// Fills the tables in their order.
+pub(super) async fn fill(
+    archive: &Archive,
+    tables: &[Table],
+    order: &[Fill],
+    session: &mut Target,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    session.run("BEGIN").await?;
+    empty(tables, order, session).await?;
+    for fill in order {
+        let table = &tables[fill.table];
+        let quoted = name_of(&name(table));
+        let held = hold(fill.hold, &quoted, session).await?;
+        for members in runs(&table.members, RUN) {
+            load::copy(archive, table, members, session, progress).await?;
+        }
+        for release in held {
+            session.run(&release).await.map_err(Failure::at(format!("table {quoted}")))?;
+        }
+        progress.add_table();
+    }
+    session.run("COMMIT").await?;
+    Ok(())
+}
+
+/// Removes the rows that are there, the last tables first.
+async fn empty(tables: &[Table], order: &[Fill], session: &mut Target) -> Result<(), Failure> {
+    let emptied: Vec<&Fill> = order.iter().filter(|fill| fill.empty_first).collect();
+    if emptied.is_empty() {
+        return Ok(());
+    }
+    let quoted = |fill: &Fill| name_of(&name(&tables[fill.table]));
+    let names: Vec<String> = emptied.iter().map(|fill| quoted(fill)).collect();
+    session.run("SAVEPOINT empty").await?;
+    // All at once, so that tables may point at each other.
+    if session.run(&format!("TRUNCATE ONLY {}", names.join(", ONLY "))).await.is_ok() {
+        return Ok(());
+    }
+    // Other tables point at them, or the role may only delete.
+    session.run("ROLLBACK TO SAVEPOINT empty").await?;
+    for fill in emptied.iter().rev() {
+        let at = format!("table {}", quoted(fill));
+        let held = hold(fill.hold, &quoted(fill), session).await?;
+        let delete = format!("DELETE FROM ONLY {}", quoted(fill));
+        session.run(&delete).await.map_err(Failure::at(&at))?;
+        for release in held {
+            session.run(&release).await.map_err(Failure::at(&at))?;
+        }
+    }
+    Ok(())
+}
+
+/// Holds a table's triggers off; returns what lets them go again.
+async fn hold(hold: Hold, table: &str, session: &mut Target) -> Result<Vec<String>, Failure> {
+    let at = || Failure::at(format!("triggers of table {table}"));
+    match hold {
+        Hold::No => Ok(Vec::new()),
+        Hold::Replica => {
+            session.run("SET LOCAL session_replication_role = replica").await.map_err(at())?;
+            Ok(vec!["SET LOCAL session_replication_role = origin".to_owned()])
+        }
+        Hold::Disable => {
+            let literal = table.replace('\'', "''").replace('\\', "\\\\");
+            let enabled = format!(
+                "SELECT format('ALTER TABLE {format} ENABLE %s TRIGGER %I',
+                               CASE tgenabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA'
+                                              ELSE '' END, tgname)
+                 FROM pg_trigger WHERE tgrelid = E'{literal}'::regclass AND NOT tgisinternal
+                   AND tgenabled <> 'D'",
+                format = table.replace('%', "%%").replace('\'', "''"),
+            );
+            let release = session.names(&enabled).await.map_err(at())?;
+            if !release.is_empty() {
+                let disable = format!("ALTER TABLE {table} DISABLE TRIGGER USER");
+                session.run(&disable).await.map_err(at())?;
+            }
+            Ok(release)
+        }
+    }
+}

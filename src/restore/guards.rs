@@ -1,0 +1,217 @@
+//! What stands in the way of a restore, before anything is touched.
+
+use std::collections::BTreeSet;
+
+use super::{
+    judge::schema_of,
+    kind::Kind,
+    options::Options,
+    plan::{Contents, Plan, Target, name},
+    platform::Platform,
+    statement::{Statement, name_of},
+};
+use crate::{archive::TableName, postgres::Section};
+
+/// How many objects a refusal names.
+const NAMED: usize = 5;
+
+/// The encoding that converts nothing.
+const UNCONVERTED: &str = "SQL_ASCII";
+
+/// What is known of where the target is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Whether the target's address and database are those that the settings
+    /// name as the source.
+    pub same_address: bool,
+}
+
+/// Adds what stands in the way, and what should be known, to a plan.
+pub(super) fn judge(
+    plan: &mut Plan,
+    contents: &Contents,
+    target: &Target<'_>,
+    options: &Options,
+    platform: &Platform,
+) {
+    source(plan, contents, target);
+    server(plan, contents, target);
+    rights(plan, target);
+    if options.wants(Section::PreData) && !options.is_partial() {
+        if !options.clean {
+            occupants(plan, target, platform);
+        }
+    } else if options.wants(Section::Data) && !options.clean {
+        rows(plan, contents, target);
+    }
+    if options.clean {
+        truncation(plan, contents, target);
+    }
+    if options.wants(Section::Data) && !options.clean {
+        let managed: Vec<String> = plan
+            .fill
+            .iter()
+            .map(|fill| name(&contents.manifest.tables[fill.table]))
+            .filter(|table| platform.managed.contains(&table.schema))
+            .filter(|table| target.occupied.contains(table))
+            .map(|table| name_of(&table))
+            .collect();
+        if !managed.is_empty() && !options.is_partial() {
+            plan.refusals.push(format!(
+                "the platform's tables are not empty: {}; --clean empties them first",
+                shorten(&managed)
+            ));
+        }
+    }
+}
+
+fn source(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
+    let (source, facts) = (&contents.manifest.source, target.facts);
+    let ids = source.system_identifier.as_ref().zip(facts.system_identifier.as_ref());
+    let same = ids.is_some_and(|(a, b)| a == b && source.database == facts.database);
+    if ids.is_none() {
+        plan.warnings.push(
+            "the server's identity cannot be read, so only the address and the database's name \
+             tell the target from the source"
+                .to_owned(),
+        );
+    }
+    if same || target.asked.same_address {
+        plan.refusals.push(format!(
+            "the target is the source: database {} of the same server; restore into another \
+             database, and rename it when it is proven",
+            facts.database
+        ));
+    }
+}
+
+fn server(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
+    let (source, facts) = (&contents.manifest.source, target.facts);
+    let major = source.server_version_num / 10_000;
+    if facts.server.major < major {
+        plan.refusals.push(format!(
+            "the target is PostgreSQL {}, older than the dump's {}: it would not understand it",
+            facts.server.text, source.server_version
+        ));
+    }
+    if facts.read_only {
+        plan.refusals.push("the target takes no writes: it is a standby, or read-only".to_owned());
+    }
+    if facts.encoding != source.encoding && facts.encoding != UNCONVERTED {
+        plan.warnings.push(format!(
+            "the target's encoding is {}, the source's {}: text that it cannot hold stops the \
+             restore",
+            facts.encoding, source.encoding
+        ));
+    }
+}
+
+fn rights(plan: &mut Plan, target: &Target<'_>) {
+    let facts = target.facts;
+    let makes_schema = plan.pre_data.iter().any(|statement| statement.kind == Kind::Schema);
+    if makes_schema && !facts.creates_schemas {
+        plan.refusals.push(format!(
+            "role {} may not create schemas in database {} (to mend it: GRANT CREATE ON DATABASE)",
+            facts.role, facts.database
+        ));
+    }
+    let makes = |statement: &&Statement| {
+        matches!(
+            statement.kind,
+            Kind::Table | Kind::Type | Kind::Routine | Kind::View | Kind::Sequence
+        )
+    };
+    let used: BTreeSet<&str> = plan.pre_data.iter().filter(makes).filter_map(schema_of).collect();
+    for schema in facts.schemas.iter().filter(|schema| !schema.creates) {
+        if used.contains(schema.name.as_str()) {
+            let (role, schema) = (&facts.role, &schema.name);
+            plan.refusals.push(format!(
+                "role {role} may not create in schema {schema} (to mend it: GRANT CREATE ON \
+                 SCHEMA {schema} TO {role})"
+            ));
+        }
+    }
+}
+
+/// A whole restore wants an empty database.
+fn occupants(plan: &mut Plan, target: &Target<'_>, platform: &Platform) {
+    let facts = target.facts;
+    let relations = facts
+        .relations
+        .iter()
+        .filter(|relation| !relation.member)
+        .map(|relation| (&relation.schema, &relation.name));
+    let others = facts.others.iter().map(|(schema, name)| (schema, name));
+    let found: BTreeSet<String> = relations
+        .chain(others)
+        .filter(|(schema, _)| !platform.managed.contains(*schema))
+        .map(|(schema, name)| name_of(&TableName { schema: schema.clone(), name: name.clone() }))
+        .collect();
+    let mut found: Vec<String> = found.into_iter().collect();
+    if facts.large_objects > 0 {
+        found.push(format!("{} large objects", facts.large_objects));
+    }
+    if !found.is_empty() {
+        plan.refusals.push(format!(
+            "database {} is not empty: it holds {}; name an empty one, or add --clean to drop \
+             first what the archive creates",
+            facts.database,
+            shorten(&found)
+        ));
+    }
+}
+
+/// Tables that are filled must be empty.
+fn rows(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
+    let tables = &contents.manifest.tables;
+    let fill = plan.fill.iter().map(|fill| fill.table);
+    let occupied: Vec<String> = fill
+        .chain(plan.load.iter().copied())
+        .map(|at| name(&tables[at]))
+        .filter(|table| target.occupied.contains(table))
+        .map(|table| name_of(&table))
+        .collect();
+    if !occupied.is_empty() {
+        plan.refusals.push(format!(
+            "not empty: {}; add --clean to remove their rows first",
+            shorten(&occupied)
+        ));
+    }
+}
+
+/// A table that others point at can only be emptied together with them.
+fn truncation(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
+    let tables = &contents.manifest.tables;
+    let filled: BTreeSet<TableName> =
+        plan.fill.iter().map(|fill| name(&tables[fill.table])).collect();
+    for relation in &target.facts.relations {
+        let own = TableName { schema: relation.schema.clone(), name: relation.name.clone() };
+        if !filled.contains(&own) || target.facts.holds_triggers {
+            continue;
+        }
+        let others: Vec<String> = relation
+            .referenced_by
+            .iter()
+            .filter(|text| {
+                super::tokens::qualified(text)
+                    .is_none_or(|by| !filled.contains(&by) && !plan.may_go.contains(&by))
+            })
+            .cloned()
+            .collect();
+        if !others.is_empty() {
+            plan.refusals.push(format!(
+                "{} cannot be emptied: foreign keys of {} point at it; restore them together",
+                name_of(&own),
+                shorten(&others)
+            ));
+        }
+    }
+}
+
+fn shorten(names: &[String]) -> String {
+    let shown = names[..names.len().min(NAMED)].join(", ");
+    match names.len().checked_sub(NAMED) {
+        Some(more) if more > 0 => format!("{shown} and {more} more"),
+        _ => shown,
+    }
+}

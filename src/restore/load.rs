@@ -1,0 +1,204 @@
+//! Rows into new tables: many sessions at once, each member one COPY.
+//!
+//! The sessions take runs of members from one queue, those of the largest
+//! tables first. What each holds in memory is one member, compressed and not.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::task::JoinSet;
+
+use super::{
+    error::Failure,
+    framing::{Begun, Framing, FramingError},
+    members::{Archive, Run, runs},
+    progress::Progress,
+    statement::name_of,
+};
+use crate::{
+    archive::{
+        TableName,
+        manifest::{Member, Table},
+    },
+    postgres::{CopyIn, Target},
+};
+
+/// How much of an archive one request to the store asks for, in bytes.
+const RUN: u64 = 8 * 1024 * 1024;
+
+/// How many bytes of rows go into one message to the server.
+const MESSAGE: usize = 128 * 1024;
+
+/// Members of one table that one session loads.
+struct Item {
+    table: usize,
+    members: Vec<Member>,
+}
+
+struct Queue {
+    items: VecDeque<Item>,
+    /// How many runs of each table are not done.
+    left: HashMap<usize, usize>,
+}
+
+/// What the sessions share.
+struct Shared {
+    archive: Archive,
+    tables: Vec<Table>,
+    queue: Mutex<Queue>,
+    progress: Progress,
+}
+
+/// Loads the tables at these places of the manifest; the sessions come back.
+pub(super) async fn load(
+    archive: &Archive,
+    tables: &[Table],
+    order: &[usize],
+    sessions: Vec<Target>,
+    progress: &Progress,
+) -> Result<Vec<Target>, Failure> {
+    let shared = Arc::new(Shared {
+        archive: archive.clone(),
+        tables: tables.to_vec(),
+        queue: Mutex::new(queue(tables, order)),
+        progress: progress.clone(),
+    });
+    // Dropping the set, when this future is dropped, ends them all.
+    let mut work = JoinSet::new();
+    for session in sessions {
+        work.spawn(take(Arc::clone(&shared), session));
+    }
+    let mut back = Vec::new();
+    while let Some(ended) = work.join_next().await {
+        let session = ended.map_err(|error| Failure {
+            at: None,
+            message: format!("a session's task broke down: {error}"),
+        })?;
+        back.push(session?);
+    }
+    Ok(back)
+}
+
+fn queue(tables: &[Table], order: &[usize]) -> Queue {
+    let mut queue = Queue { items: VecDeque::new(), left: HashMap::new() };
+    for &table in order {
+        for members in runs(&tables[table].members, RUN) {
+            *queue.left.entry(table).or_default() += 1;
+            queue.items.push_back(Item { table, members });
+        }
+    }
+    queue
+}
+
+async fn take(shared: Arc<Shared>, mut session: Target) -> Result<Target, Failure> {
+    loop {
+        let item = lock(&shared.queue).items.pop_front();
+        let Some(item) = item else { return Ok(session) };
+        let table = &shared.tables[item.table];
+        copy(&shared.archive, table, item.members, &mut session, &shared.progress).await?;
+        let whole = {
+            let mut queue = lock(&shared.queue);
+            queue.left.get_mut(&item.table).is_some_and(|left| {
+                *left -= 1;
+                *left == 0
+            })
+        };
+        if whole {
+            shared.progress.add_table();
+        }
+    }
+}
+
+fn lock(queue: &Mutex<Queue>) -> std::sync::MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Copies members of one table that follow one another.
+pub(super) async fn copy(
+    archive: &Archive,
+    table: &Table,
+    members: Vec<Member>,
+    session: &mut Target,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let name = TableName { schema: table.schema.clone(), name: table.name.clone() };
+    let at = format!("rows of table {}", name_of(&name));
+    let mut run = archive.run(members);
+    while let Some(member) = run.next().await.map_err(|error| Failure::of(&at, error))? {
+        let rows = copy_member(&mut run, member, &name, session)
+            .await
+            .map_err(|message| Failure::of(&at, message))?;
+        if rows != member.rows {
+            let message = format!(
+                "the member at byte {} of the archive has {rows} rows instead of {}",
+                member.offset, member.rows
+            );
+            return Err(Failure::of(&at, message));
+        }
+        progress.add(member.length);
+        progress.add_rows(rows);
+    }
+    Ok(())
+}
+
+/// One member, one COPY; returns how many rows the server took.
+async fn copy_member(
+    run: &mut Run,
+    member: Member,
+    name: &TableName,
+    session: &mut Target,
+) -> Result<u64, String> {
+    let mut framing = Framing::default();
+    let (begun, first) = loop {
+        let Some(piece) = run.piece().await.map_err(text)? else {
+            return Err(wrong(member, FramingError::Begin));
+        };
+        if let Some(begun) = framing.begin(piece).map_err(|error| wrong(member, error))? {
+            break begun;
+        }
+    };
+    belongs(&begun, name)?;
+    let mut copy = session.copy(&begun.statement).await.map_err(text)?;
+    let first = send(framing.rows(first), &mut copy).await;
+    let sending = async {
+        first?;
+        while let Some(piece) = run.piece().await.map_err(text)? {
+            send(framing.rows(piece), &mut copy).await?;
+        }
+        framing.finish().map_err(|error| wrong(member, error))
+    };
+    if let Err(message) = sending.await {
+        copy.abort().await;
+        return Err(message);
+    }
+    copy.finish().await.map_err(text)
+}
+
+async fn send((held, now): (Vec<u8>, &[u8]), copy: &mut CopyIn<'_>) -> Result<(), String> {
+    for message in std::iter::once(&held[..]).chain(now.chunks(MESSAGE)) {
+        if !message.is_empty() {
+            copy.send(message).await.map_err(text)?;
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+fn wrong(member: Member, error: FramingError) -> String {
+    format!("the member at byte {} of the archive {error}", member.offset)
+}
+
+fn belongs(begun: &Begun, name: &TableName) -> Result<(), String> {
+    let header = &begun.header;
+    if header.schema == name.schema && header.table == name.name {
+        return Ok(());
+    }
+    let found = TableName { schema: header.schema.clone(), name: header.table.clone() };
+    Err(format!("the archive holds rows of {} where the manifest says otherwise", name_of(&found)))
+}

@@ -1,0 +1,143 @@
+//! What a restore will do: the words for it. `planner.rs` makes it.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::{guards::Asked, judge::Class, order::Waves, platform::Platform, statement::Statement};
+use crate::{
+    archive::{Manifest, TableName, manifest::Table},
+    postgres::TargetFacts,
+};
+
+/// What an archive holds beside its rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contents {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Statements of the pre-data section.
+    pub pre_data: Vec<Statement>,
+    /// Statements of the post-data section.
+    pub post_data: Vec<Statement>,
+}
+
+/// Everything that a restore will do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What the target is hosted on.
+    pub platform: Platform,
+    /// Why it is refused; nothing is done where there is a reason.
+    pub refusals: Vec<String>,
+    /// What should be known.
+    pub warnings: Vec<String>,
+    /// What is skipped.
+    pub skipped: Vec<Skipped>,
+    /// What a partial restore leaves out of what belongs to its tables, and why.
+    pub left_out: Vec<(String, String)>,
+    /// Roles that are created.
+    pub roles: Vec<String>,
+    /// Statements that drop what will be created.
+    pub drops: Vec<String>,
+    /// Names that may go when these drop.
+    pub may_go: BTreeSet<TableName>,
+    /// Statements of the pre-data section, settings included.
+    pub pre_data: Vec<Statement>,
+    /// Tables loaded by many sessions, as places in the manifest.
+    pub load: Vec<usize>,
+    /// Tables that exist, filled in one transaction, in this order.
+    pub fill: Vec<Fill>,
+    /// What is taken of the data section beside rows.
+    pub rest: Rest,
+    /// The post-data section.
+    pub post_data: Waves,
+    /// Statements that are tried at the end.
+    pub attempts: Vec<(Statement, Class)>,
+    /// What is run before all and after all for the platform's sake.
+    pub grants: Vec<String>,
+    /// Tables whose rows are counted at the end.
+    pub proof: Vec<Expected>,
+    /// Tables for ANALYZE, largest first.
+    pub analyze: Vec<TableName>,
+    /// Members that are read.
+    pub members: usize,
+    /// Their size in the archive, in bytes.
+    pub bytes: u64,
+    /// Rows that are loaded.
+    pub rows: u64,
+}
+
+/// Something that is not restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+    /// What that means.
+    pub class: Class,
+}
+
+/// A table that the target has and that is filled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Its place in the manifest.
+    pub table: usize,
+    /// Whether its rows are removed first.
+    pub empty_first: bool,
+    /// How its triggers are held off.
+    pub hold: Hold,
+}
+
+/// How triggers are held off while rows are put into a table that has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The session says that it replicates: foreign keys are not checked either.
+    Replica,
+    /// The table's own triggers are disabled in the transaction; foreign keys are checked.
+    Disable,
+    /// They fire: the role may do neither.
+    No,
+}
+
+/// What is taken of the data section beside rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Everything, but for the sequences of managed schemas, whose value is tried to set.
+    All {
+        /// The managed schemas.
+        managed: BTreeSet<String>,
+    },
+    /// The values of these sequences.
+    Sequences(BTreeSet<TableName>),
+}
+
+/// How many rows a table must have in the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The table.
+    pub table: TableName,
+    /// Its rows in the archive.
+    pub rows: u64,
+    /// Whether it may have more: an extension that made it put some there.
+    pub at_least: bool,
+}
+
+/// A table's name.
+#[must_use]
+pub(super) fn name(table: &Table) -> TableName {
+    TableName { schema: table.schema.clone(), name: table.name.clone() }
+}
+
+/// What the plan is made from, beside the archive.
+#[derive(Clone, Debug)]
+pub(super) struct Target<'a> {
+    /// The target's facts.
+    pub facts: &'a TargetFacts,
+    /// Those of its tables that hold rows, of the archive's.
+    pub occupied: &'a BTreeSet<TableName>,
+    /// What else the guards ask.
+    pub asked: Asked,
+}

@@ -1,0 +1,177 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::{
+    archive::Manifest,
+    postgres::{RelationFact, SchemaFact, ServerVersion},
+    restore::guards::Asked,
+};
+
+const PRE_DATA: &str = "SET row_security = off;
+CREATE TYPE public.mood AS ENUM ('a');
+CREATE TABLE public.small (id integer NOT NULL, m public.mood);
+CREATE TABLE public.large (id integer NOT NULL, small integer);
+CREATE SEQUENCE public.large_id_seq START WITH 1;
+ALTER SEQUENCE public.large_id_seq OWNED BY public.large.id;
+ALTER TABLE ONLY public.large ALTER COLUMN id SET DEFAULT nextval('public.large_id_seq'::regclass);";
+
+const POST_DATA: &str = "ALTER TABLE ONLY public.small ADD CONSTRAINT small_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.large ADD CONSTRAINT large_fk FOREIGN KEY (small) REFERENCES public.small(id);
+CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION public.f();";
+
+fn cut(text: &'static str) -> Vec<Statement> {
+    super::super::script::cut(&Bytes::from_static(text.as_bytes())).unwrap()
+}
+
+fn contents() -> Contents {
+    let text = include_str!("../../tests/fixtures/manifests/0.1.0.json");
+    let mut manifest = Manifest::parse(text.as_bytes()).unwrap();
+    let member = |offset, length| crate::archive::manifest::Member {
+        offset,
+        length,
+        uncompressed: 2 * length,
+        rows: 1,
+    };
+    let table = |name: &str, columns: &[&str], offset, length| Table {
+        schema: "public".into(),
+        name: name.into(),
+        columns: columns.iter().map(ToString::to_string).collect(),
+        rows: 1,
+        bytes: 2 * length,
+        members: vec![member(offset, length)],
+    };
+    manifest.tables =
+        vec![table("small", &["id", "m"], 100, 10), table("large", &["id", "small"], 110, 5000)];
+    manifest.sections.pre_data = vec![member(0, 100)];
+    manifest.sections.data = vec![member(5110, 20)];
+    manifest.sections.post_data = vec![member(5130, 30)];
+    Contents { manifest, pre_data: cut(PRE_DATA), post_data: cut(POST_DATA) }
+}
+
+fn facts() -> TargetFacts {
+    TargetFacts {
+        server: ServerVersion { num: 180_000, major: 18, text: "18.0".into() },
+        role: "me".into(),
+        superuser: false,
+        creates_schemas: true,
+        creates_roles: false,
+        holds_triggers: false,
+        database: "target".into(),
+        encoding: "UTF8".into(),
+        system_identifier: Some("another".into()),
+        read_only: false,
+        schemas: vec![SchemaFact { name: "public".into(), creates: true }],
+        relations: Vec::new(),
+        others: Vec::new(),
+        large_objects: 0,
+        extensions: Vec::new(),
+        roles: Vec::new(),
+        publications: Vec::new(),
+        access_methods: Vec::new(),
+        settings: vec!["row_security".into()],
+        shared_buffers: 1 << 27,
+    }
+}
+
+fn relation(name: &str, columns: &[&str]) -> RelationFact {
+    RelationFact {
+        schema: "public".into(),
+        name: name.into(),
+        kind: 'r',
+        member: false,
+        owned: true,
+        inserts: true,
+        truncates: true,
+        triggers: true,
+        triggered: false,
+        columns: columns.iter().map(ToString::to_string).collect(),
+        referenced_by: Vec::new(),
+        sequences: Vec::new(),
+    }
+}
+
+fn planned(facts: &TargetFacts, occupied: &[&str], options: &Options) -> Plan {
+    let name = |name: &&str| TableName { schema: "public".into(), name: (*name).into() };
+    let occupied = occupied.iter().map(name).collect();
+    let target = Target { facts, occupied: &occupied, asked: Asked::default() };
+    plan(&contents(), &target, options).unwrap()
+}
+
+fn of_table(name: &str) -> Options {
+    let table = TableName { schema: "public".into(), name: name.into() };
+    Options { tables: vec![table], ..Options::default() }
+}
+
+#[test]
+fn a_whole_restore_loads_the_largest_table_first_and_skips_what_is_not_allowed() {
+    let plan = planned(&facts(), &[], &Options::default());
+    assert_eq!(plan.refusals, Vec::<String>::new());
+    assert_eq!(plan.load, [1, 0]);
+    assert_eq!((plan.members, plan.bytes, plan.rows), (5, 5160, 2));
+    assert_eq!(plan.post_data.indexes.len(), 1);
+    assert_eq!(plan.post_data.foreign_keys.len(), 1);
+    let skipped: Vec<_> = plan.skipped.iter().map(|s| (s.what.as_str(), s.class)).collect();
+    assert_eq!(skipped, [("event trigger watch", Class::PlatformDifference)]);
+}
+
+#[test]
+fn a_setting_that_the_target_does_not_know_is_left_out() {
+    let mut facts = facts();
+    facts.settings.clear();
+    let plan = planned(&facts, &[], &Options::default());
+    assert!(plan.pre_data.iter().all(|statement| statement.kind != Kind::Setting));
+    assert!(plan.skipped.iter().any(|s| s.reason == "PostgreSQL 18 has no such setting"));
+}
+
+#[test]
+fn everything_that_stands_in_the_way_is_said_at_once() {
+    let source = contents().manifest.source;
+    let mut facts = facts();
+    facts.server = ServerVersion { num: 90_600, major: 9, text: "9.6".into() };
+    facts.system_identifier = source.system_identifier;
+    facts.database = source.database;
+    facts.relations = vec![relation("precious", &["a"])];
+    facts.read_only = true;
+    facts.schemas[0].creates = false;
+    let refusals = planned(&facts, &[], &Options::default()).refusals.join("; ");
+    for part in [
+        "the target is the source",
+        "older than the dump's",
+        "takes no writes",
+        "may not create in schema public",
+        "is not empty: it holds public.precious",
+    ] {
+        assert!(refusals.contains(part), "{part}: {refusals}");
+    }
+}
+
+#[test]
+fn a_table_that_is_missing_is_made_with_what_it_needs_and_reads_little() {
+    let plan = planned(&facts(), &[], &of_table("small"));
+    let made: Vec<String> = plan.pre_data.iter().map(ToString::to_string).collect();
+    assert_eq!(made, ["setting row_security", "type public.mood", "table public.small"]);
+    assert_eq!((plan.load.as_slice(), plan.bytes), (&[0][..], 160));
+    let Rest::Sequences(sequences) = &plan.rest else { panic!("{:?}", plan.rest) };
+    assert!(sequences.is_empty());
+    // The foreign key's other table is not there.
+    let plan = planned(&facts(), &[], &of_table("large"));
+    assert_eq!(plan.left_out.len(), 1, "{:?}", plan.left_out);
+    assert_eq!(plan.pre_data.len(), 5);
+}
+
+#[test]
+fn a_table_that_is_there_is_only_filled_and_must_be_empty() {
+    let mut facts = facts();
+    facts.relations = vec![relation("small", &["id", "m", "more"])];
+    let plan = planned(&facts, &[], &of_table("small"));
+    assert_eq!(plan.refusals, Vec::<String>::new());
+    assert_eq!(plan.fill, [Fill { table: 0, empty_first: false, hold: Hold::Disable }]);
+    assert!(plan.load.is_empty() && plan.post_data.indexes.is_empty());
+    let refusals = planned(&facts, &["small"], &of_table("small")).refusals;
+    assert_eq!(refusals, ["not empty: public.small; add --clean to remove their rows first"]);
+    let clean = Options { clean: true, ..of_table("small") };
+    assert!(planned(&facts, &["small"], &clean).fill[0].empty_first);
+    facts.relations = vec![relation("small", &["id"])];
+    let refusals = planned(&facts, &[], &of_table("small")).refusals;
+    assert!(refusals[0].contains("the target's table has no column m"), "{refusals:?}");
+}

@@ -1,0 +1,84 @@
+//! A script for `psql`, with which statement stands on which of its lines.
+
+use std::collections::VecDeque;
+
+use super::statement::Statement;
+use crate::postgres::PsqlError;
+
+use super::error::Failure;
+
+/// How many statements are remembered: far more than `psql` reads ahead.
+const REMEMBERED: usize = 20_000;
+
+/// Counts the lines of what is sent.
+#[derive(Debug, Default)]
+pub(super) struct ScriptLog {
+    lines: usize,
+    /// The last line of each statement, and what it is.
+    statements: VecDeque<(usize, String)>,
+}
+
+impl ScriptLog {
+    /// Notes a statement that is sent, and adds it to `script`.
+    pub(super) fn add(&mut self, statement: &Statement, script: &mut Vec<u8>) {
+        self.add_text(&statement.text, || statement.to_string(), script);
+    }
+
+    /// Notes statements of our own.
+    pub(super) fn add_own(&mut self, sql: &str, script: &mut Vec<u8>) {
+        self.add_text(sql.as_bytes(), || "a setting of the session".to_owned(), script);
+    }
+
+    /// Notes the last line of a statement that somebody else sends.
+    pub(super) fn note(&mut self, line: usize, what: String) {
+        self.statements.push_back((line, what));
+        if self.statements.len() > REMEMBERED {
+            self.statements.pop_front();
+        }
+    }
+
+    fn add_text(&mut self, text: &[u8], what: impl FnOnce() -> String, script: &mut Vec<u8>) {
+        script.extend_from_slice(text);
+        script.push(b'\n');
+        // psql says the line on which a statement ended.
+        self.lines += memchr::memchr_iter(b'\n', text).count() + 1;
+        self.note(self.lines, what());
+    }
+
+    /// What `psql` stopped at.
+    pub(super) fn failure(&self, error: &PsqlError) -> Failure {
+        let line = match error {
+            PsqlError::Stopped { line, .. } => *line,
+            _ => None,
+        };
+        let at = line.and_then(|line| {
+            let found = self.statements.iter().find(|(last, _)| *last >= line);
+            found.map(|(_, what)| what.clone())
+        });
+        Failure { at, message: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn an_error_s_line_leads_to_its_statement() {
+        let (mut log, mut script) = (ScriptLog::default(), Vec::new());
+        log.add_own("SET x = 1;", &mut script);
+        for sql in ["CREATE TABLE a.one (\n    x int\n);", "CREATE TABLE a.two ();"] {
+            log.add(&Statement::read(&Bytes::from_static(sql.as_bytes())), &mut script);
+        }
+        for (line, at) in [(2, "table a.one"), (4, "table a.one"), (5, "table a.two")] {
+            let error = PsqlError::Stopped { message: "no".into(), line: Some(line) };
+            assert_eq!(log.failure(&error).at.as_deref(), Some(at), "line {line}");
+        }
+        assert_eq!(
+            script,
+            b"SET x = 1;\nCREATE TABLE a.one (\n    x int\n);\nCREATE TABLE a.two ();\n"
+        );
+    }
+}

@@ -1,0 +1,198 @@
+//! What is refused before anything is touched.
+
+use std::fs;
+
+use super::{fails, restore, restored, said, shop};
+use crate::support::{
+    postgres::{Server, ServerOptions, assert_same_dump, bin_dir},
+    product::Product,
+};
+
+/// Nothing of the target is different from before.
+fn untouched(server: &Server, database: &str, what: impl FnOnce()) {
+    let before = server.dump_plain(database);
+    what();
+    assert_same_dump(&before, &server.dump_plain(database));
+}
+
+#[test]
+fn a_target_that_is_the_source_is_refused() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    untouched(&server, "shop", || {
+        for arguments in [&[][..], &["--clean", "--yes"], &["--table", "public.donor"]] {
+            let said = fails(&product, &server, "shop", arguments);
+            assert!(said.contains("the target is the source: database shop"), "{said}");
+            assert!(said.contains("nothing was touched"), "{said}");
+        }
+    });
+    // Another database of the same server is another matter.
+    server.create_database("copy");
+    restored(&product, &server, "copy", &[]);
+}
+
+#[test]
+fn a_target_that_is_not_empty_is_refused() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    for (name, sql, holds) in [
+        ("table", "create table public.precious (a int)", "public.precious"),
+        ("function", "create function f() returns int language sql as 'select 1'", "public.f"),
+        ("type", "create schema x; create type x.y as enum ('z')", "x.y"),
+        ("object", "select lo_create(7)", "1 large objects"),
+    ] {
+        server.create_database(name);
+        server.psql(name, sql);
+        untouched(&server, name, || {
+            let said = fails(&product, &server, name, &[]);
+            assert!(
+                said.contains(&format!("database {name} is not empty: it holds {holds}")),
+                "{said}"
+            );
+        });
+    }
+    // A table that is asked for alone only has to be empty itself.
+    server.psql("table", "create table public.donation (id bigint, donor int, cents int)");
+    restored(&product, &server, "table", &["--table", "public.donation"]);
+    untouched(&server, "table", || {
+        let said = fails(&product, &server, "table", &["--table", "public.donation"]);
+        assert!(said.contains("not empty: public.donation; add --clean"), "{said}");
+    });
+}
+
+#[test]
+fn an_archive_that_is_not_what_was_stored_is_refused() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    let backup = product.backup(&[]);
+    let good = fs::read(&backup.archive).unwrap();
+    server.create_database("copy");
+    untouched(&server, "copy", || {
+        // In the middle of the rows of the largest table, and in the definitions.
+        let largest = backup.manifest.tables.iter().max_by_key(|table| table.bytes).unwrap();
+        let member = largest.members[0];
+        for (at, what) in
+            [(member.offset + member.length / 2, "its SHA-256 is"), (200, "member at byte 0")]
+        {
+            let mut bytes = good.clone();
+            bytes[usize::try_from(at).unwrap()] ^= 1;
+            fs::write(&backup.archive, &bytes).unwrap();
+            let said = fails(&product, &server, "copy", &[]);
+            assert!(said.contains(what), "{said}");
+        }
+        fs::write(&backup.archive, &good[..good.len() - 1]).unwrap();
+        let said = fails(&product, &server, "copy", &[]);
+        assert!(said.contains("the manifest says"), "{said}");
+    });
+    fs::write(&backup.archive, &good).unwrap();
+    restored(&product, &server, "copy", &[]);
+}
+
+#[test]
+fn a_server_older_than_the_dump_s_is_refused() {
+    let new = Server::start(16);
+    shop(&new, "shop");
+    let product = Product::of(&new, "shop");
+    product.backup(&[]);
+    let old = Server::start(15);
+    old.create_database("copy");
+    let said = fails(&product, &old, "copy", &[]);
+    assert!(said.contains("the target is PostgreSQL 15.") && said.contains("older than"), "{said}");
+    assert_eq!(
+        old.psql("copy", "select count(*) from pg_class where relname = 'donor'").trim(),
+        "0"
+    );
+}
+
+#[test]
+fn a_role_without_rights_and_a_server_that_takes_no_writes_are_refused() {
+    let options = ServerOptions { tcp: true, ..ServerOptions::default() };
+    let server = Server::start_with(15, options);
+    shop(&server, "shop");
+    server.psql("shop", "create schema more; create table more.t (a int)");
+    server.psql("postgres", "create role app login password 'hunter2'");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    let url = server.tcp_url("copy", "app", "hunter2");
+    let product = product.set("TARGET_URL", &url);
+    untouched(&server, "copy", || {
+        let output = product.run(&["restore", "--to", "env:TARGET_URL"]);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        for part in [
+            "role app may not create schemas in database copy",
+            "role app may not create in schema public",
+            "GRANT CREATE ON SCHEMA public TO app",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(!said.contains("hunter2"), "{said}");
+    });
+    server.psql("postgres", "alter database copy set default_transaction_read_only = on");
+    let said = fails(&product, &server, "copy", &[]);
+    assert!(said.contains("the target takes no writes"), "{said}");
+}
+
+#[test]
+fn without_a_psql_that_fits_nothing_is_touched() {
+    let server = Server::start(18);
+    if server.bin_dir().starts_with("/usr") {
+        eprintln!("SKIPPED: this machine has PostgreSQL 18 where it is always found");
+        return;
+    }
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    let old = product.with_client_dir(&bin_dir(15));
+    untouched(&server, "copy", || {
+        let said = fails(&old, &server, "copy", &[]);
+        assert!(said.contains("psql 15.") && said.contains("PostgreSQL 18 server"), "{said}");
+    });
+}
+
+#[test]
+fn what_the_archive_does_not_hold_is_said() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    let said_of = |arguments: &[&str]| said(&restore(&product, &server, "copy", arguments));
+    let said = said_of(&["--table", "public.donations"]);
+    assert!(said.contains("no table public.donations; did you mean public.donation?"), "{said}");
+    let said = said_of(&["--schema", "nothing"]);
+    assert!(said.contains("nothing of a schema \"nothing\""), "{said}");
+    for arguments in [&["--table", "donation"][..], &["--clean"], &["--jobs", "0"]] {
+        let output = restore(&product, &server, "copy", arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+/// Dropping takes along what stands on what is dropped; what is not the
+/// archive's own must not go.
+#[test]
+fn clean_drops_nothing_but_what_the_archive_creates() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    restored(&product, &server, "copy", &[]);
+    server.psql("copy", "create table mine (a int); create view above as select * from donor");
+    untouched(&server, "copy", || {
+        let said = fails(&product, &server, "copy", &["--clean", "--yes"]);
+        assert!(said.contains("without also dropping relation public.above"), "{said}");
+        assert!(said.contains("nothing was touched"), "{said}");
+    });
+    server.psql("copy", "drop view above");
+    restored(&product, &server, "copy", &["--clean", "--yes"]);
+    server.psql("copy", "drop table mine");
+    assert_same_dump(&server.dump_plain("shop"), &server.dump_plain("copy"));
+}

@@ -1,0 +1,143 @@
+//! Onto a server that looks like a Supabase project, as a role that is no superuser.
+
+use super::said;
+use crate::support::{
+    postgres::{Server, ServerOptions, fixture},
+    product::Product,
+};
+
+/// What the application of a project adds to it.
+const APPLICATION: &str = "
+    insert into auth.users values ('00000000-0000-0000-0000-000000000001', 'a@example.org', now()),
+                                  ('00000000-0000-0000-0000-000000000002', 'b@example.org', now());
+    insert into auth.identities (user_id) select id from auth.users;
+    insert into storage.buckets values ('receipts', 'receipts');
+    insert into storage.objects values ('00000000-0000-0000-0000-000000000003', 'receipts', 'x.pdf', null);
+    insert into auth.schema_migrations values ('20260202');
+    create table auth.audit_of_an_old_version (id int primary key);
+    create table profiles (id uuid primary key references auth.users on delete cascade, name text);
+    insert into profiles select id, email from auth.users;
+    alter table profiles enable row level security;
+    create policy own on profiles to authenticated using (auth.uid() = id);
+    create role donation_reader;
+    create policy readers on profiles for select to donation_reader using (true);
+    create function handle_new_user() returns trigger language plpgsql security definer as
+      $$ begin insert into public.profiles values (new.id, new.email); return new; end $$;
+    create trigger on_auth_user_created after insert on auth.users for each row execute function handle_new_user();
+    create policy receipts on storage.objects for select to authenticated using (owner = auth.uid());
+    create publication everything for all tables;
+    alter publication supabase_realtime add table profiles;
+    create function on_ddl() returns event_trigger language plpgsql as $$ begin end $$;
+    create event trigger watch on ddl_command_end execute function on_ddl();";
+
+fn server() -> Server {
+    Server::start_with(15, ServerOptions { tcp: true, ..ServerOptions::default() })
+}
+
+fn project(server: &Server, name: &str) {
+    server.create_database(name);
+    server.psql_file(name, fixture("supabase.sql"));
+}
+
+#[test]
+fn a_project_comes_back_into_a_fresh_one() {
+    let source = server();
+    project(&source, "project");
+    source.psql("project", APPLICATION);
+    let product = Product::of(&source, "project");
+    product.backup(&[]);
+
+    let target = server();
+    project(&target, "fresh");
+    target.psql(
+        "fresh",
+        "alter role postgres_ password 'hunter2'; grant create on database fresh to postgres_",
+    );
+    let product = product.set("TARGET", target.tcp_url("fresh", "postgres_", "hunter2"));
+    let plan = product.run(&["restore", "--to", "env:TARGET", "--dry-run"]);
+    let planned = said(&plan);
+    assert_eq!(plan.status.code(), Some(0), "{planned}");
+    for part in [
+        "platform   Supabase",
+        "managed    auth, extensions, realtime, storage",
+        "fills      auth.users: is there",
+        "rows of auth.schema_migrations: the platform notes its own changes there (platform difference)",
+        "event trigger watch: only a superuser may make it (platform difference)",
+        "publication everything: only a superuser may publish all tables (platform difference)",
+        "policy readers of public.profiles: the target has no role donation_reader; --create-roles creates it (data loss)",
+        "definitions of schema auth: the platform keeps its own (platform difference)",
+    ] {
+        assert!(planned.contains(part), "{part}: {planned}");
+    }
+    assert_eq!(target.psql("fresh", "select count(*) from auth.users").trim(), "0");
+
+    let output = product.run(&["--json", "restore", "--to", "env:TARGET", "--create-roles"]);
+    let text = said(&output);
+    // The policy on the platform's own table is not allowed: that is a loss.
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{text}"));
+    assert_eq!(report["outcome"], "failed");
+    assert_eq!(report["platform"], "Supabase");
+    assert_eq!(report["different"].as_array().unwrap().len(), 0, "{report}");
+    let lost: Vec<&str> = report["skipped"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|skipped| skipped["class"] == "data_loss")
+        .map(|skipped| skipped["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(lost, ["policy receipts of storage.objects"], "{report}");
+
+    let is = |sql: &str| target.psql("fresh", sql).trim().to_owned();
+    assert_eq!(is("select count(*) from auth.users"), "2");
+    // The application's own trigger did not fire while the rows came back.
+    assert_eq!(is("select count(*) from profiles"), "2");
+    assert_eq!(is("select string_agg(version, ' ') from auth.schema_migrations"), "20260101");
+    assert_eq!(is("select count(*) from storage.objects"), "1");
+    assert_eq!(is("select nextval('auth.identities_id_seq')"), "3");
+    assert_eq!(
+        is("select string_agg(polname, ' ' order by polname) from pg_policy"),
+        "own readers"
+    );
+    assert_eq!(is("select count(*) from pg_trigger where tgname = 'on_auth_user_created'"), "1");
+    assert_eq!(is("select count(*) from pg_roles where rolname = 'donation_reader'"), "1");
+    assert_eq!(is("select has_table_privilege('anon', 'profiles', 'select')"), "t");
+    assert!(!text.contains("hunter2"), "{text}");
+
+    // Again, over what is there.
+    let again =
+        product.run(&["-q", "restore", "--to", "env:TARGET", "--clean", "--yes", "--create-roles"]);
+    let text = said(&again);
+    assert!(text.contains("data loss") && !text.contains("stopped"), "{text}");
+    assert_eq!(is("select count(*) from auth.users"), "2");
+    assert_eq!(is("select count(*) from profiles"), "2");
+}
+
+/// What the project's own tables held and the target has no place for is lost, and said.
+#[test]
+fn rows_that_a_managed_schema_has_no_table_for_are_a_loss() {
+    let source = server();
+    project(&source, "project");
+    source.psql(
+        "project",
+        "create table auth.extra (id int); insert into auth.extra values (1);
+         alter table realtime.messages add extra text; insert into realtime.messages values (1, '{}', 'x');",
+    );
+    let product = Product::of(&source, "project");
+    product.backup(&[]);
+    let target = server();
+    project(&target, "fresh");
+    target.psql("fresh", "alter role postgres_ password 'hunter2'");
+    let product = product.set("TARGET", target.tcp_url("fresh", "postgres_", "hunter2"));
+    let output = product.run(&["-q", "restore", "--to", "env:TARGET"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in [
+        "1 rows of auth.extra: the target has no such table (data loss)",
+        "1 rows of realtime.messages: the target's table has no column extra (data loss)",
+        "NOT whole: 2 things",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}

@@ -1,0 +1,120 @@
+//! A bucket that the old workflow filled: `pg_dump | gzip`, no manifest.
+
+use std::{fs, path::PathBuf};
+
+use super::{fails, nasty, restored};
+use crate::support::{
+    postgres::{Server, assert_same_dump},
+    product::{Product, shell},
+};
+
+const ID: &str = "2026-01-02T03-00-00Z";
+
+/// Puts a legacy archive of a database where the old workflow did.
+fn leave(product: &Product, server: &Server, database: &str) -> PathBuf {
+    let folder = product.store_dir().join("database/2026/01");
+    fs::create_dir_all(&folder).unwrap();
+    let line = format!("pg_dump --no-owner --no-privileges \"$URL\" | gzip > {ID}.sql.gz");
+    shell(&folder, server, &[("URL", server.url(database))], &line);
+    folder.join(format!("{ID}.sql.gz"))
+}
+
+#[test]
+fn a_legacy_archive_comes_back_and_is_compared_with_itself() {
+    let server = nasty(15, &["small=1"]);
+    let product = Product::of(&server, "nasty");
+    let archive = leave(&product, &server, "nasty");
+    server.create_database("copy");
+    let report = restored(&product, &server, "copy", &[ID]);
+    assert_same_dump(&server.dump_plain("nasty"), &server.dump_plain("copy"));
+    assert!(report["tables_compared"].as_u64().unwrap() > 50, "{report}");
+    assert_eq!(report["rows"], report["rows_compared"]);
+    // Not twice, but with --clean as often as one likes.
+    let said = fails(&product, &server, "copy", &[ID]);
+    assert!(said.contains("database copy is not empty"), "{said}");
+    restored(&product, &server, "copy", &[ID, "--clean", "--yes"]);
+    assert_same_dump(&server.dump_plain("nasty"), &server.dump_plain("copy"));
+    // As SQL it is what gunzip says.
+    let sql = product.succeed(&["restore", ID, "--to", "-"]);
+    let stock = shell(archive.parent().unwrap(), &server, &[], &format!("gunzip -c {ID}.sql.gz"));
+    assert!(sql == stock, "not what gunzip says");
+    // It has no parts.
+    let output = super::restore(&product, &server, "copy", &[ID, "--table", "nasty.parent"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_damaged_legacy_archive_is_refused_before_anything_is_touched() {
+    let server = Server::start(15);
+    super::shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    let archive = leave(&product, &server, "shop");
+    let good = fs::read(&archive).unwrap();
+    server.create_database("copy");
+    let mut flipped = good.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    let half = good[..middle].to_vec();
+    let folder = archive.parent().unwrap();
+    let hostile = {
+        let line = "printf 'select 1;\\n\\\\! touch hacked\\n' | gzip > h.gz; cat h.gz; rm h.gz";
+        let mut cat = crate::support::tools::command("bash");
+        cat.args(["-c", line]).current_dir(folder).output().unwrap().stdout
+    };
+    for (bytes, what) in [
+        (flipped, "sql.gz: its "),
+        (half, "it is cut short"),
+        (hostile, "a psql command that no dump of one database holds"),
+    ] {
+        fs::write(&archive, bytes).unwrap();
+        let said = fails(&product, &server, "copy", &[ID]);
+        assert!(said.contains(what) && said.contains("nothing was touched"), "{said}");
+        assert_eq!(
+            server.psql("copy", "select count(*) from pg_class where relname = 'donor'"),
+            "0\n"
+        );
+    }
+    assert!(!folder.join("hacked").exists());
+    // A checksum file that says otherwise.
+    fs::write(&archive, &good).unwrap();
+    let sum = format!("{}  {ID}.sql.gz\n", "0".repeat(64));
+    fs::write(archive.with_extension("gz.sha256"), sum).unwrap();
+    let said = fails(&product, &server, "copy", &[ID]);
+    assert!(said.contains("its SHA-256 is"), "{said}");
+    fs::remove_file(archive.with_extension("gz.sha256")).unwrap();
+    restored(&product, &server, "copy", &[ID]);
+}
+
+/// The statement is named by which the stream stopped.
+#[test]
+fn a_statement_that_fails_is_named() {
+    let server = Server::start(15);
+    super::shop(&server, "shop");
+    server.psql(
+        "shop",
+        "create role nobody_else; create policy p on donor to nobody_else using (true)",
+    );
+    let product = Product::of(&server, "shop");
+    leave(&product, &server, "shop");
+    let other = Server::start(15);
+    other.create_database("copy");
+    let said = fails(&product, &other, "copy", &[ID]);
+    for part in
+        ["at stage legacy", "at policy p of public.donor", "role \"nobody_else\" does not exist"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // A missing role of a backup of ours is found before.
+    product.backup(&[]);
+    other.create_database("copy2");
+    let output = super::restore(&product, &other, "copy2", &[]);
+    let said = super::said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("policy p of public.donor: the target has no role nobody_else"),
+        "{said}"
+    );
+    assert!(said.contains("data loss"), "{said}");
+    restored(&product, &other, "copy2", &["--clean", "--yes", "--create-roles"]);
+    assert_same_dump(&server.dump_plain("shop"), &other.dump_plain("copy2"));
+}

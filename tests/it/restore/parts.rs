@@ -1,0 +1,218 @@
+//! One table, a few tables, a schema.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
+use reliquary::{
+    metrics::Observer,
+    restore::{self, Options, Progress, Request},
+    store::{LocalStore, Metered},
+    words::{Direction, StoreOperation},
+};
+use rstest::rstest;
+use tokio_util::sync::CancellationToken;
+
+use super::{fails, nasty, only, restored, shop};
+use crate::support::{
+    postgres::{Run as _, Server},
+    product::{Product, contents, identifier},
+};
+
+/// Each table of the nasty database in a database of its own, and all of them
+/// one after another, in any order, in one.
+#[rstest]
+fn every_table_comes_back_alone(#[values(15, 16, 18)] major: u32) {
+    let variables: &[&str] = if major == 15 { &["small=1", "extensions=1"] } else { &["small=1"] };
+    let server = nasty(major, variables);
+    let product = Product::of(&server, "nasty");
+    let backup = product.backup(&[]);
+    let mut tables: Vec<_> = backup.manifest.tables.iter().collect();
+    // The same order each time, so that a failure can be repeated.
+    tables.shuffle(&mut StdRng::seed_from_u64(3));
+    server.create_database("together");
+    for (nth, table) in tables.into_iter().enumerate() {
+        let name = format!("{}.{}", identifier(&table.schema), identifier(&table.name));
+        // The one in the common database needs what others have brought already.
+        let alone = format!("alone_{nth}");
+        let mut databases = vec!["together"];
+        if major == 15 {
+            server.create_database(&alone);
+            databases.push(&alone);
+        }
+        for database in databases {
+            if table.name == "others" {
+                // Its rows hold names of other tables and functions, which the
+                // server looks up; they are not there.
+                let said = fails(&product, &server, database, &["--table", &name]);
+                assert!(said.contains("rows of table nasty.others"), "{said}");
+                continue;
+            }
+            restored(&product, &server, database, &["--table", &name, "--jobs", "2"]);
+            let one = only(&backup.manifest, table);
+            let (was, is) = (contents(&server, "nasty", &one), contents(&server, database, &one));
+            assert_eq!(was, is, "{name} in {database}");
+        }
+    }
+}
+
+#[test]
+fn a_table_comes_with_what_it_needs_and_says_what_it_lacks() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    let report = restored(&product, &server, "copy", &["--table", "public.donor"]);
+    let left_out = report["left_out"].to_string();
+    assert!(left_out.contains("foreign key donor_church_fkey of public.donor"), "{left_out}");
+    assert!(left_out.contains("the target has no public.church"), "{left_out}");
+    let there = "select count(*) from pg_indexes where tablename = 'donor';
+                 select count(*) from pg_trigger where tgname = 'touched';
+                 select 'glad'::mood;
+                 select count(*) from donor;";
+    assert_eq!(server.psql("copy", there), "2\n1\nglad\n500\n");
+    // Its neighbours later, with their foreign keys and the next id.
+    let report = restored(
+        &product,
+        &server,
+        "copy",
+        &["--table", "public.church", "--table", "public.donation"],
+    );
+    assert_eq!(report["left_out"].as_array().unwrap().len(), 0, "{report}");
+    let next = "insert into church (name) values ('new') returning id;
+                insert into donation (donor, cents) values (1, 1) returning id;
+                select count(*) from pg_constraint where conname = 'donation_donor_fkey';";
+    assert_eq!(server.psql("copy", next), "51\n5001\n1\n");
+}
+
+#[test]
+fn a_table_that_is_there_is_filled_in_one_transaction_without_its_triggers() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    restored(&product, &server, "copy", &[]);
+    server.psql(
+        "copy",
+        "create trigger always before insert on donor for each row execute function touch();
+         alter table donor enable always trigger always;
+         create trigger off before insert on donor for each row execute function touch();
+         alter table donor disable trigger off;
+         create index mine on donation (cents);
+         delete from donation; update donor set seen = null; delete from church where id > 50;",
+    );
+    let triggers = "select tgname, tgenabled from pg_trigger where not tgisinternal order by 1";
+    let before = server.psql("copy", triggers);
+    let tables = ["--table", "public.donation", "--table", "public.donor"];
+    let all = [&tables[..], &["--clean", "--yes"]].concat();
+    restored(&product, &server, "copy", &all);
+    assert_eq!(server.psql("copy", triggers), before);
+    let is =
+        "select count(*) from donation; select count(*) from pg_indexes where indexname = 'mine';
+              select count(*) from donor where seen is not null;";
+    // As the source had them: its own trigger had set the time.
+    assert_eq!(server.psql("copy", is), "5000\n1\n500\n");
+    // What cannot be put back leaves everything as it was.
+    server.psql("copy", "alter table donation add check (cents < 4000) not valid");
+    let said = fails(&product, &server, "copy", &all);
+    assert!(said.contains("at rows of table public.donation"), "{said}");
+    assert_eq!(server.psql("copy", is), "5000\n1\n500\n");
+}
+
+#[test]
+fn a_schema_comes_back_with_all_that_is_in_it() {
+    let server = nasty(15, &["small=1"]);
+    let product = Product::of(&server, "nasty");
+    let backup = product.backup(&[]);
+    server.create_database("copy");
+    restored(&product, &server, "copy", &["--schema", "nasty"]);
+    let mut part = backup.manifest.clone();
+    part.tables.retain(|table| table.schema == "nasty");
+    assert!(part.tables.len() > 40);
+    assert_eq!(contents(&server, "nasty", &part), contents(&server, "copy", &part));
+    let objects = "select count(*) from pg_class c join pg_namespace n on n.oid = relnamespace
+                   where nspname = 'nasty' and relkind in ('r', 'p', 'i', 'I', 'v', 'm', 'S')";
+    assert_eq!(server.psql("nasty", objects), server.psql("copy", objects));
+}
+
+/// As SQL, and without a target.
+#[test]
+fn a_table_can_be_written_as_sql() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    let backup = product.backup(&[]);
+    server.create_database("copy");
+    let arguments = ["restore", "--to", "-", "--table", "public.donor", "--clean"];
+    let sql = product.succeed(&arguments);
+    server.psql_command("copy").arg("-f-").bytes_of(sql.as_bytes());
+    server.psql_command("copy").arg("-f-").bytes_of(sql.as_bytes());
+    let donor = backup.manifest.tables.iter().find(|table| table.name == "donor").unwrap();
+    let one = only(&backup.manifest, donor);
+    assert_eq!(contents(&server, "shop", &one), contents(&server, "copy", &one));
+    let data = product.succeed(&[&arguments[..5], &["--section", "data"]].concat());
+    assert!(data.contains("COPY public.donor") && !data.contains("CREATE TABLE"), "{data}");
+}
+
+/// Counts what is read.
+#[derive(Debug, Default)]
+struct Counter(AtomicU64);
+
+impl Observer for Counter {
+    fn request(&self, _: StoreOperation, _: bool, _: f64) {}
+
+    fn bytes(&self, direction: Direction, count: u64) {
+        if direction == Direction::Received {
+            self.0.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A table that is a hundredth of the archive costs less than two hundredths of it.
+#[test]
+fn a_small_table_reads_only_its_members() {
+    let server = Server::start(15);
+    server.create_database("big");
+    server.psql(
+        "big",
+        "create table big (id int primary key, t text);
+         insert into big select i, md5(i::text) || md5('b' || i) from generate_series(1, 400000) i;
+         create table small (id int primary key, t text);
+         insert into small select i, md5(i::text) || md5('b' || i) from generate_series(1, 4000) i;",
+    );
+    let product = Product::of(&server, "big");
+    let backup = product.backup(&[]);
+    server.create_database("copy");
+    let counter = Arc::new(Counter::default());
+    let url = reliquary::postgres::ConnectionUrl::parse(&server.url("copy").into()).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let report = runtime.block_on(async {
+        let local = LocalStore::open(&product.store_dir()).await.unwrap();
+        let store = Arc::new(Metered::new(Arc::new(local), counter.clone()));
+        let layout = reliquary::catalog::Layout::new("database/");
+        let catalog = reliquary::catalog::read(store.as_ref(), &layout).await.unwrap();
+        let entry = catalog.good().next().unwrap();
+        let read = reliquary::catalog::read_manifest;
+        let manifest = read(store.as_ref(), &layout, &catalog, entry.kind, entry.id).await.unwrap();
+        let options =
+            Options { tables: vec![restore::table("public.small").unwrap()], ..Options::default() };
+        let request = Request {
+            store,
+            manifest,
+            target: url,
+            source: None,
+            client_dirs: vec![server.bin_dir().to_owned()],
+            options,
+        };
+        let prepared = restore::prepare(request).await.unwrap();
+        restore::run(prepared, &Progress::default(), &CancellationToken::new()).await.unwrap()
+    });
+    assert!(report.is_whole() && report.rows == 4000, "{report:?}");
+    let (read, archive) = (counter.0.load(Ordering::Relaxed), backup.manifest.archive.bytes);
+    eprintln!("{read} of {archive} bytes read: {:.2} %", 100.0 * read as f64 / archive as f64);
+    assert!(read * 50 < archive, "{read} of {archive} bytes");
+}

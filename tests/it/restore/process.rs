@@ -1,0 +1,267 @@
+//! Restores that are interrupted, killed, cut off or run out of room, each at a
+//! point that the test chooses: statements of the restored database wait for an
+//! advisory lock, which the test holds.
+
+use std::{
+    io::Read as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, User, chown, geteuid},
+};
+
+use super::{restored, said};
+use crate::support::{
+    postgres::{Run as _, Server, assert_same_dump},
+    product::Product,
+    tools::command,
+};
+
+/// A deadline that only a hang reaches.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A database in which something waits for the lock: rows of a table, or its index.
+pub(super) fn waits(server: &Server, name: &str, for_rows: bool) {
+    server.create_database(name);
+    let (check, index) = if for_rows {
+        ("check (waits(id) = id)", "")
+    } else {
+        ("", "create index slow on waiting (waits(id));")
+    };
+    server.psql(
+        name,
+        &format!(
+            "create function waits(i int) returns int immutable language plpgsql as $$
+               begin perform pg_advisory_lock_shared(42); perform pg_advisory_unlock_shared(42);
+                     return i; end $$;
+             create table before (a int primary key);
+             insert into before select generate_series(1, 10);
+             create table waiting (id int primary key {check}, t text);
+             insert into waiting select i, repeat('x', 1000) from generate_series(1, 2000) i;
+             {index}"
+        ),
+    );
+}
+
+/// Holds the lock in a database until it is dropped.
+pub(super) struct Lock {
+    psql: Child,
+}
+
+impl Lock {
+    pub(super) fn hold(server: &Server, database: &str) -> Self {
+        let mut psql = server
+            .psql_command(database)
+            .args(["-c", "select pg_advisory_lock(42)", "-c", "select pg_sleep(600)"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let held = "select count(*) from pg_locks where locktype = 'advisory' and granted";
+        until("the lock is held", || {
+            assert!(psql.try_wait().unwrap().is_none());
+            server.psql(database, held).trim() == "1"
+        });
+        Self { psql }
+    }
+
+    /// Ends the session that holds it.
+    pub(super) fn release(mut self, server: &Server, database: &str) {
+        let end = "select count(pg_terminate_backend(pid)) from pg_locks
+                   where locktype = 'advisory' and granted and mode = 'ExclusiveLock'";
+        server.psql(database, end);
+        self.psql.wait().unwrap();
+    }
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: not in time");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+const WAITING: &str = "select count(*) from pg_stat_activity
+                       where wait_event = 'advisory' and application_name like 'reliquary restore%'";
+
+/// Starts a restore and waits until one of its sessions waits for the lock.
+pub(super) fn stuck(
+    product: &Product,
+    server: &Server,
+    database: &str,
+    arguments: &[&str],
+) -> Child {
+    let url = server.url(database);
+    let mut restore = product.command(&[&["restore", "--to", &url], arguments].concat());
+    start(&mut restore, server, database)
+}
+
+/// The same for a command of one's own.
+pub(super) fn start(restore: &mut Command, server: &Server, database: &str) -> Child {
+    let mut child = restore.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until("the restore waits for the lock", || {
+        assert!(child.try_wait().unwrap().is_none(), "it ended: {}", rest(&mut child));
+        server.psql(database, WAITING).trim() != "0"
+    });
+    child
+}
+
+fn rest(child: &mut Child) -> String {
+    let (mut out, mut err) = (String::new(), String::new());
+    let _ = child.stdout.as_mut().unwrap().read_to_string(&mut out);
+    let _ = child.stderr.as_mut().unwrap().read_to_string(&mut err);
+    out + &err
+}
+
+pub(super) fn no_sessions(server: &Server, database: &str) -> bool {
+    let ours = "select count(*) from pg_stat_activity where application_name like 'reliquary%'";
+    server.psql(database, ours).trim() == "0"
+}
+
+#[test]
+fn an_interrupted_restore_leaves_no_session_and_can_be_run_again() {
+    let server = Server::start(15);
+    for (name, for_rows, stage) in [("rows", true, "data"), ("index", false, "indexes")] {
+        waits(&server, name, for_rows);
+        let product = Product::of(&server, name);
+        product.backup(&[]);
+        let copy = format!("copy_{name}");
+        server.create_database(&copy);
+        for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+            let lock = Lock::hold(&server, &copy);
+            let mut child = stuck(&product, &server, &copy, &["--clean", "--yes"]);
+            kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+            let ended = child.wait().unwrap();
+            let said = rest(&mut child);
+            assert_eq!(ended.code(), Some(code), "{said}");
+            assert!(said.contains(&format!("stopped at stage {stage}")), "{said}");
+            assert!(said.contains("run it again with --clean"), "{said}");
+            // At once: none of them is waited for.
+            assert!(no_sessions(&server, &copy), "{stage}: a session stayed");
+            lock.release(&server, &copy);
+        }
+        restored(&product, &server, &copy, &["--clean", "--yes"]);
+        assert_same_dump(&server.dump_plain(name), &server.dump_plain(&copy));
+    }
+}
+
+#[test]
+fn a_killed_restore_can_be_run_again() {
+    let server = Server::start(15);
+    for (name, for_rows) in [("rows", true), ("index", false)] {
+        waits(&server, name, for_rows);
+        let product = Product::of(&server, name);
+        product.backup(&[]);
+        let copy = format!("copy_{name}");
+        server.create_database(&copy);
+        let lock = Lock::hold(&server, &copy);
+        let mut child = stuck(&product, &server, &copy, &[]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // The server looks after its clients now and then, whatever it waits for.
+        until("the server notices", || no_sessions(&server, &copy));
+        lock.release(&server, &copy);
+        restored(&product, &server, &copy, &["--clean", "--yes"]);
+        assert_same_dump(&server.dump_plain(name), &server.dump_plain(&copy));
+    }
+}
+
+#[test]
+fn a_lost_connection_is_said_with_what_was_loaded() {
+    let server = Server::start(15);
+    for (name, for_rows, at) in [
+        ("rows", true, "at rows of table public.waiting"),
+        ("index", false, "at index public.slow"),
+    ] {
+        waits(&server, name, for_rows);
+        let product = Product::of(&server, name);
+        product.backup(&[]);
+        let copy = format!("copy_{name}");
+        server.create_database(&copy);
+        let lock = Lock::hold(&server, &copy);
+        let mut child = stuck(&product, &server, &copy, &[]);
+        let end = "select pg_terminate_backend(pid) from pg_stat_activity
+                   where wait_event = 'advisory'";
+        server.psql(&copy, end);
+        let ended = child.wait().unwrap();
+        let said = rest(&mut child);
+        assert_eq!(ended.code(), Some(1), "{said}");
+        for part in [at, "loaded until then", "run it again with --clean"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        // Whichever is noticed first: that nobody reads, or the server's goodbye.
+        let lost = ["the connection to the target was lost", "terminating connection"];
+        assert!(lost.iter().any(|part| said.contains(part)), "{said}");
+        assert!(no_sessions(&server, &copy));
+        lock.release(&server, &copy);
+        restored(&product, &server, &copy, &["--clean", "--yes"]);
+    }
+}
+
+/// A tablespace on a file system of a few megabytes.
+#[test]
+fn a_full_disk_is_said_and_running_again_with_room_works() {
+    let server = Server::start(15);
+    server.create_database("app");
+    server.psql(
+        "app",
+        "create table small (a int); insert into small values (1);
+         create table big (id int, t text);
+         insert into big select i, repeat(md5(i::text), 30) from generate_series(1, 40000) i;",
+    );
+    let product = Product::of(&server, "app");
+    product.backup(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mounted) = Mounted::new(folder.path(), "24m") else {
+        eprintln!("SKIPPED: this user may mount no file system, so no disk can be made full");
+        return;
+    };
+    let place = folder.path().display();
+    server.psql("postgres", &format!("create tablespace tight location '{place}'"));
+    server.psql("postgres", "create database tight template template0 tablespace tight");
+    let url = server.url("tight");
+    let output = product.run(&["restore", "--to", &url]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in ["at stage data", "at rows of table public.big", "No space left on device"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    mounted.grow("200m");
+    restored(&product, &server, "tight", &["--clean", "--yes"]);
+    server.psql("postgres", "drop database tight");
+    server.psql("postgres", "drop tablespace tight");
+}
+
+/// A file system in memory; gone when dropped.
+struct Mounted(std::path::PathBuf);
+
+impl Mounted {
+    fn new(at: &Path, size: &str) -> Option<Self> {
+        if !geteuid().is_root() {
+            return None;
+        }
+        let mut mount = command("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(at);
+        if !mount.output().is_ok_and(|output| output.status.success()) {
+            return None;
+        }
+        let postgres = User::from_name("postgres").unwrap()?;
+        chown(at, Some(postgres.uid), Some(postgres.gid)).unwrap();
+        // The way there must be open to the server's account, as it is for its socket.
+        Some(Self(at.to_owned()))
+    }
+
+    fn grow(&self, size: &str) {
+        command("mount").args(["-o", &format!("remount,size={size}")]).arg(&self.0).output_of(b"");
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = command("umount").arg("-l").arg(&self.0).output();
+    }
+}
