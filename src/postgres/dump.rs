@@ -163,6 +163,19 @@ pub fn is_transient_failure(stderr: &str) -> bool {
             && stderr.contains("does not exist"))
 }
 
+/// What mends what `pg_dump` died of, where its own words do not say; begins
+/// with a semicolon, or is empty.
+#[must_use]
+pub fn advice(stderr: &str) -> &'static str {
+    if stderr.contains("has no equivalent in encoding") {
+        "; a table holds bytes that stand for no character in the database's own encoding, \
+         so that they cannot be written as UTF-8: find them in the table of the COPY above, \
+         and correct them"
+    } else {
+        ""
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use secrecy::SecretString;

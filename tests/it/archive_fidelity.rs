@@ -202,6 +202,17 @@ fn a_name_that_is_no_unicode_is_refused_in_plain_words() {
 }
 
 /// `MULE_INTERNAL` is the one encoding that the server converts to no Unicode.
+/// The server takes any byte for a character of a one-byte encoding.
+#[test]
+fn bytes_that_stand_for_no_character_are_refused_with_what_mends_them() {
+    let server = Server::start(15);
+    let like = "template template0 encoding 'WIN1252' locale 'C'";
+    server.psql("postgres", &format!("create database d {like}"));
+    server.psql("d", "create table odd (t text); insert into odd values (E'\\x81')");
+    let error = back_up(&server, "d", 64).err().unwrap().to_string();
+    assert!(error.contains("COPY public.odd") && error.contains("correct them"), "{error}");
+}
+
 #[test]
 fn an_encoding_that_has_no_way_to_unicode_is_refused() {
     let server = Server::start(15);

@@ -150,7 +150,10 @@ async fn read_to_end(
     if let Err(error @ (ReadError::WriterGone | ReadError::Pipe(_))) = read {
         return Err(BackupError::new(Stage::Dump, true, &error));
     }
-    let exit = exit.success().map_err(|error| BackupError::new(Stage::Dump, transient, &error))?;
+    let advice = dump::advice(&exit.stderr);
+    let exit = exit
+        .success()
+        .map_err(|error| BackupError::new(Stage::Dump, transient, &format!("{error}{advice}")))?;
     read.map_err(|error| BackupError::new(Stage::Dump, true, &error))?;
     Ok((feeder, exit.stderr))
 }

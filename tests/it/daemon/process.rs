@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, ExitStatus, Stdio},
     thread::JoinHandle,
@@ -234,6 +235,36 @@ async fn without_a_token_nobody_starts_a_backup_over_http() {
     let post = Client::new().post(format!("http://{}/backups", daemon.address));
     assert_eq!(post.bearer_auth(TOKEN).send().await.unwrap().status(), StatusCode::NOT_FOUND);
     assert_eq!(daemon.terminate().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_serves_until_it_is_interrupted_and_takes_everything_away() {
+    let dir = tempfile::tempdir().unwrap();
+    // The throwaway server runs as a user of its own where we are root.
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let mut child = command(env!("CARGO_BIN_EXE_reliquary"))
+        .args(["demo", "--listen", "127.0.0.1:0"])
+        .env("TMPDIR", dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = loop {
+        let line = lines.next().expect("it ended without listening").unwrap();
+        if let Some((address, _)) = line.trim().trim_start_matches("http://").split_once("/healthz")
+        {
+            break address.to_owned();
+        }
+    };
+    let mut demo = Process { child, address, said: None };
+    let health = demo.healthy().await;
+    assert_eq!(health["databases"][0]["name"], "demo", "{health:#}");
+    let pid = Pid::from_raw(i32::try_from(demo.child.id()).unwrap());
+    kill(pid, Signal::SIGINT).unwrap();
+    assert_eq!(demo.child.wait().unwrap().code(), Some(0));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 /// The ids whose manifests are there.
