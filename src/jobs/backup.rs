@@ -10,15 +10,21 @@
 mod begin;
 mod commit;
 mod describe;
+mod kept;
+mod outcome;
 mod pipeline;
 mod upload;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use self::upload::ArchiveUpload;
+pub use self::outcome::{BackupError, Done, Request, Skip};
+use self::{
+    kept::{Kept, TIDY_WITHIN},
+    outcome::{already_there, is_absent},
+};
 use super::{Environment, Source, survey::survey};
 use crate::{
     archive::{
@@ -28,88 +34,12 @@ use crate::{
     catalog::{self, BackupId, Catalog, CatalogError, Key},
     postgres::{Dump, Exclude, Session, Snapshot, clients},
     state::Progress,
-    store::{ErrorKind, Store, StoreError, part_size_for},
+    store::part_size_for,
     words::Stage,
 };
 
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
-
-/// How long throwing away an unfinished upload may take, or asking after a
-/// manifest whose writing was interrupted.
-const TIDY_WITHIN: Duration = Duration::from_secs(5);
-
-/// What kind of backup, and for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Which place it goes to.
-    pub kind: Kind,
-    /// The slot it is for; where another process has served the slot already,
-    /// the run is skipped.
-    pub slot: Option<DateTime<Utc>>,
-}
-
-/// What became of a run that did not fail.
-#[derive(Debug)]
-pub enum Done {
-    /// A backup stands.
-    Backup {
-        /// What it holds.
-        manifest: Box<Manifest>,
-        /// What the store holds now, the new backup included.
-        catalog: Catalog,
-    },
-    /// There was nothing to do, for this reason.
-    Skipped(Skip),
-}
-
-/// Why a run had nothing to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Skip {
-    /// Another process holds the lock.
-    Locked,
-    /// The slot has its backup already: another process made it, or a run of
-    /// ours whose last answer was lost.
-    Served,
-}
-
-impl Skip {
-    /// In words.
-    #[must_use]
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Locked => "another process is backing this database up",
-            Self::Served => "this slot has its backup already",
-        }
-    }
-}
-
-/// A run that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct BackupError {
-    /// Where.
-    pub stage: Stage,
-    /// What was tried and why it failed; never holds a password.
-    pub message: String,
-    /// Whether the same may succeed a little later with nothing mended.
-    pub transient: bool,
-    /// Whether it was told to stop.
-    pub cancelled: bool,
-    /// The backup that stands nevertheless: the run ended after its commit.
-    pub committed: Option<Box<(Manifest, Catalog)>>,
-}
-
-impl BackupError {
-    fn new(stage: Stage, transient: bool, error: &(impl ToString + ?Sized)) -> Self {
-        let message = error.to_string();
-        Self { stage, message, transient, cancelled: false, committed: None }
-    }
-
-    fn store(stage: Stage) -> impl Fn(StoreError) -> Self {
-        move |error| Self::new(stage, error.is_transient(), &error)
-    }
-}
 
 /// Takes a backup, exactly as the schedule does.
 ///
@@ -157,41 +87,6 @@ pub async fn run(
     };
     kept.tidy(result.is_err()).await;
     result
-}
-
-/// What a run has in hand. It outlives the run's own future, which may be
-/// dropped at any moment: what must be tidied up, and what must not be
-/// forgotten, is here.
-struct Kept {
-    session: Option<Session>,
-    upload: ArchiveUpload,
-    /// From the moment at which the manifest is being written.
-    committing: Option<Box<(Manifest, Catalog)>>,
-    committed: bool,
-}
-
-impl Kept {
-    fn new(store: Arc<dyn Store>) -> Self {
-        let upload = ArchiveUpload::new(store);
-        Self { session: None, upload, committing: None, committed: false }
-    }
-
-    /// Ends the session, and with it the lock, and throws an unfinished upload away.
-    async fn tidy(&mut self, failed: bool) {
-        let session = self.session.take();
-        let upload = &mut self.upload;
-        let close = async {
-            if let Some(session) = session {
-                session.close().await;
-            }
-        };
-        let abort = async {
-            if failed && tokio::time::timeout(TIDY_WITHIN, upload.abort()).await.is_err() {
-                tracing::warn!("an unfinished upload could not be thrown away in time");
-            }
-        };
-        tokio::join!(close, abort);
-    }
 }
 
 struct Backup<'a> {
@@ -435,18 +330,4 @@ fn free_id(catalog: &Catalog, now: DateTime<Utc>) -> BackupId {
         id = id.next();
     }
     id
-}
-
-/// A failed call that names the backup's own object.
-fn already_there(stage: Stage, uri: &str) -> BackupError {
-    let message = format!(
-        "write {uri}: an object stands under that key already, and it is not ours; \
-         is another process writing to this prefix?"
-    );
-    BackupError::new(stage, true, &message)
-}
-
-/// Whether an error says for certain that the object is not there.
-fn is_absent(error: &StoreError) -> bool {
-    error.kind == ErrorKind::NotFound
 }
