@@ -37,6 +37,7 @@ mod target_facts;
 mod tls;
 mod unprivileged;
 mod url;
+mod url_parts;
 
 pub use clients::{Client, ClientError};
 pub use connect::SessionError;
