@@ -164,7 +164,7 @@ async fn twice(
         return Ok(first);
     }
     let second = look(&store, layout, entry, options, progress).await?;
-    if second.findings == first.findings {
+    if second.agrees_with(&first) {
         return Ok(second);
     }
     let told = |findings: &[Finding]| {

@@ -17,8 +17,28 @@ pub(super) struct Looked {
     pub(super) legacy: bool,
     /// What the pass over the archive found; `None` where there is no archive.
     pub(super) report: Option<Report>,
-    /// All that is wrong.
+    /// All that is wrong: first what the other objects say, then what the pass found.
     pub(super) findings: Vec<Finding>,
+}
+
+impl Looked {
+    /// Whether this second look saw what the first one did.
+    ///
+    /// Bytes of one length and one SHA-256 were the same bytes, whatever a
+    /// decoder made of them as they came; so the archive's own findings need
+    /// not be held against each other, and those of the other objects do.
+    pub(super) fn agrees_with(&self, first: &Self) -> bool {
+        let bytes = |looked: &Self| {
+            looked.report.as_ref().map(|report| (report.archive_bytes, report.sha256.clone()))
+        };
+        bytes(self) == bytes(first) && self.beside() == first.beside()
+    }
+
+    /// What is wrong with the objects beside the archive.
+    fn beside(&self) -> &[Finding] {
+        let of_pass = self.report.as_ref().map_or(0, |report| report.findings.len());
+        &self.findings[..self.findings.len().saturating_sub(of_pass)]
+    }
 }
 
 /// Looks at everything that belongs to an entry.
