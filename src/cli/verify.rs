@@ -181,6 +181,7 @@ fn json_of(entry: &Entry, result: &Result<Verified, VerifyError>) -> Value {
             let mut value = json!(verified.judgement);
             value["legacy"] = json!(verified.legacy);
             value["recorded"] = json!(verified.recorded == Recorded::Yes);
+            value["checksum_written"] = json!(verified.checksum_written);
             if let Recorded::Refused(error) = &verified.recorded {
                 value["record_error"] = json!(error);
             }
@@ -212,6 +213,12 @@ fn say(
         print!("{}", damaged(verified, catalog, &uri));
     } else if !quiet {
         println!("{}", undamaged(verified));
+        for remark in &verified.judgement.remarks {
+            println!("  note: {remark}");
+        }
+    }
+    if verified.checksum_written && !quiet {
+        println!("  its checksum file was written anew");
     }
     if let Recorded::Refused(error) = &verified.recorded {
         eprintln!(
@@ -244,6 +251,9 @@ fn damaged(verified: &Verified, catalog: &Catalog, uri: &str) -> String {
     let mut text = format!("{} is DAMAGED\n  {uri}\n", judgement.id);
     for finding in judgement.findings.iter().take(SHOWN) {
         text += &format!("  {finding}\n");
+    }
+    for remark in &judgement.remarks {
+        text += &format!("  note: {remark}\n");
     }
     let more = judgement.findings.len().saturating_sub(SHOWN);
     if more > 0 {

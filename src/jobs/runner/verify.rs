@@ -257,6 +257,14 @@ fn tell(entry: &Entry, result: &Result<Verified, VerifyError>) {
         }
         Err(error) => tracing::warn!(backup = %entry.id, %error, "could not be verified"),
     }
+    if let Ok(verified) = result
+        && !verified.judgement.remarks.is_empty()
+    {
+        let remarks: Vec<String> =
+            verified.judgement.remarks.iter().map(ToString::to_string).collect();
+        let (remarks, checksum_written) = (remarks.join("; "), verified.checksum_written);
+        tracing::warn!(backup = %entry.id, remarks, checksum_written, "odd, and no damage");
+    }
     if let Ok(Verified { recorded: Recorded::Refused(error), .. }) = result {
         tracing::error!(backup = %entry.id, error, "what verify found could not be written down");
     }
