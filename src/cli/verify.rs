@@ -160,6 +160,8 @@ impl Summary {
 
     fn exit_code(&self) -> u8 {
         match (self.damaged, self.failed) {
+            // What vanished may be skipped, but not all that was asked for.
+            (0, 0) if self.good + self.legacy == 0 => FAILED,
             (0, 0) => DONE,
             (0, _) => FAILED,
             _ => UNHEALTHY,
@@ -278,4 +280,18 @@ fn damaged(verified: &Verified, catalog: &Catalog, uri: &str) -> String {
         }
     };
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_was_verified_nothing_was_done() {
+        let code =
+            |good, legacy, damaged, failed| Summary { good, legacy, damaged, failed }.exit_code();
+        assert_eq!(code(0, 0, 0, 0), FAILED, "all that was asked for had vanished");
+        assert_eq!((code(1, 0, 0, 0), code(0, 1, 0, 0)), (DONE, DONE));
+        assert_eq!((code(1, 0, 0, 1), code(1, 0, 1, 1)), (FAILED, UNHEALTHY));
+    }
 }
