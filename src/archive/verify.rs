@@ -178,7 +178,7 @@ fn foreign_mark(manifest: &Manifest, found: Option<&str>, bytes_differ: bool) ->
         Some(found) => found != expected,
         None => bytes_differ,
     };
-    foreign.then(|| Finding::Mark { expected, found: found.map(str::to_owned) })
+    foreign.then(|| Finding::Mark { expected, found: found.map(text::told) })
 }
 
 #[cfg(test)]
