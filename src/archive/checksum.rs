@@ -35,6 +35,18 @@ impl Checksum {
     }
 }
 
+/// The hash that a checksum file of any tool begins with, in lower-case digits:
+/// alone or before a name or a path, with any line end.
+#[must_use]
+pub fn leading_sha256(text: &str) -> Option<String> {
+    // A byte order mark, or the backslash that stands before an escaped name.
+    let text = text.trim_start_matches(['\u{feff}', '\\']).trim_start();
+    let (sha256, rest) = text.split_at_checked(64)?;
+    let sha256 = sha256.to_ascii_lowercase();
+    let ends = !rest.starts_with(|next: char| next.is_alphanumeric());
+    (ends && is_sha256(&sha256)).then_some(sha256)
+}
+
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}  {}", self.sha256, self.file)
@@ -67,6 +79,25 @@ mod tests {
         let checksum = Checksum { sha256: "ab".repeat(32), file: "x.sql.gz".into() };
         assert_eq!(Checksum::parse(&checksum.to_string()), Ok(checksum.clone()));
         assert_eq!(Checksum::parse(checksum.to_string().trim_end()), Ok(checksum));
+    }
+
+    #[test]
+    fn the_hash_of_any_tool_is_read() {
+        let hash = "ab".repeat(32);
+        for text in [
+            hash.clone(),
+            format!("{hash}\r\n"),
+            format!("{hash}  -\n"),
+            format!("{hash}  /tmp/backup.sql.gz\n"),
+            format!("{hash} *x.sql.gz\r\n"),
+            format!("\\{hash}  a\\nb\n"),
+            format!("\u{feff}{}  x\n", hash.to_uppercase()),
+        ] {
+            assert_eq!(leading_sha256(&text).as_ref(), Some(&hash), "{text:?}");
+        }
+        for text in ["", "ab", &hash[1..], &format!("{hash}ab  x"), &"zz".repeat(32)] {
+            assert_eq!(leading_sha256(text), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -60,11 +60,6 @@ impl Inflate {
         self.ended
     }
 
-    /// How many compressed bytes were read, in bytes.
-    pub(super) fn compressed(&self) -> u64 {
-        self.zlib.total_in()
-    }
-
     /// How much text the stream held so far, in bytes.
     pub(super) fn length(&self) -> u64 {
         self.zlib.total_out()

@@ -28,7 +28,7 @@ mod writer;
 
 pub use crate::postgres::Section;
 pub(crate) use checksum::hex;
-pub use checksum::{Checksum, ChecksumError};
+pub use checksum::{Checksum, ChecksumError, leading_sha256};
 pub use completeness::{Incomplete, TableName, check as check_completeness};
 pub use gzip::MemberError;
 pub use header::comment;
@@ -38,7 +38,7 @@ pub use pack::{Feeder, pack};
 pub use read::{ReadError, read_section};
 pub use split::{END_OF_DATA, SplitError, Splitter};
 pub use unpack::{UnpackError, Unpacker};
-pub use verify::{FINDINGS, Finding, Lost, Problem, Report, Verifier};
+pub use verify::{FINDINGS, Finding, Lost, Problem, Remark, Report, Verifier};
 pub use writer::{PartSink, WriteError, Written, write};
 
 /// How much is read from a pipe at once, in bytes.

@@ -30,13 +30,12 @@ pub enum UnpackError {
     #[error("it does not begin with a gzip header")]
     Header,
     /// It is no deflate stream from some place on.
-    #[error("its compressed text is damaged, {at} bytes into it or before ({detail})")]
-    Deflate {
-        /// How many of its bytes were read when that was seen.
-        at: u64,
-        /// What the decoder said.
-        detail: String,
-    },
+    ///
+    /// Neither where nor how is said: both the decoder's position and its word
+    /// for it depend on how the bytes came, and a damage must be called the
+    /// same at every reading.
+    #[error("its compressed text is damaged")]
+    Deflate,
     /// Its end is missing.
     #[error("it is cut short, after {0} bytes")]
     Truncated(u64),
@@ -201,10 +200,7 @@ impl PieceReader {
                 }
                 Stage::Text => {
                     let taken = self.inflate.push(rest, &mut self.buffer, &mut text);
-                    let taken = taken.map_err(|error| UnpackError::Deflate {
-                        at: self.taken + self.inflate.compressed(),
-                        detail: error.to_string(),
-                    })?;
+                    let taken = taken.map_err(|_| UnpackError::Deflate)?;
                     rest = &rest[taken..];
                     if self.inflate.ended() {
                         self.stage = Stage::Trailer(Vec::with_capacity(TRAILER));

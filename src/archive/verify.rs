@@ -13,6 +13,7 @@ mod finding;
 mod hash;
 mod members;
 mod plain;
+mod remark;
 mod text;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use finding::{Finding, Problem};
+pub use remark::Remark;
 
 use self::{hash::HashThread, members::Members, plain::PlainThread};
 use super::{
@@ -46,6 +48,8 @@ pub struct Report {
     pub rows: Option<u64>,
     /// What is wrong; empty where nothing is.
     pub findings: Vec<Finding>,
+    /// What is odd and no damage.
+    pub remarks: Vec<Remark>,
 }
 
 /// A thread of the pass broke down, which is a fault in Reliquary.
@@ -132,13 +136,14 @@ impl Verifier {
         if let Some(expected) = expected.filter(|_| bytes_differ) {
             findings.push(Finding::Sha256 { expected, found: sha256.clone() });
         }
-        let report = |dump_bytes, members, rows, findings| Report {
+        let report = |dump_bytes, members, rows, findings, remarks| Report {
             archive_bytes: position,
             sha256,
             dump_bytes,
             members,
             rows,
             findings,
+            remarks,
         };
         match body {
             Body::Members(members) => {
@@ -148,12 +153,12 @@ impl Verifier {
                 }));
                 let (dump_bytes, members, rows) = (found.dump_bytes, found.members, found.rows);
                 findings.extend(found.findings(bytes_differ));
-                Ok(report(dump_bytes, members, Some(rows), findings))
+                Ok(report(dump_bytes, members, Some(rows), findings, Vec::new()))
             }
             Body::Plain(plain) => {
                 let found = plain.finish().await?;
                 findings.extend(found.findings);
-                Ok(report(found.dump_bytes, found.members, None, findings))
+                Ok(report(found.dump_bytes, found.members, None, findings, found.remarks))
             }
         }
     }
@@ -173,7 +178,7 @@ fn foreign_mark(manifest: &Manifest, found: Option<&str>, bytes_differ: bool) ->
         Some(found) => found != expected,
         None => bytes_differ,
     };
-    foreign.then(|| Finding::Mark { expected, found: found.map(str::to_owned) })
+    foreign.then(|| Finding::Mark { expected, found: found.map(text::told) })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{
     pointer::Pointer,
 };
 use crate::{
-    archive::{Checksum, manifest::Kind},
+    archive::{Checksum, leading_sha256, manifest::Kind},
     store::{ErrorKind, Store, StoreError},
 };
 
@@ -51,11 +51,27 @@ pub async fn checksum_file(
     }))
 }
 
-/// The SHA-256 that the pointer holds of an archive, where it names that one.
+/// The SHA-256 that is known of an archive without a manifest: what its checksum
+/// file begins with, in whichever form some tool wrote it, or else what the
+/// pointer says. `None` where nothing is known.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn pointed_sha256(
+pub async fn legacy_sha256(
+    store: &dyn Store,
+    layout: &Layout,
+    kind: Kind,
+    id: BackupId,
+) -> Result<Option<String>, StoreError> {
+    let text = small(store, &layout.key(Key::Checksum(kind, id))).await?;
+    match text.as_deref().and_then(leading_sha256) {
+        Some(sha256) => Ok(Some(sha256)),
+        None => pointed_sha256(store, layout, kind, id).await,
+    }
+}
+
+/// The SHA-256 that the pointer holds of an archive, where it names that one.
+async fn pointed_sha256(
     store: &dyn Store,
     layout: &Layout,
     kind: Kind,

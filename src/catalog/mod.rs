@@ -15,7 +15,7 @@ mod verdict;
 pub use find::{FindError, Query};
 pub use id::{BackupId, IdError};
 pub use key::{Key, Layout};
-pub use known::{UnusableChecksum, checksum_file, pointed_sha256};
+pub use known::{UnusableChecksum, checksum_file, legacy_sha256};
 pub use listing::{Catalog, Entry, State, Totals};
 pub use pointer::{Pointer, PointerError, Stored, next as next_pointer};
 pub use read::{CatalogError, advance_pointer, read, read_manifest};

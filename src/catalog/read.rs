@@ -15,7 +15,7 @@ use crate::{
         Manifest, ManifestError,
         manifest::{self, Kind},
     },
-    store::{Store, StoreError, list_all},
+    store::{ErrorKind, Store, StoreError, list_all},
 };
 
 /// Enough of an archive to read the comment in its first member's header, in bytes.
@@ -81,17 +81,30 @@ pub async fn read(store: &dyn Store, layout: &Layout) -> Result<Catalog, Catalog
 }
 
 /// Whether an archive with a checksum file and without a manifest is ours.
+///
+/// One that was removed since it was listed is debris: it counts for nothing,
+/// and must not keep anybody from what the others hold.
 async fn settle(store: &dyn Store, key: &str, end: u64) -> Result<State, StoreError> {
-    let mut header = Vec::new();
-    if end > 0 {
-        let mut stream = store.get_range(key, 0, end).await?;
-        while let Some(bytes) = stream.try_next().await? {
-            header.extend_from_slice(&bytes);
-        }
-    }
+    let header = match beginning(store, key, end).await {
+        Ok(header) => header,
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(State::Debris),
+        Err(error) => return Err(error),
+    };
     let ours = crate::archive::comment(&header)
         .is_some_and(|comment| comment.starts_with(manifest::FORMAT));
     Ok(if ours { State::Debris } else { State::Legacy })
+}
+
+/// The first `end` bytes of an object.
+async fn beginning(store: &dyn Store, key: &str, end: u64) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::new();
+    if end > 0 {
+        let mut stream = store.get_range(key, 0, end).await?;
+        while let Some(piece) = stream.try_next().await? {
+            bytes.extend_from_slice(&piece);
+        }
+    }
+    Ok(bytes)
 }
 
 /// Reads the manifest of a backup and holds it against the listing.
@@ -184,4 +197,18 @@ async fn ahead(
         matches!(entry.state, State::Good | State::Legacy) && entry.time() == id.time()
     };
     Ok(entry.filter(counts).map(|_| id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::LocalStore;
+
+    #[tokio::test]
+    async fn an_archive_that_vanished_since_it_was_listed_is_debris() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(dir.path().to_owned()).await.unwrap();
+        let key = "database/2025/11/2025-11-23T14-00-00Z.sql.gz";
+        assert_eq!(settle(&store, key, HEADER).await.unwrap(), State::Debris);
+    }
 }

@@ -11,7 +11,7 @@ use super::{
     key::{Key, Layout},
 };
 use crate::{
-    archive::{Finding, manifest::Kind},
+    archive::{Finding, Remark, manifest::Kind},
     store::{ErrorKind, Store, StoreError},
     words::Verdict,
 };
@@ -52,6 +52,9 @@ pub struct Judgement {
     pub seconds: f64,
     /// What is wrong; empty where nothing is.
     pub findings: Vec<Finding>,
+    /// What is odd and no damage.
+    #[serde(default)]
+    pub remarks: Vec<Remark>,
 }
 
 /// Writes a verdict down, and takes the other one away where there is one.
@@ -107,7 +110,11 @@ pub async fn judgement(
     match store.get(&layout.key(Key::Verdict(kind, id, verdict)), LIMIT).await {
         Ok(bytes) => {
             let read = serde_json::from_slice::<Judgement>(&bytes).ok();
-            Ok(read.filter(|judgement| judgement.format == FORMAT))
+            // One that was copied from elsewhere says nothing of this backup.
+            let belongs = |read: &Judgement| {
+                read.format == FORMAT && (read.kind, read.id, read.verdict) == (kind, id, verdict)
+            };
+            Ok(read.filter(belongs))
         }
         Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::TooLarge) => Ok(None),
         Err(error) => Err(error),

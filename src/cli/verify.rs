@@ -160,6 +160,8 @@ impl Summary {
 
     fn exit_code(&self) -> u8 {
         match (self.damaged, self.failed) {
+            // What vanished may be skipped, but not all that was asked for.
+            (0, 0) if self.good + self.legacy == 0 => FAILED,
             (0, 0) => DONE,
             (0, _) => FAILED,
             _ => UNHEALTHY,
@@ -181,6 +183,7 @@ fn json_of(entry: &Entry, result: &Result<Verified, VerifyError>) -> Value {
             let mut value = json!(verified.judgement);
             value["legacy"] = json!(verified.legacy);
             value["recorded"] = json!(verified.recorded == Recorded::Yes);
+            value["checksum_written"] = json!(verified.checksum_written);
             if let Recorded::Refused(error) = &verified.recorded {
                 value["record_error"] = json!(error);
             }
@@ -212,6 +215,12 @@ fn say(
         print!("{}", damaged(verified, catalog, &uri));
     } else if !quiet {
         println!("{}", undamaged(verified));
+        for remark in &verified.judgement.remarks {
+            println!("  note: {remark}");
+        }
+    }
+    if verified.checksum_written && !quiet {
+        println!("  its checksum file was written anew");
     }
     if let Recorded::Refused(error) = &verified.recorded {
         eprintln!(
@@ -245,6 +254,9 @@ fn damaged(verified: &Verified, catalog: &Catalog, uri: &str) -> String {
     for finding in judgement.findings.iter().take(SHOWN) {
         text += &format!("  {finding}\n");
     }
+    for remark in &judgement.remarks {
+        text += &format!("  note: {remark}\n");
+    }
     let more = judgement.findings.len().saturating_sub(SHOWN);
     if more > 0 {
         text += &format!("  … and {more} more; --json shows them\n");
@@ -268,4 +280,18 @@ fn damaged(verified: &Verified, catalog: &Catalog, uri: &str) -> String {
         }
     };
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_was_verified_nothing_was_done() {
+        let code =
+            |good, legacy, damaged, failed| Summary { good, legacy, damaged, failed }.exit_code();
+        assert_eq!(code(0, 0, 0, 0), FAILED, "all that was asked for had vanished");
+        assert_eq!((code(1, 0, 0, 0), code(0, 1, 0, 0)), (DONE, DONE));
+        assert_eq!((code(1, 0, 0, 1), code(1, 0, 1, 1)), (FAILED, UNHEALTHY));
+    }
 }

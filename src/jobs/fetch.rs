@@ -19,10 +19,7 @@ use tokio_util::sync::CancellationToken;
 use self::partial::Partial;
 use crate::{
     archive::{Checksum, Finding, Lost, Verifier},
-    catalog::{
-        self, BackupId, Catalog, CatalogError, Entry, Key, Layout, State, checksum_file,
-        pointed_sha256,
-    },
+    catalog::{self, BackupId, Catalog, CatalogError, Entry, Key, Layout, State, legacy_sha256},
     state::Progress,
     store::{Patience, Store, StoreError, read_on},
 };
@@ -210,10 +207,7 @@ async fn expected(
         let sha256 = Some(manifest.archive.sha256);
         return Ok(Expected { key, bytes: manifest.archive.bytes, sha256 });
     }
-    let sha256 = match checksum_file(store, layout, kind, id).await? {
-        Some(Ok(sha256)) => Some(sha256),
-        Some(Err(_)) | None => pointed_sha256(store, layout, kind, id).await?,
-    };
+    let sha256 = legacy_sha256(store, layout, kind, id).await?;
     Ok(Expected { key, bytes: archive_bytes, sha256 })
 }
 

@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Environment;
 use crate::{
-    archive::Finding,
-    catalog::{Entry, Judgement, Layout, State, VERDICT_FORMAT, record, withdraw},
+    archive::{Checksum, Finding},
+    catalog::{Entry, Judgement, Key, Layout, State, VERDICT_FORMAT, record, withdraw},
     state::Progress,
-    store::{ErrorKind, Patience, StoreError},
+    store::{ErrorKind, Patience, Store, StoreError},
     words::{Stage, Verdict},
 };
 
@@ -47,6 +47,8 @@ pub struct Verified {
     pub legacy: bool,
     /// Whether that is written down.
     pub recorded: Recorded,
+    /// Whether its checksum file was written anew.
+    pub checksum_written: bool,
 }
 
 impl Verified {
@@ -109,14 +111,28 @@ pub async fn run(
         progress.enter(Stage::Verify);
         let (began, looked) =
             (Instant::now(), twice(environment, layout, entry, options, progress).await?);
+        let checksum = looked.checksum.clone().filter(|_| looked.findings.is_empty());
         let (legacy, judgement) = judge(environment, entry, looked, began);
         progress.enter(Stage::Record);
-        let recorded = if options.record {
-            write_down(environment, layout, entry, &judgement, legacy).await
-        } else {
-            Recorded::NotWanted
+        if !options.record {
+            let (recorded, checksum_written) = (Recorded::NotWanted, false);
+            return Ok(Verified { judgement, legacy, recorded, checksum_written });
+        }
+        let store = environment.store.as_ref();
+        let (mut recorded, checksum_written) = match checksum {
+            Some(sha256) => match mend_checksum(store, layout, entry, sha256).await {
+                Ok(()) => (Recorded::Yes, true),
+                Err(error) => (Recorded::Refused(error.to_string()), false),
+            },
+            None => (Recorded::Yes, false),
         };
-        Ok(Verified { judgement, legacy, recorded })
+        // A verdict is worth having even where the checksum file is not to be had.
+        if let refused @ Recorded::Refused(_) =
+            write_down(environment, layout, entry, &judgement, legacy).await
+        {
+            recorded = refused;
+        }
+        Ok(Verified { judgement, legacy, recorded, checksum_written })
     };
     tokio::select! {
         biased;
@@ -164,7 +180,7 @@ async fn twice(
         return Ok(first);
     }
     let second = look(&store, layout, entry, options, progress).await?;
-    if second.findings == first.findings {
+    if second.agrees_with(&first) {
         return Ok(second);
     }
     let told = |findings: &[Finding]| {
@@ -201,8 +217,21 @@ fn judge(
         sha256: report.map(|report| report.sha256),
         seconds: (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
         findings: looked.findings,
+        remarks: looked.remarks,
     };
     (looked.legacy, judgement)
+}
+
+/// Writes the checksum file of an archive that was just proven.
+async fn mend_checksum(
+    store: &dyn Store,
+    layout: &Layout,
+    entry: &Entry,
+    sha256: String,
+) -> Result<(), StoreError> {
+    let checksum = Checksum { sha256, file: Layout::file_name(entry.id) };
+    let key = layout.key(Key::Checksum(entry.kind, entry.id));
+    store.put(&key, checksum.to_string().into()).await
 }
 
 async fn write_down(

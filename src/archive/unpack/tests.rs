@@ -93,6 +93,19 @@ fn every_damage_has_its_name() {
 }
 
 #[test]
+fn damage_is_called_the_same_however_the_bytes_come() {
+    let good = foreign(&text(20_000));
+    for at in (30..good.len() - 8).step_by(911) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1 << (at % 8);
+        let found = in_pieces(&bytes, bytes.len()).map(drop).unwrap_err();
+        for size in [1, 7, 1000, 4096] {
+            assert_eq!(in_pieces(&bytes, size).map(drop), Err(found.clone()), "{at}, {size}");
+        }
+    }
+}
+
+#[test]
 fn what_follows_a_member_is_never_taken_for_a_part_of_it() {
     let text = text(1000);
     let good = member(&text, None);

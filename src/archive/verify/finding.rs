@@ -36,20 +36,6 @@ pub enum Finding {
         /// What the manifest says.
         found: u64,
     },
-    /// The checksum file is not there.
-    ChecksumMissing,
-    /// The checksum file cannot be read, or names another file.
-    ChecksumUnreadable {
-        /// Why.
-        detail: String,
-    },
-    /// The checksum file says something else than the manifest.
-    ChecksumDiffers {
-        /// The manifest's SHA-256.
-        expected: String,
-        /// The checksum file's.
-        found: String,
-    },
     /// The archive is longer or shorter than it was.
     Size {
         /// What the manifest says.
@@ -117,9 +103,6 @@ pub enum Finding {
         /// How many there are.
         bytes: u64,
     },
-    /// A legacy archive whose text does not end as `pg_dump` ends it: the dump
-    /// was cut short before it was compressed, or between two members.
-    DumpEnd,
     /// More of the same that are not listed.
     More {
         /// How many.
@@ -191,11 +174,6 @@ impl fmt::Display for Finding {
                 "the manifest was changed: it says {found} {}, and its parts make {expected}",
                 what.escape_debug()
             ),
-            Self::ChecksumMissing => f.write_str("the checksum file is gone"),
-            Self::ChecksumUnreadable { detail } => write!(f, "the checksum file: {detail}"),
-            Self::ChecksumDiffers { expected, found } => {
-                write!(f, "the checksum file says {found}, and the manifest {expected}")
-            }
             Self::Size { expected, found } => {
                 write!(f, "the archive has {found} bytes, and had {expected}")
             }
@@ -231,10 +209,6 @@ impl fmt::Display for Finding {
             Self::Trailing { offset, bytes } => {
                 write!(f, "{bytes} bytes follow the last gzip member, from byte {offset} on")
             }
-            Self::DumpEnd => f.write_str(
-                "its text does not end as pg_dump ends a dump: it was cut short before it was \
-                 compressed, or between two gzip members",
-            ),
             Self::More { count } => write!(f, "and {count} more"),
             Self::Other => f.write_str("something that this version does not know"),
         }

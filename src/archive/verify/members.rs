@@ -222,6 +222,8 @@ fn check_pieces(
 ) -> (u64, bool, Result<(), Problem>) {
     let (mut reader, mut length, mut ours) = (PieceReader::new(), 0, None);
     let mut result = Ok(());
+    // All that follows the end is counted, not only what came along with it.
+    let mut trailing = 0;
     while let Some(piece) = pieces.blocking_recv() {
         ours.get_or_insert_with(|| header::is_ours(&piece));
         let taken = reader.push(&piece, |text| {
@@ -234,12 +236,10 @@ fn check_pieces(
             Ok(taken) => taken,
             Err(error) => return (length, ours == Some(true), Err(gzip(&error))),
         };
-        if taken < piece.len() {
-            let error = UnpackError::Trailing((piece.len() - taken) as u64);
-            return (length, ours == Some(true), Err(gzip(&error)));
-        }
+        trailing += (piece.len() - taken) as u64;
     }
     let result = match reader.finish() {
+        Ok(_) if trailing > 0 => Err(gzip(&UnpackError::Trailing(trailing))),
         Ok(_) => result,
         Err(error) => Err(gzip(&error)),
     };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use memchr::memmem;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{FINDINGS, Lost, finding::Finding, text::keep_tail};
+use super::{FINDINGS, Lost, finding::Finding, remark::Remark, text::keep_tail};
 use crate::archive::unpack::{PieceReader, UnpackError};
 
 /// Pieces that may wait for the thread.
@@ -31,6 +31,7 @@ pub(super) struct Plain {
     /// Length of their text, in bytes.
     pub(super) dump_bytes: u64,
     pub(super) findings: Vec<Finding>,
+    pub(super) remarks: Vec<Remark>,
 }
 
 impl PlainThread {
@@ -137,10 +138,11 @@ impl Reading {
             _ => {}
         }
         let closed = CLOSING.iter().any(|line| memmem::find(&self.tail, line).is_some());
-        // A member that is damaged or cut has said so itself.
+        // A member that is damaged or cut has said so itself. And a sound dump
+        // need not end so: some tools strip comments, others append statements.
         let whole = !self.plain.findings.iter().any(|f| matches!(f, Finding::Gzip { .. }));
         if whole && !closed {
-            self.plain.findings.push(Finding::DumpEnd);
+            self.plain.remarks.push(Remark::DumpEnd);
         }
         self.plain
     }

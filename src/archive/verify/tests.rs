@@ -165,6 +165,7 @@ async fn a_whole_archive_has_nothing_wrong_with_it() {
         members,
         rows: Some(80_050),
         findings: vec![],
+        remarks: vec![],
     };
     for (threads, piece) in [(1, 1000), (1, usize::MAX), (3, 100), (4, 70_000)] {
         assert_eq!(pass(&backup, threads, piece).await, expected);

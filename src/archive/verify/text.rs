@@ -174,7 +174,19 @@ impl<'m> Rows<'m> {
 
 fn shown(header: &CopyHeader) -> String {
     let CopyHeader { schema, table, columns } = header;
-    format!("rows of {schema}.{table} ({})", columns.join(", "))
+    told(&format!("rows of {schema}.{table} ({})", columns.join(", ")))
+}
+
+/// The most of an archive's own text that a finding repeats, in characters: all
+/// findings together have to stay below what is read of a verdict.
+const TOLD: usize = 500;
+
+/// A text of the archive as a finding repeats it.
+pub(super) fn told(text: &str) -> String {
+    match text.char_indices().nth(TOLD) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// Keeps the last `length` bytes of what was kept and of `text`.

@@ -74,7 +74,7 @@ impl Runner {
         let (results, turn) = self.verify(entries).await;
         let report = self.verify_report(results.as_ref(), began, clock.elapsed().as_secs_f64());
         let results = results.unwrap_or_default();
-        self.note_turn(slot, &report, results.iter().any(|(_, result)| is_cancelled(result)));
+        self.note_turn(slot, &report, &results);
         self.tell_verified(report, results).await;
         turn
     }
@@ -128,10 +128,12 @@ impl Runner {
         (results.ok(), turn)
     }
 
-    fn note_turn(&mut self, slot: DateTime<Utc>, report: &RunReport, gave_way: bool) {
-        // Damage that was found is an end, too: it is found, and written down.
+    fn note_turn(&mut self, slot: DateTime<Utc>, report: &RunReport, results: &Results) {
+        let gave_way = results.iter().any(|(_, result)| is_cancelled(result));
+        // Damage that was found is an end, too, where it is written down; it
+        // must not hide that another backup could not be read.
         let found = report.outcome == Outcome::Ok || report.stage == Some(Stage::Verify);
-        if found && !gave_way {
+        if found && !gave_way && !results.iter().any(|(_, result)| is_unsettled(result)) {
             self.turns.done = Some(slot);
         }
         if report.outcome == Outcome::Failed && !gave_way {
@@ -158,7 +160,10 @@ impl Runner {
             if is_damaged(result) || matches!(result, Err(error) if is_failure(error)) {
                 self.metrics.verify_failed(&name);
             }
-            if let (Ok(verified), Some(catalog)) = (result, &mut self.catalog) {
+            if let (Ok(verified), Some(catalog)) = (result, &mut self.catalog)
+                // What is good and not written down has its turn again.
+                && (verified.is_damaged() || !is_unsettled(result))
+            {
                 catalog.judge(entry.kind, entry.id, verified.judgement.verdict, now);
                 damaged |= verified.is_damaged() && verified.recorded == Recorded::Yes;
             }
@@ -232,6 +237,15 @@ fn is_cancelled(result: &Result<Verified, VerifyError>) -> bool {
     result.as_ref().is_err_and(|error| error.cancelled)
 }
 
+/// Whether there is nothing in the bucket to show for it, so that it has its
+/// turn again.
+fn is_unsettled(result: &Result<Verified, VerifyError>) -> bool {
+    match result {
+        Ok(verified) => matches!(verified.recorded, Recorded::Refused(_)),
+        Err(error) => is_failure(error),
+    }
+}
+
 /// Whether a backup that is there could not be read.
 fn is_failure(error: &VerifyError) -> bool {
     !error.cancelled && !error.removed
@@ -256,6 +270,14 @@ fn tell(entry: &Entry, result: &Result<Verified, VerifyError>) {
             tracing::debug!(backup = %entry.id, %error, "not verified");
         }
         Err(error) => tracing::warn!(backup = %entry.id, %error, "could not be verified"),
+    }
+    if let Ok(verified) = result
+        && !verified.judgement.remarks.is_empty()
+    {
+        let remarks: Vec<String> =
+            verified.judgement.remarks.iter().map(ToString::to_string).collect();
+        let (remarks, checksum_written) = (remarks.join("; "), verified.checksum_written);
+        tracing::warn!(backup = %entry.id, remarks, checksum_written, "odd, and no damage");
     }
     if let Ok(Verified { recorded: Recorded::Refused(error), .. }) = result {
         tracing::error!(backup = %entry.id, error, "what verify found could not be written down");

@@ -6,8 +6,8 @@ use futures::TryStreamExt as _;
 
 use super::{Options, VerifyError};
 use crate::{
-    archive::{Finding, Manifest, ManifestError, Report, Verifier, manifest},
-    catalog::{Entry, Key, Layout, State, checksum_file, pointed_sha256},
+    archive::{Finding, Manifest, ManifestError, Remark, Report, Verifier, manifest},
+    catalog::{Entry, Key, Layout, State, checksum_file, legacy_sha256},
     state::Progress,
     store::{ErrorKind, Store, read_on},
 };
@@ -17,8 +17,32 @@ pub(super) struct Looked {
     pub(super) legacy: bool,
     /// What the pass over the archive found; `None` where there is no archive.
     pub(super) report: Option<Report>,
-    /// All that is wrong.
+    /// All that is wrong: first what the other objects say, then what the pass found.
     pub(super) findings: Vec<Finding>,
+    /// What is odd and no damage.
+    pub(super) remarks: Vec<Remark>,
+    /// The SHA-256 that a sound archive's checksum file must hold, and does not.
+    pub(super) checksum: Option<String>,
+}
+
+impl Looked {
+    /// Whether this second look saw what the first one did.
+    ///
+    /// Bytes of one length and one SHA-256 were the same bytes, whatever a
+    /// decoder made of them as they came; so the archive's own findings need
+    /// not be held against each other, and those of the other objects do.
+    pub(super) fn agrees_with(&self, first: &Self) -> bool {
+        let bytes = |looked: &Self| {
+            looked.report.as_ref().map(|report| (report.archive_bytes, report.sha256.clone()))
+        };
+        bytes(self) == bytes(first) && self.beside() == first.beside()
+    }
+
+    /// What is wrong with the objects beside the archive.
+    fn beside(&self) -> &[Finding] {
+        let of_pass = self.report.as_ref().map_or(0, |report| report.findings.len());
+        &self.findings[..self.findings.len().saturating_sub(of_pass)]
+    }
 }
 
 /// Looks at everything that belongs to an entry.
@@ -36,36 +60,33 @@ pub(super) async fn look(
     if legacy && matches!(entry.state, State::Good | State::Broken) {
         return Err(removed(entry));
     }
-    let checksum = checksum(store.as_ref(), layout, entry, legacy, &mut findings).await?;
-    let (verifier, committed) = match manifest {
-        Found::Whole(manifest) => {
-            let expected = &manifest.archive.sha256;
-            if let Some(found) = checksum.filter(|found| found != expected) {
-                let expected = expected.clone();
-                findings.push(Finding::ChecksumDiffers { expected, found });
-            }
-            (Verifier::of_backup(Arc::new(*manifest), options.threads), true)
+    let (mut remarks, mut checksum) = (Vec::new(), None);
+    let verifier = if let Found::Whole(manifest) = manifest {
+        let expected = &manifest.archive.sha256;
+        if let Some(remark) = beside(store.as_ref(), layout, entry, expected).await? {
+            remarks.push(remark);
+            checksum = Some(expected.clone());
         }
-        Found::Unusable => (Verifier::of_legacy(checksum), true),
-        Found::Missing => {
-            let known = match checksum {
-                Some(known) => Some(known),
-                None => pointed_sha256(store.as_ref(), layout, kind, id).await?,
-            };
-            (Verifier::of_legacy(known), false)
+        Verifier::of_backup(Arc::new(*manifest), options.threads)
+    } else {
+        let known = legacy_sha256(store.as_ref(), layout, kind, id).await?;
+        if known.is_none() {
+            remarks.push(Remark::ChecksumUnknown);
         }
+        Verifier::of_legacy(known)
     };
     let key = layout.key(Key::Archive(kind, id));
     let Some(object) = store.head(&key).await? else {
-        if !committed || store.head(&layout.key(Key::Manifest(kind, id))).await?.is_none() {
+        if legacy || store.head(&layout.key(Key::Manifest(kind, id))).await?.is_none() {
             return Err(removed(entry));
         }
         findings.push(Finding::ArchiveMissing);
-        return Ok(Looked { legacy, report: None, findings });
+        return Ok(Looked { legacy, report: None, findings, remarks, checksum });
     };
     let report = pass(store, &key, object.size, verifier, options, progress).await?;
     findings.extend(report.findings.iter().cloned());
-    Ok(Looked { legacy, report: Some(report), findings })
+    remarks.extend(report.remarks.iter().cloned());
+    Ok(Looked { legacy, report: Some(report), findings, remarks, checksum })
 }
 
 async fn pass(
@@ -131,23 +152,23 @@ async fn manifest(
     Ok(Found::Unusable)
 }
 
-/// What the checksum file says.
-async fn checksum(
+/// What is odd about a backup's checksum file. It is a convenience for stock
+/// tools; the manifest is the truth, so that this is never damage.
+async fn beside(
     store: &dyn Store,
     layout: &Layout,
     entry: &Entry,
-    legacy: bool,
-    findings: &mut Vec<Finding>,
-) -> Result<Option<String>, VerifyError> {
-    match checksum_file(store, layout, entry.kind, entry.id).await? {
-        Some(Ok(sha256)) => return Ok(Some(sha256)),
-        Some(Err(error)) => {
-            findings.push(Finding::ChecksumUnreadable { detail: error.to_string() });
+    expected: &str,
+) -> Result<Option<Remark>, VerifyError> {
+    Ok(match checksum_file(store, layout, entry.kind, entry.id).await? {
+        Some(Ok(found)) if found == expected => None,
+        Some(Ok(found)) => {
+            let expected = expected.to_owned();
+            Some(Remark::ChecksumDiffers { expected, found })
         }
-        None if legacy => {}
-        None => findings.push(Finding::ChecksumMissing),
-    }
-    Ok(None)
+        Some(Err(error)) => Some(Remark::ChecksumUnreadable { detail: error.to_string() }),
+        None => Some(Remark::ChecksumMissing),
+    })
 }
 
 fn removed(entry: &Entry) -> VerifyError {

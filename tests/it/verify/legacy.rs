@@ -52,6 +52,13 @@ impl Old {
         (report["backups"][0]["findings"].clone(), code == 3)
     }
 
+    /// What verify finds odd.
+    fn remarks(&self) -> Value {
+        let report = self.0.succeed(&["--json", "verify", ID]);
+        let report: Value = serde_json::from_str(&report).unwrap();
+        report["backups"][0]["remarks"].clone()
+    }
+
     fn state(&self) -> (Value, Value) {
         let list: Value = serde_json::from_str(&self.0.succeed(&["--json", "list"])).unwrap();
         (list["backups"][0]["state"].clone(), list["backups"][0]["verified"].clone())
@@ -105,11 +112,62 @@ fn a_known_checksum_is_held_against_it_wherever_it_stands() {
 }
 
 #[test]
-fn one_cut_between_two_members_does_not_end_as_a_dump_ends() {
-    let (first, second) = TEXT.split_at(19);
-    let archive = [gzip(first), gzip(second)];
-    assert_eq!(Old::with(&archive.concat()).verify(), (json!([]), false));
-    Old::with(&archive[0]).is_damaged(&json!([{ "damage": "dump_end" }]));
+fn a_checksum_file_of_any_tool_is_read_and_one_of_no_use_is_remarked_on() {
+    let archive = gzip(TEXT);
+    let (hash, wrong) = (sha256(&archive), "0".repeat(64));
+    let name = format!("{ID}.sql.gz");
+    let forms = |hash: &str| {
+        [
+            format!("{hash}  /tmp/backup.sql.gz\n"),
+            format!("{hash}  -\n"),
+            format!("{hash}\n"),
+            hash.to_owned(),
+            format!("{hash}  {ID}.sql.gz\r\n"),
+            format!("{} *backup.sql.gz\r\n", hash.to_uppercase()),
+        ]
+    };
+    let old = Old::with(&archive);
+    let key = format!("2025/11/{name}.sha256");
+    for text in forms(&hash) {
+        old.write(&key, text.as_bytes());
+        assert_eq!(old.verify(), (json!([]), false), "{text:?}");
+        assert_eq!(old.remarks(), json!([]), "{text:?}");
+    }
+    // What is known is held against the archive in every form, by fetch too.
+    for text in forms(&wrong) {
+        let old = Old::with(&archive);
+        old.write(&key, text.as_bytes());
+        let fetch =
+            old.0.run(&["fetch", ID, "-o", old.0.dir().join("fetched.sql.gz").to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&fetch.stderr).into_owned();
+        assert!(!fetch.status.success() && said.contains(&wrong), "{text:?}: {said}");
+        let finding = json!([{ "damage": "sha256", "expected": wrong, "found": hash }]);
+        assert_eq!(old.verify(), (finding, true), "{text:?}");
+    }
+    let old = Old::with(&archive);
+    for text in ["", "gone", &hash[1..]] {
+        old.write(&key, text.as_bytes());
+        assert_eq!(old.verify(), (json!([]), false), "{text:?}");
+        assert_eq!(old.remarks(), json!([{ "remark": "checksum_unknown" }]), "{text:?}");
+    }
+}
+
+/// `supabase db dump` strips comments, and some append statements of their own.
+#[test]
+fn one_whose_text_does_not_end_as_a_dump_ends_is_remarked_on_and_fetched() {
+    for text in ["CREATE TABLE t ();\n", &format!("{TEXT}{}", "GRANT a TO b;\n".repeat(1000))] {
+        let old = Old::with(&gzip(text));
+        assert_eq!(old.verify(), (json!([]), false));
+        let remarks = json!([{ "remark": "checksum_unknown" }, { "remark": "dump_end" }]);
+        assert_eq!(old.remarks(), remarks);
+        assert_eq!(old.state().0, "legacy");
+        let told = old.0.succeed(&["verify", ID]);
+        assert!(told.contains("note: its text does not end"), "{told}");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("fetched.sql.gz");
+        old.0.succeed(&["fetch", ID, "-o", file.to_str().unwrap()]);
+        assert_eq!(fs::read(file).unwrap(), gzip(text));
+    }
 }
 
 #[test]
@@ -135,8 +193,9 @@ fn garbage_after_the_end_is_counted() {
 
 #[test]
 fn a_damaged_one_that_is_mended_is_a_legacy_archive_again() {
-    let old = Old::with(&gzip(&TEXT[..19]));
-    old.is_damaged(&json!([{ "damage": "dump_end" }]));
+    let archive = gzip(TEXT);
+    let old = Old::with(&[&archive[..], b"garbage"].concat());
+    old.is_damaged(&json!([{ "damage": "trailing", "offset": archive.len(), "bytes": 7 }]));
     old.write(&format!("2025/11/{ID}.sql.gz"), &gzip(TEXT));
     assert_eq!(old.state().0, "damaged", "until it is verified");
     assert_eq!(old.verify(), (json!([]), false));

@@ -1,5 +1,6 @@
 //! Reading stored backups again: by hand, under faults, and what is made of damage.
 
+mod chunks;
 mod damage;
 mod faults;
 mod fetch;
@@ -42,6 +43,11 @@ pub(super) struct Bench {
 impl Bench {
     /// With a table of several members.
     pub(super) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With what some more SQL makes.
+    pub(super) fn with(sql: &str) -> Self {
         let server = Server::start(15);
         server.create_database("app");
         server.psql(
@@ -53,6 +59,7 @@ impl Bench {
              insert into donation select i, 1 + i % 50, i * 7919 % 100000
              from generate_series(1, 60000) i;",
         );
+        server.psql("app", sql);
         let product = Product::of(&server, "app")
             .set("RELIQUARY__ARCHIVE__MEMBER_SIZE", "64KiB")
             .set("RELIQUARY__ARCHIVE__THREADS", "2")

@@ -137,3 +137,10 @@ proptest! {
         prop_assert_eq!(held, Ok(Held { rows: rows.len() as u64, tail: vec![] }));
     }
 }
+
+#[test]
+fn a_finding_repeats_only_so_much_of_an_archive() {
+    assert_eq!(told("short"), "short");
+    assert_eq!(told(&"ü".repeat(TOLD)), "ü".repeat(TOLD));
+    assert_eq!(told(&"ü".repeat(9 * TOLD)), "ü".repeat(TOLD) + "…");
+}
