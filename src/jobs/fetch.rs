@@ -148,13 +148,17 @@ pub async fn run(
         let (bytes, sha256) = partial::hash_of(file.clone()).await?;
         if expected.sha256.as_ref() == Some(&sha256) {
             progress.add_archive_bytes(bytes);
-            let checksum_file = write_checksum(file, &sha256)?;
+            let checksum_file = write_checksum(file, &sha256, request.force)?;
             let file = file.clone();
             return Ok(Fetched { id, file, checksum_file, bytes, sha256, known: true, had: bytes });
         }
         if !request.force {
             return Err(FetchError::Exists(file.clone()));
         }
+    }
+    if let Some(sha256) = &expected.sha256 {
+        // Said before anything is transferred.
+        checksum_of(file, sha256, request.force)?;
     }
     let mut partial = Partial::open(file, &expected).await?;
     let had = partial.length();
@@ -189,8 +193,9 @@ pub async fn run(
         remove(&path)?;
         return Err(FetchError::Damaged(id, Box::new(finding)));
     }
-    let checksum_file = write_checksum(file, &sha256)?;
-    std::fs::rename(&path, file).map_err(disk("rename to", file))?;
+    checksum_of(file, &sha256, request.force)?;
+    name(&path, file, request.force)?;
+    let checksum_file = write_checksum(file, &sha256, request.force)?;
     let file = file.clone();
     Ok(Fetched { id, file, checksum_file, bytes: expected.bytes, sha256, known, had })
 }
@@ -225,13 +230,42 @@ async fn test_gzip(path: &Path) -> Result<Option<Finding>, FetchError> {
     }
 }
 
-/// Writes the line that `sha256sum -c` reads in the file's folder.
-fn write_checksum(file: &Path, sha256: &str) -> Result<PathBuf, FetchError> {
+/// The file that `sha256sum -c` reads in the file's folder, and its line. A
+/// person's own file of that name is left as it is.
+fn checksum_of(file: &Path, sha256: &str, force: bool) -> Result<(PathBuf, String), FetchError> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let path = partial::beside(file, ".sha256");
-    let checksum = Checksum { sha256: sha256.to_owned(), file: name };
-    std::fs::write(&path, checksum.to_string()).map_err(disk("write", &path))?;
+    let line = Checksum { sha256: sha256.to_owned(), file: name }.to_string();
+    match std::fs::read(&path) {
+        Ok(there) if there != line.as_bytes() && !force => Err(FetchError::Exists(path)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(disk("read", &path)(error)),
+        _ => Ok((path, line)),
+    }
+}
+
+/// Writes the checksum file, whole or not at all.
+fn write_checksum(file: &Path, sha256: &str, force: bool) -> Result<PathBuf, FetchError> {
+    let (path, line) = checksum_of(file, sha256, force)?;
+    let staged = partial::beside(&path, ".partial");
+    std::fs::write(&staged, line).map_err(disk("write", &staged))?;
+    std::fs::rename(&staged, &path).map_err(disk("rename to", &path))?;
     Ok(path)
+}
+
+/// Gives what was fetched its name. A file that has come there meanwhile is not
+/// replaced.
+fn name(partial: &Path, file: &Path, force: bool) -> Result<(), FetchError> {
+    if !force {
+        match std::fs::hard_link(partial, file) {
+            Ok(()) => return remove(partial),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(FetchError::Exists(file.to_owned()));
+            }
+            // A file system without hard links.
+            Err(_) => {}
+        }
+    }
+    std::fs::rename(partial, file).map_err(disk("rename to", file))
 }
 
 fn remove(path: &Path) -> Result<(), FetchError> {
@@ -246,6 +280,27 @@ fn disk(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchError
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_person_s_files_are_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let (file, sums) = (path("x.sql.gz"), path("x.sql.gz.sha256"));
+        std::fs::write(&sums, "mine").unwrap();
+        let refused = write_checksum(&file, "00", false).unwrap_err();
+        assert!(matches!(refused, FetchError::Exists(path) if path == sums));
+        assert_eq!(std::fs::read_to_string(&sums).unwrap(), "mine");
+        write_checksum(&file, "00", true).unwrap();
+        assert_eq!(std::fs::read_to_string(&sums).unwrap(), "00  x.sql.gz\n");
+
+        std::fs::write(path("fetched"), "theirs").unwrap();
+        std::fs::write(&file, "mine").unwrap();
+        let refused = name(&path("fetched"), &file, false).unwrap_err();
+        assert!(matches!(refused, FetchError::Exists(_)));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+        name(&path("fetched"), &file, true).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "theirs");
+    }
 
     #[test]
     fn a_full_disk_is_said_with_what_to_do() {
