@@ -88,10 +88,19 @@ pub struct RelationFact {
     pub triggered: bool,
     /// Its columns, in order.
     pub columns: Vec<String>,
-    /// Tables whose foreign keys point at it, as `schema.name`.
-    pub referenced_by: Vec<String>,
+    /// Tables with rows of their own whose foreign keys point at it.
+    pub referenced_by: Vec<Reference>,
     /// Sequences that belong to its columns, as schema and name.
     pub sequences: Vec<String>,
+}
+
+/// A foreign key that points at a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The table that has it, as `schema.name`.
+    pub table: String,
+    /// Its name.
+    pub constraint: String,
 }
 
 /// An extension.
@@ -125,7 +134,12 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text,
        ARRAY(SELECT format('%I.%I', rn.nspname, r.relname)
              FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid
              JOIN pg_namespace rn ON rn.oid = r.relnamespace
-             WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid),
+             WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid
+               AND r.relkind <> 'p' ORDER BY k.oid),
+       ARRAY(SELECT k.conname::text
+             FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid
+             WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid
+               AND r.relkind <> 'p' ORDER BY k.oid),
        ARRAY(SELECT format('%I.%I', sn.nspname, s.relname)
              FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
              JOIN pg_namespace sn ON sn.oid = s.relnamespace
@@ -173,6 +187,7 @@ type RelationRow = (
     bool,
     bool,
     bool,
+    Vec<String>,
     Vec<String>,
     Vec<String>,
     Vec<String>,
@@ -303,8 +318,10 @@ fn relation(row: RelationRow) -> RelationFact {
         triggers: row.7,
         triggered: row.8,
         columns: row.9,
-        referenced_by: row.10,
-        sequences: row.11,
+        referenced_by: std::iter::zip(row.10, row.11)
+            .map(|(table, constraint)| Reference { table, constraint })
+            .collect(),
+        sequences: row.12,
     }
 }
 
