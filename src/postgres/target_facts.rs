@@ -26,6 +26,8 @@ pub struct TargetFacts {
     pub holds_triggers: bool,
     /// The database's name.
     pub database: String,
+    /// Whether new databases are copied from it.
+    pub is_template: bool,
     /// Its encoding.
     pub encoding: String,
     /// The cluster's identity, where the role may know it.
@@ -204,6 +206,12 @@ impl Target {
         let holds_triggers = self.try_to_hold_triggers().await;
         let connection = &mut self.connection;
         let system_identifier = system_identifier(connection).await;
+        let is_template: bool = sqlx::query_scalar(
+            "SELECT datistemplate FROM pg_database WHERE datname = current_database()",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(&doing)?;
         let (role, superuser, creates_roles, database, encoding, creates_schemas, read_only): (
             String,
             bool,
@@ -252,6 +260,7 @@ impl Target {
             creates_roles,
             holds_triggers,
             database,
+            is_template,
             encoding,
             system_identifier,
             read_only,

@@ -94,6 +94,12 @@ fn server(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
             facts.server.text, source.server_version
         ));
     }
+    if facts.is_template {
+        plan.refusals.push(format!(
+            "database {} is a template: every new database would be a copy of what is restored",
+            facts.database
+        ));
+    }
     if facts.read_only {
         plan.refusals.push("the target takes no writes: it is a standby, or read-only".to_owned());
     }

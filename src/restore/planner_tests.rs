@@ -57,6 +57,7 @@ fn facts() -> TargetFacts {
         creates_roles: false,
         holds_triggers: false,
         database: "target".into(),
+        is_template: false,
         encoding: "UTF8".into(),
         system_identifier: Some("another".into()),
         read_only: false,
@@ -132,12 +133,14 @@ fn everything_that_stands_in_the_way_is_said_at_once() {
     facts.database = source.database;
     facts.relations = vec![relation("precious", &["a"])];
     facts.read_only = true;
+    facts.is_template = true;
     facts.schemas[0].creates = false;
     let refusals = planned(&facts, &[], &Options::default()).refusals.join("; ");
     for part in [
         "the target is the source",
         "older than the dump's",
         "takes no writes",
+        "is a template",
         "may not create in schema public",
         "is not empty: it holds public.precious",
     ] {
