@@ -147,15 +147,18 @@ fn a_table_can_be_written_as_sql() {
     let product = Product::of(&server, "shop");
     let backup = product.backup(&[]);
     server.create_database("copy");
-    let arguments = ["restore", "--to", "-", "--table", "public.donor", "--clean"];
+    let arguments = ["restore", "--to", "-", "--table", "public.donor"];
     let sql = product.succeed(&arguments);
-    server.psql_command("copy").arg("-f-").bytes_of(sql.as_bytes());
     server.psql_command("copy").arg("-f-").bytes_of(sql.as_bytes());
     let donor = backup.manifest.tables.iter().find(|table| table.name == "donor").unwrap();
     let one = only(&backup.manifest, donor);
     assert_eq!(contents(&server, "shop", &one), contents(&server, "copy", &one));
-    let data = product.succeed(&[&arguments[..5], &["--section", "data"]].concat());
+    let data = product.succeed(&[&arguments[..], &["--section", "data"]].concat());
     assert!(data.contains("COPY public.donor") && !data.contains("CREATE TABLE"), "{data}");
+    // What a drop would take along can only be seen at a target.
+    let output = product.run(&[&arguments[..], &["--clean"]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(super::said(&output).contains("restore with --to URL"));
 }
 
 /// Counts what is read.
