@@ -40,7 +40,8 @@ pub(super) fn containers(created: &[Statement]) -> Vec<String> {
     of_kind(Kind::Extension, "EXTENSION").chain(of_kind(Kind::Schema, "SCHEMA")).collect()
 }
 
-fn drop_of(statement: &Statement) -> Option<String> {
+/// What drops what a statement creates.
+pub(super) fn drop_of(statement: &Statement) -> Option<String> {
     let text = std::str::from_utf8(&statement.text).ok()?;
     let tokens = tokens(text.as_bytes());
     let mut sql = Cursor::new(&tokens);

@@ -52,7 +52,7 @@ pub struct Plan {
     pub post_data: Waves,
     /// Statements that are tried at the end.
     pub attempts: Vec<(Statement, Class)>,
-    /// What is run before all and after all for the platform's sake.
+    /// Rights on what is made, given in the end for the platform's sake.
     pub grants: Vec<String>,
     /// Tables whose rows are counted at the end.
     pub proof: Vec<Expected>,

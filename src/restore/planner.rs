@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
-    clean, fill_order, guards,
+    clean, fill_order, grants, guards,
     judge::{Class, Judge, Verdict, schema_of},
     kind::Kind,
     options::Options,
@@ -41,7 +41,11 @@ pub(super) fn plan(
     };
     planner.make(&platform)?;
     let mut plan = planner.plan;
-    plan.grants = platform.grants();
+    let made = plan.pre_data.iter().chain(&plan.post_data.ordered);
+    plan.grants = grants::grants(&platform, made);
+    if !plan.grants.is_empty() {
+        plan.warnings.push(grants::WARNING.to_owned());
+    }
     plan.platform = platform;
     Ok(plan)
 }

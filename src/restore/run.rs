@@ -154,7 +154,6 @@ impl Work {
             let sql = format!("CREATE ROLE {} NOLOGIN", quote(role));
             control.run(&sql).await.map_err(Failure::at(format!("role {role}")))?;
         }
-        self.grant(&plan, &mut control).await?;
         if plan.pre_data.iter().any(|statement| statement.kind != Kind::Setting) {
             let total = plan.pre_data.len() as u64;
             self.stage(RestoreStage::PreData, total, self.pre_data(&plan, &facts)).await?;
