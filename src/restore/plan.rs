@@ -40,6 +40,8 @@ pub struct Plan {
     pub drops: Vec<String>,
     /// Names that may go when these drop.
     pub may_go: BTreeSet<TableName>,
+    /// Memberships of publications that are made again.
+    pub rejoins: BTreeSet<(String, TableName)>,
     /// Statements of the pre-data section, settings included.
     pub pre_data: Vec<Statement>,
     /// Tables loaded by many sessions, as places in the manifest.

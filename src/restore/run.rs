@@ -146,7 +146,9 @@ impl Work {
         }
         if !plan.drops.is_empty() {
             let total = plan.drops.len() as u64;
-            let cleaning = drop::clean(&plan.drops, &plan.may_go, &mut control, &self.progress);
+            let ours = drop::Ours { may_go: &plan.may_go, rejoins: &plan.rejoins };
+            let cleaning =
+                drop::clean(&plan.drops, ours, &mut control, &self.progress, &self.touched);
             self.stage(RestoreStage::Clean, total, cleaning).await?;
         }
         self.touch();

@@ -192,6 +192,31 @@ fn clean_drops_nothing_but_what_the_archive_creates() {
         assert!(said.contains("nothing was touched"), "{said}");
     });
     server.psql("copy", "drop view above");
+    // What is neither a relation nor anything's own goes as silently.
+    for (sql, named, undo) in [
+        (
+            "create publication others for table donor",
+            "member of publication others of public.donor",
+            "drop publication others",
+        ),
+        (
+            "alter table mine add m mood; create index by_mood on mine ((m::mood))",
+            "index by_mood of public.mine",
+            "alter table mine drop m",
+        ),
+        (
+            "create rule r as on insert to mine do also delete from donor",
+            "rule r of public.mine",
+            "drop rule r on mine",
+        ),
+    ] {
+        server.psql("copy", sql);
+        untouched(&server, "copy", || {
+            let said = fails(&product, &server, "copy", &["--clean", "--yes"]);
+            assert!(said.contains(named) && said.contains("nothing was touched"), "{said}");
+        });
+        server.psql("copy", undo);
+    }
     restored(&product, &server, "copy", &["--clean", "--yes"]);
     server.psql("copy", "drop table mine");
     assert_same_dump(&server.dump_plain("shop"), &server.dump_plain("copy"));
