@@ -185,6 +185,7 @@ impl Work {
                 known: &facts.settings,
                 before: session_settings(&facts.settings),
                 clean: self.options.clean,
+                truncate: !self.options.wants(Section::PreData),
             };
             let running = rest::run(&archive, members, &plan.rest, through, &self.progress);
             for what in self.stage(RestoreStage::Rest, total, running).await? {

@@ -219,3 +219,18 @@ fn a_small_table_reads_only_its_members() {
     eprintln!("{read} of {archive} bytes read: {:.2} %", 100.0 * read as f64 / archive as f64);
     assert!(read * 50 < archive, "{read} of {archive} bytes");
 }
+
+/// Where only rows come back, a large object may be there, and longer.
+#[test]
+fn a_large_object_that_is_there_keeps_nothing_of_its_own() {
+    let server = Server::start(15);
+    server.create_database("app");
+    server.psql("app", "select lo_from_bytea(4242, 'short')");
+    let product = Product::of(&server, "app");
+    product.backup(&[]);
+    server.create_database("copy");
+    server.psql("copy", "select lo_from_bytea(4242, 'a much longer one')");
+    restored(&product, &server, "copy", &["--section", "data"]);
+    let is = "select convert_from(lo_get(4242), 'UTF8')";
+    assert_eq!(server.psql("copy", is).trim(), "short");
+}
