@@ -341,6 +341,17 @@ impl Work {
             let sql = String::from_utf8_lossy(&statement.text).into_owned();
             match session.run(&sql).await {
                 Ok(()) => {}
+                Err(error)
+                    if error.is_there_already()
+                        && matches!(statement.kind, Kind::Policy | Kind::Trigger) =>
+                {
+                    // Of the same name; who may see what is in its text.
+                    skipped.push(Skipped {
+                        what: statement.to_string(),
+                        reason: "is there already; not compared".to_owned(),
+                        class: Class::PlatformDifference,
+                    });
+                }
                 // The platform has made the same itself.
                 Err(error) if error.is_there_already() => {}
                 Err(error) if error.is_denied() => skipped.push(Skipped {
