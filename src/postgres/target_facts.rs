@@ -290,6 +290,11 @@ impl Target {
     pub async fn occupied(&mut self, tables: &[String]) -> Result<Vec<String>, SessionError> {
         let doing = failed("look whether tables are empty");
         let mut occupied = Vec::new();
+        // Whoever holds a table for long must be named, not waited for.
+        sqlx::query("SET lock_timeout = '30s'")
+            .execute(&mut self.connection)
+            .await
+            .map_err(&doing)?;
         for table in tables {
             let sql = format!("SELECT EXISTS (SELECT FROM ONLY {table})");
             let holds: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
@@ -300,6 +305,7 @@ impl Target {
                 occupied.push(table.clone());
             }
         }
+        sqlx::query("SET lock_timeout = 0").execute(&mut self.connection).await.map_err(&doing)?;
         Ok(occupied)
     }
 

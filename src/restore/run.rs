@@ -93,8 +93,9 @@ pub async fn run(
     })))
 }
 
-/// Ends what the server still does for us; returns how many sessions are left.
-pub(super) async fn end_sessions(url: &crate::postgres::ConnectionUrl) -> i64 {
+/// Ends what the server still does for us; returns how many sessions are left,
+/// where it can be asked.
+pub(super) async fn end_sessions(url: &crate::postgres::ConnectionUrl) -> Option<i64> {
     let ending = async {
         let mut session =
             Target::another(&url.with_application("reliquary"), END_WITHIN).await.ok()?;
@@ -102,7 +103,7 @@ pub(super) async fn end_sessions(url: &crate::postgres::ConnectionUrl) -> i64 {
         session.close().await;
         Some(left)
     };
-    tokio::time::timeout(END_WITHIN, ending).await.ok().flatten().unwrap_or_default()
+    tokio::time::timeout(END_WITHIN, ending).await.ok().flatten()
 }
 
 struct Work {
