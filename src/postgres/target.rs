@@ -181,14 +181,14 @@ impl Target {
         Ok(CopyIn(self.connection.copy_in_raw(statement).await?))
     }
 
-    /// Ends every other session of this role that calls itself `application`,
+    /// Ends every other session of this login that calls itself `application`,
     /// whatever it does, and waits until they are gone; returns how many were left.
     ///
     /// # Errors
     /// When the server cannot be asked.
     pub async fn end_others(&mut self, application: &str) -> Result<i64, TargetError> {
         const ENDING: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-             WHERE application_name = $1 AND usename = current_user AND pid <> pg_backend_pid()";
+             WHERE application_name = $1 AND usename = session_user AND pid <> pg_backend_pid()";
         let mut left = 0;
         for _ in 0..100 {
             left = sqlx::query_scalar(ENDING)

@@ -26,6 +26,8 @@ pub struct TargetFacts {
     pub holds_triggers: bool,
     /// The database's name.
     pub database: String,
+    /// Whether new databases are copied from it.
+    pub is_template: bool,
     /// Its encoding.
     pub encoding: String,
     /// The cluster's identity, where the role may know it.
@@ -88,10 +90,19 @@ pub struct RelationFact {
     pub triggered: bool,
     /// Its columns, in order.
     pub columns: Vec<String>,
-    /// Tables whose foreign keys point at it, as `schema.name`.
-    pub referenced_by: Vec<String>,
+    /// Tables with rows of their own whose foreign keys point at it.
+    pub referenced_by: Vec<Reference>,
     /// Sequences that belong to its columns, as schema and name.
     pub sequences: Vec<String>,
+}
+
+/// A foreign key that points at a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The table that has it, as `schema.name`.
+    pub table: String,
+    /// Its name.
+    pub constraint: String,
 }
 
 /// An extension.
@@ -125,7 +136,12 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text,
        ARRAY(SELECT format('%I.%I', rn.nspname, r.relname)
              FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid
              JOIN pg_namespace rn ON rn.oid = r.relnamespace
-             WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid),
+             WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid
+               AND r.relkind <> 'p' ORDER BY k.oid),
+       ARRAY(SELECT k.conname::text
+             FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid
+             WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid
+               AND r.relkind <> 'p' ORDER BY k.oid),
        ARRAY(SELECT format('%I.%I', sn.nspname, s.relname)
              FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
              JOIN pg_namespace sn ON sn.oid = s.relnamespace
@@ -176,6 +192,7 @@ type RelationRow = (
     Vec<String>,
     Vec<String>,
     Vec<String>,
+    Vec<String>,
 );
 
 impl Target {
@@ -189,6 +206,12 @@ impl Target {
         let holds_triggers = self.try_to_hold_triggers().await;
         let connection = &mut self.connection;
         let system_identifier = system_identifier(connection).await;
+        let is_template: bool = sqlx::query_scalar(
+            "SELECT datistemplate FROM pg_database WHERE datname = current_database()",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(&doing)?;
         let (role, superuser, creates_roles, database, encoding, creates_schemas, read_only): (
             String,
             bool,
@@ -237,6 +260,7 @@ impl Target {
             creates_roles,
             holds_triggers,
             database,
+            is_template,
             encoding,
             system_identifier,
             read_only,
@@ -266,6 +290,11 @@ impl Target {
     pub async fn occupied(&mut self, tables: &[String]) -> Result<Vec<String>, SessionError> {
         let doing = failed("look whether tables are empty");
         let mut occupied = Vec::new();
+        // Whoever holds a table for long must be named, not waited for.
+        sqlx::query("SET lock_timeout = '30s'")
+            .execute(&mut self.connection)
+            .await
+            .map_err(&doing)?;
         for table in tables {
             let sql = format!("SELECT EXISTS (SELECT FROM ONLY {table})");
             let holds: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
@@ -276,6 +305,7 @@ impl Target {
                 occupied.push(table.clone());
             }
         }
+        sqlx::query("SET lock_timeout = 0").execute(&mut self.connection).await.map_err(&doing)?;
         Ok(occupied)
     }
 
@@ -303,8 +333,10 @@ fn relation(row: RelationRow) -> RelationFact {
         triggers: row.7,
         triggered: row.8,
         columns: row.9,
-        referenced_by: row.10,
-        sequences: row.11,
+        referenced_by: std::iter::zip(row.10, row.11)
+            .map(|(table, constraint)| Reference { table, constraint })
+            .collect(),
+        sequences: row.12,
     }
 }
 

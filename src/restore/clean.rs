@@ -5,19 +5,24 @@
 //! target is asked what went along, and whatever is not the archive's own
 //! stops it, with nothing dropped.
 
+use std::collections::HashSet;
+
 use super::{
     kind::Kind,
     statement::{Statement, name_of},
     tokens::{Cursor, Token, TokenKind, tokens},
 };
 
+/// How removing a large object begins.
+pub(super) const UNLINK: &str = "SELECT lo_unlink(";
+
 /// The statements that drop what these create, in the order in which they run.
 #[must_use]
 pub(super) fn drops<'a>(created: impl DoubleEndedIterator<Item = &'a Statement>) -> Vec<String> {
-    let mut drops = Vec::new();
+    let (mut drops, mut known) = (Vec::new(), HashSet::new());
     for statement in created.rev() {
         if let Some(drop) = drop_of(statement)
-            && !drops.contains(&drop)
+            && known.insert(drop.clone())
         {
             drops.push(drop);
         }
@@ -40,16 +45,15 @@ pub(super) fn containers(created: &[Statement]) -> Vec<String> {
     of_kind(Kind::Extension, "EXTENSION").chain(of_kind(Kind::Schema, "SCHEMA")).collect()
 }
 
-fn drop_of(statement: &Statement) -> Option<String> {
+/// What drops what a statement creates.
+pub(super) fn drop_of(statement: &Statement) -> Option<String> {
     let text = std::str::from_utf8(&statement.text).ok()?;
     let tokens = tokens(text.as_bytes());
     let mut sql = Cursor::new(&tokens);
     if statement.kind == Kind::LargeObject {
         let id = &statement.object.as_ref()?.name;
         id.bytes().all(|byte| byte.is_ascii_digit()).then_some(())?;
-        return Some(format!(
-            "SELECT lo_unlink(oid) FROM pg_largeobject_metadata WHERE oid = {id}"
-        ));
+        return Some(format!("{UNLINK}oid) FROM pg_largeobject_metadata WHERE oid = {id}"));
     }
     sql.words("create").then_some(())?;
     let named = |what: &str| {

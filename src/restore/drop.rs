@@ -1,61 +1,52 @@
 //! Carries `--clean` out: one transaction that drops what the archive creates,
-//! and is taken back when anything else would go with it.
+//! and is taken back when anything else would go with it. Large objects follow
+//! in transactions of their own: nothing stands on them, and each is a lock.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
-use super::{error::Failure, progress::Progress, statement::name_of, tokens::qualified};
-use crate::{archive::TableName, postgres::Target};
+use super::{clean::UNLINK, error::Failure, progress::Progress, statement::name_of};
+use crate::{
+    archive::TableName,
+    postgres::{Target, TargetError},
+};
 
-/// Everything that could go along, with what it belongs to.
-const EVERYTHING: &str = "
-SELECT DISTINCT format('%s|%s|%I.%I', o.what, o.name, o.schema, o.owner) FROM (
-  SELECT 'relation' AS what, '' AS name, n.nspname AS schema, c.relname AS owner
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
-                    AND d.objid = c.oid AND d.objsubid = 0
-                    AND (d.deptype = 'e' OR c.relkind = 'S' AND d.deptype IN ('a', 'i')))
-  UNION ALL
-  SELECT 'function', '', n.nspname, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-  WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
-                    AND d.objid = p.oid AND d.deptype IN ('e', 'i'))
-  UNION ALL
-  SELECT 'type', '', n.nspname, t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-  WHERE t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass
-                    AND d.objid = t.oid AND d.deptype IN ('e', 'i'))
-  UNION ALL
-  SELECT 'constraint', k.conname, n.nspname, c.relname
-  FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  UNION ALL
-  SELECT 'trigger', g.tgname, n.nspname, c.relname
-  FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE NOT g.tgisinternal
-  UNION ALL
-  SELECT 'policy', p.polname, n.nspname, c.relname
-  FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  UNION ALL
-  SELECT 'column', a.attname, n.nspname, c.relname
-  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped
-  UNION ALL
-  SELECT 'default of column', a.attname, n.nspname, c.relname
-  FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
-) o WHERE o.schema !~ '^pg_' AND o.schema <> 'information_schema'";
+/// Everything that could go along.
+const EVERYTHING: &str = include_str!("everything.sql");
 
 /// How many objects a refusal names.
 const NAMED: usize = 10;
 
+/// How many large objects go at once: far fewer than a server has locks.
+const BATCH: usize = 500;
+
+/// How long others may hold what is dropped.
+const LOCKED: &str = "SET LOCAL lock_timeout = '60s'";
+
+/// What may go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ours<'a> {
+    /// Objects that will be made again, with all that belongs to them.
+    pub may_go: &'a BTreeSet<TableName>,
+    /// Memberships of publications that will be made again.
+    pub rejoins: &'a BTreeSet<(String, TableName)>,
+}
+
 /// Runs the drops; takes them back when something goes that is not the archive's.
 pub(super) async fn clean(
     drops: &[String],
-    may_go: &BTreeSet<TableName>,
+    ours: Ours<'_>,
     control: &mut Target,
     progress: &Progress,
+    touched: &AtomicBool,
 ) -> Result<(), Failure> {
-    let before = control.names(EVERYTHING).await?;
+    let (unlinks, drops): (Vec<&String>, Vec<&String>) =
+        drops.iter().partition(|drop| drop.starts_with(UNLINK));
     control.run("BEGIN").await?;
+    control.run(LOCKED).await?;
+    let before = control.names(EVERYTHING).await?;
     for drop in drops {
         // A schema that is not there holds nothing to drop.
         control.run("SAVEPOINT one").await?;
@@ -65,62 +56,115 @@ pub(super) async fn clean(
             Err(error) => {
                 // An error here changes nothing: the transaction is over either way.
                 let _ = control.run("ROLLBACK").await;
-                return Err(Failure::of(format!("{drop:?}"), error));
+                return Err(Failure::of(format!("{drop:?}"), explained(&error)));
             }
         }
         progress.add(1);
     }
-    let after: BTreeSet<String> = control.names(EVERYTHING).await?.into_iter().collect();
-    let gone = before.into_iter().filter(|object| !after.contains(object));
-    let foreign = foreign(gone, may_go);
-    if foreign.is_empty() {
-        control.run("COMMIT").await?;
-        return Ok(());
+    let after = control.names(EVERYTHING).await?;
+    let foreign = foreign(&before, &after, ours);
+    if !foreign.is_empty() {
+        control.run("ROLLBACK").await?;
+        let shown = foreign[..foreign.len().min(NAMED)].join(", ");
+        return Err(Failure {
+            at: None,
+            message: format!(
+                "what the archive creates cannot be dropped without also dropping {shown}{}, \
+                 which the archive does not hold; drop that first, or restore into another \
+                 database",
+                if foreign.len() > NAMED { " and more" } else { "" }
+            ),
+        });
     }
-    control.run("ROLLBACK").await?;
-    let shown = foreign[..foreign.len().min(NAMED)].join(", ");
-    Err(Failure {
-        at: None,
-        message: format!(
-            "what the archive creates cannot be dropped without also dropping {shown}{}, which \
-             the archive does not hold; drop that first, or restore into another database",
-            if foreign.len() > NAMED { " and more" } else { "" }
-        ),
-    })
+    // A COMMIT whose answer is lost may have been one.
+    touched.store(true, Ordering::Relaxed);
+    control.run("COMMIT").await?;
+    for batch in unlinks.chunks(BATCH) {
+        let batch: Vec<&str> = batch.iter().map(|unlink| unlink.as_str()).collect();
+        control.run(&batch.join(";\n")).await.map_err(Failure::at("large objects"))?;
+        progress.add(batch.len() as u64);
+    }
+    Ok(())
 }
 
+/// An error with what helps against it.
+fn explained(error: &TargetError) -> String {
+    let help = match error.code.as_str() {
+        "53200" => {
+            "; all drops are one transaction, which needs a lock for each object: raise \
+             max_locks_per_transaction, or restore into an empty database"
+        }
+        "55P03" => "; another session holds it: end that session, and run it again",
+        _ => "",
+    };
+    format!("{error}{help}")
+}
+
+/// An object, as the query writes it: what tells it from all others, what it is,
+/// its name, and the schema and name of what it belongs to.
+type Row = (String, String, String, String, String);
+
 /// What went and is not the archive's, in words.
-fn foreign(gone: impl Iterator<Item = String>, may_go: &BTreeSet<TableName>) -> Vec<String> {
-    let mut found = BTreeSet::new();
-    for object in gone {
-        let mut parts = object.splitn(2, '|');
-        let (what, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        // A name may hold the separator; the owner is what comes last.
-        let Some((name, owner)) = rest.rsplit_once('|') else { continue };
-        let Some(owner) = qualified(owner) else { continue };
-        if !may_go.contains(&owner) {
-            let owner = name_of(&owner);
-            let words = match name {
-                "" => format!("{what} {owner}"),
-                name => format!("{what} {name} of {owner}"),
-            };
-            found.insert(words);
+fn foreign(before: &[String], after: &[String], ours: Ours<'_>) -> Vec<String> {
+    let after: HashSet<&String> = after.iter().collect();
+    // What belongs to several is listed with each, and goes with any of them.
+    let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for object in before.iter().filter(|object| !after.contains(object)) {
+        let Ok((key, what, name, schema, owner)) = serde_json::from_str::<Row>(object) else {
+            found.insert(object.clone(), Some(object.clone()));
+            continue;
+        };
+        let owner = TableName { schema, name: owner };
+        let is_ours = if what == "member of publication" {
+            let publication = TableName { schema: String::new(), name: name.clone() };
+            ours.may_go.contains(&publication)
+                || ours.rejoins.contains(&(name.clone(), owner.clone()))
+        } else {
+            ours.may_go.contains(&owner)
+        };
+        let owner = name_of(&owner);
+        let words = if name.is_empty() {
+            format!("{what} {owner}")
+        } else {
+            format!("{what} {name} of {owner}")
+        };
+        let known = found.entry(key).or_insert_with(|| Some(words));
+        if is_ours {
+            *known = None;
         }
     }
-    found.into_iter().collect()
+    let words: BTreeSet<String> = found.into_values().flatten().collect();
+    words.into_iter().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn name(schema: &str, name: &str) -> TableName {
+        TableName { schema: schema.into(), name: name.into() }
+    }
+
     #[test]
     fn only_what_is_not_the_archive_s_is_foreign() {
-        let may_go = BTreeSet::from([TableName { schema: "a".into(), name: "t".into() }]);
-        let gone = ["relation||a.t", "constraint|k|a.t", "relation||b.v", "trigger|x|y|b.\"W w\""];
+        let may_go = BTreeSet::from([name("a", "t"), name("", "p")]);
+        let rejoins = BTreeSet::from([("q".to_owned(), name("a", "t"))]);
+        let before = [
+            ["1", "relation", "", "a", "t"],
+            ["2", "constraint", "k", "a", "t"],
+            ["3", "relation", "", "b", "v"],
+            ["4", "trigger", "x|y", "b", "W w"],
+            ["5", "cast", "b to c", "b", "c"],
+            ["5", "cast", "b to c", "a", "t"],
+            ["6", "member of publication", "p", "a", "t"],
+            ["7", "member of publication", "q", "a", "t"],
+            ["8", "member of publication", "mine", "a", "t"],
+            ["9", "relation", "", "b", "stays"],
+        ]
+        .map(|row| serde_json::to_string(&row).unwrap());
         assert_eq!(
-            foreign(gone.into_iter().map(str::to_owned), &may_go),
-            ["relation b.v", "trigger x|y of b.\"W w\""]
+            foreign(&before, &before[9..], Ours { may_go: &may_go, rejoins: &rejoins }),
+            ["member of publication mine of a.t", "relation b.v", "trigger x|y of b.\"W w\""]
         );
     }
 }

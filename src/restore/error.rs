@@ -54,8 +54,8 @@ pub struct Stopped {
     pub cancelled: bool,
     /// What had been loaded by then.
     pub loaded: Loaded,
-    /// Sessions of ours that the server would not end.
-    pub left_behind: i64,
+    /// Sessions of ours that the server would not end, where it could be asked.
+    pub left_behind: Option<i64>,
     /// Whether anything of the target was changed.
     pub touched: bool,
 }
@@ -81,8 +81,10 @@ impl fmt::Display for Stopped {
         }
         let Loaded { tables, rows } = self.loaded;
         write!(f, "; loaded until then: {rows} rows, {tables} tables whole")?;
-        if self.left_behind > 0 {
-            write!(f, "; {} sessions of it still run on the server", self.left_behind)?;
+        match self.left_behind {
+            Some(0) => {}
+            Some(left) => write!(f, "; {left} sessions of it still run on the server")?,
+            None => write!(f, "; whether sessions of it still run on the server is unknown")?,
         }
         write!(f, "; run it again with --clean")
     }

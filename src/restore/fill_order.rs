@@ -17,7 +17,7 @@ pub(super) fn order<T>(
     let points_at = |from: &TableName, to: &TableName| {
         let to = facts.relations.iter().find(|r| r.schema == to.schema && r.name == to.name);
         to.is_some_and(|to| {
-            let by = to.referenced_by.iter().filter_map(|text| super::tokens::qualified(text));
+            let by = to.referenced_by.iter().filter_map(|by| super::tokens::qualified(&by.table));
             from != &TableName { schema: to.schema.clone(), name: to.name.clone() }
                 && by.into_iter().any(|name| name == *from)
         })

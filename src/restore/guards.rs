@@ -94,6 +94,12 @@ fn server(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
             facts.server.text, source.server_version
         ));
     }
+    if facts.is_template {
+        plan.refusals.push(format!(
+            "database {} is a template: every new database would be a copy of what is restored",
+            facts.database
+        ));
+    }
     if facts.read_only {
         plan.refusals.push("the target takes no writes: it is a standby, or read-only".to_owned());
     }
@@ -179,24 +185,30 @@ fn rows(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
     }
 }
 
-/// A table that others point at can only be emptied together with them.
+/// A table that others point at can only be emptied together with them: its
+/// rows would take theirs along, or leave them pointing at nothing.
 fn truncation(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
     let tables = &contents.manifest.tables;
-    let filled: BTreeSet<TableName> =
+    let mut emptied: BTreeSet<TableName> =
         plan.fill.iter().map(|fill| name(&tables[fill.table])).collect();
+    let filled = emptied.clone();
+    if !plan.drops.is_empty() {
+        // What is dropped first is made again, with its rows.
+        let made = plan.pre_data.iter().filter(|statement| statement.kind == Kind::Table);
+        emptied.extend(made.filter_map(|statement| statement.object.clone()));
+    }
     for relation in &target.facts.relations {
         let own = TableName { schema: relation.schema.clone(), name: relation.name.clone() };
-        if !filled.contains(&own) || target.facts.holds_triggers {
+        if !filled.contains(&own) {
             continue;
         }
         let others: Vec<String> = relation
             .referenced_by
             .iter()
-            .filter(|text| {
-                super::tokens::qualified(text)
-                    .is_none_or(|by| !filled.contains(&by) && !plan.may_go.contains(&by))
+            .filter(|by| {
+                super::tokens::qualified(&by.table).is_none_or(|by| !emptied.contains(&by))
             })
-            .cloned()
+            .map(|by| format!("{} ({})", by.table, by.constraint))
             .collect();
         if !others.is_empty() {
             plan.refusals.push(format!(

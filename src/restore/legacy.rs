@@ -115,7 +115,9 @@ pub async fn run(
                 .cloned()
                 .collect();
             progress.enter(RestoreStage::Clean, drops.len() as u64);
-            let cleaning = drop::clean(&drops, &may_go, &mut control, progress);
+            // Its publications are dropped and made again whole.
+            let ours = drop::Ours { may_go: &may_go, rejoins: &std::collections::BTreeSet::new() };
+            let cleaning = drop::clean(&drops, ours, &mut control, progress, &touched);
             timed(&stages, RestoreStage::Clean, cleaning).await?;
         }
         touched.store(true, std::sync::atomic::Ordering::Relaxed);

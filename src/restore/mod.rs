@@ -25,6 +25,7 @@ mod error;
 mod fill;
 mod fill_order;
 mod framing;
+mod grants;
 mod guards;
 mod judge;
 mod kind;

@@ -6,7 +6,7 @@
 //! stays in its order. An index that mentions something that post-data itself
 //! makes stays in its order too.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{kind::Kind, statement::Statement};
 use crate::archive::TableName;
@@ -31,8 +31,7 @@ pub struct Waves {
 pub(super) fn waves(post_data: Vec<Statement>) -> Waves {
     let late = late(&post_data);
     let mut waves = Waves::default();
-    // A table whose keys are not all built at once must be waited for.
-    let mut waiting: HashSet<TableName> = HashSet::new();
+    let waiting = Waiting::of(&post_data, &late);
     let mut in_order = false;
     for statement in post_data {
         // A setting after the first statement is for those that follow it.
@@ -41,19 +40,13 @@ pub(super) fn waves(post_data: Vec<Statement>) -> Waves {
             continue;
         }
         in_order = true;
-        let free = || {
-            statement.relation.as_ref().is_none_or(|relation| !late.contains(relation))
-                && statement.mentions().iter().all(|name| !late.contains(name))
-        };
+        let free = || is_free(&statement, &late);
         match statement.kind {
             Kind::Index | Kind::Key if free() => waves.indexes.push(statement),
-            Kind::Index | Kind::Key => {
-                waiting.extend(statement.relation.clone());
-                waves.ordered.push(statement);
-            }
-            Kind::AttachIndex if waiting.is_empty() => waves.attach.push(statement),
+            Kind::AttachIndex if !waiting.attaches(&statement) => waves.attach.push(statement),
             Kind::ForeignKey
-                if free() && statement.other.as_ref().is_some_and(|o| !waiting.contains(o)) =>
+                if free()
+                    && statement.other.as_ref().is_some_and(|o| !waiting.tables.contains(o)) =>
             {
                 waves.foreign_keys.push(statement);
             }
@@ -61,6 +54,61 @@ pub(super) fn waves(post_data: Vec<Statement>) -> Waves {
         }
     }
     waves
+}
+
+/// Whether a statement stands on nothing that post-data itself makes.
+fn is_free(statement: &Statement, late: &HashSet<TableName>) -> bool {
+    statement.relation.as_ref().is_none_or(|relation| !late.contains(relation))
+        && statement.mentions().iter().all(|name| !late.contains(name))
+}
+
+/// Indexes that are not built at once, and the tables whose keys they are or
+/// will be a part of: what points at these must wait.
+#[derive(Debug, Default)]
+struct Waiting {
+    indexes: HashSet<TableName>,
+    tables: HashSet<TableName>,
+}
+
+impl Waiting {
+    fn of(post_data: &[Statement], late: &HashSet<TableName>) -> Self {
+        let mut of_table: HashMap<TableName, &TableName> = HashMap::new();
+        let mut indexes = HashSet::new();
+        for statement in post_data.iter().filter(|s| matches!(s.kind, Kind::Index | Kind::Key)) {
+            let (Some(object), Some(table)) = (&statement.object, &statement.relation) else {
+                continue;
+            };
+            // A key's index has its name, and its table's schema.
+            let index = TableName { schema: table.schema.clone(), name: object.name.clone() };
+            if !is_free(statement, late) {
+                indexes.insert(index.clone());
+            }
+            of_table.insert(index, table);
+        }
+        let mut waiting = Self { indexes, tables: HashSet::new() };
+        // An index is whole when all its partitions are, and those of them.
+        let attached: Vec<&Statement> =
+            post_data.iter().filter(|s| s.kind == Kind::AttachIndex).collect();
+        while attached
+            .iter()
+            .filter(|statement| waiting.attaches(statement))
+            .filter_map(|statement| statement.object.clone())
+            .collect::<Vec<_>>()
+            .into_iter()
+            .any(|whole| waiting.indexes.insert(whole))
+        {}
+        waiting.tables =
+            waiting.indexes.iter().filter_map(|i| of_table.get(i).copied()).cloned().collect();
+        waiting
+    }
+
+    /// Whether an ATTACH has an index that is not there yet.
+    fn attaches(&self, statement: &Statement) -> bool {
+        [&statement.object, &statement.other]
+            .into_iter()
+            .flatten()
+            .any(|index| self.indexes.contains(index))
+    }
 }
 
 /// What post-data makes that something else may stand on.
@@ -153,8 +201,37 @@ mod tests {
         ));
         assert_eq!(said(&waves.indexes), ["index a.i of a.t"]);
         assert_eq!(said(&waves.foreign_keys), ["foreign key fk2 of a.u"]);
-        assert!(waves.attach.is_empty());
-        assert_eq!(waves.ordered.len(), 4);
+        assert_eq!(said(&waves.attach), ["partition of index a.x"]);
+        assert_eq!(waves.ordered.len(), 3);
+    }
+
+    /// A foreign key needs the whole key of a partitioned table, wherever else
+    /// an index waits.
+    #[test]
+    fn partitions_of_keys_wait_only_for_their_own() {
+        let waves = waves(read(
+            "CREATE MATERIALIZED VIEW a.m AS SELECT 1 WITH NO DATA;
+             ALTER TABLE ONLY a.p ADD CONSTRAINT p_pkey PRIMARY KEY (id);
+             ALTER TABLE ONLY a.p1 ADD CONSTRAINT p1_pkey PRIMARY KEY (id);
+             CREATE INDEX mi ON a.m USING btree (x);
+             ALTER INDEX a.p_pkey ATTACH PARTITION a.p1_pkey;
+             ALTER TABLE ONLY a.u ADD CONSTRAINT fk FOREIGN KEY (p) REFERENCES a.p(id);",
+        ));
+        assert_eq!(said(&waves.attach), ["partition of index a.p_pkey"]);
+        assert_eq!(said(&waves.foreign_keys), ["foreign key fk of a.u"]);
+        // One that does wait holds up what points at its table.
+        let waves = super::waves(read(
+            "CREATE FUNCTION a.f() RETURNS int;
+             ALTER TABLE ONLY a.p ADD CONSTRAINT p_pkey PRIMARY KEY (id);
+             CREATE UNIQUE INDEX p1_pkey ON a.p1 USING btree (id) WHERE a.f() = 1;
+             ALTER INDEX a.p_pkey ATTACH PARTITION a.p1_pkey;
+             ALTER TABLE ONLY a.u ADD CONSTRAINT fk FOREIGN KEY (p) REFERENCES a.p(id);",
+        ));
+        assert!(waves.attach.is_empty() && waves.foreign_keys.is_empty());
+        assert_eq!(
+            said(&waves.ordered)[1..],
+            ["index a.p1_pkey of a.p1", "partition of index a.p_pkey", "foreign key fk of a.u"]
+        );
     }
 
     #[test]

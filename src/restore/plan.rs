@@ -40,6 +40,8 @@ pub struct Plan {
     pub drops: Vec<String>,
     /// Names that may go when these drop.
     pub may_go: BTreeSet<TableName>,
+    /// Memberships of publications that are made again.
+    pub rejoins: BTreeSet<(String, TableName)>,
     /// Statements of the pre-data section, settings included.
     pub pre_data: Vec<Statement>,
     /// Tables loaded by many sessions, as places in the manifest.
@@ -52,7 +54,7 @@ pub struct Plan {
     pub post_data: Waves,
     /// Statements that are tried at the end.
     pub attempts: Vec<(Statement, Class)>,
-    /// What is run before all and after all for the platform's sake.
+    /// Rights on what is made, given in the end for the platform's sake.
     pub grants: Vec<String>,
     /// Tables whose rows are counted at the end.
     pub proof: Vec<Expected>,

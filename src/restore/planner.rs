@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
-    clean, fill_order, guards,
+    clean, fill_order, grants, guards,
     judge::{Class, Judge, Verdict, schema_of},
     kind::Kind,
     options::Options,
@@ -41,7 +41,11 @@ pub(super) fn plan(
     };
     planner.make(&platform)?;
     let mut plan = planner.plan;
-    plan.grants = platform.grants();
+    let made = plan.pre_data.iter().chain(&plan.post_data.ordered);
+    plan.grants = grants::grants(&platform, made);
+    if !plan.grants.is_empty() {
+        plan.warnings.push(grants::WARNING.to_owned());
+    }
     plan.platform = platform;
     Ok(plan)
 }
@@ -74,6 +78,19 @@ impl Planner<'_> {
             // is tried to be made again.
             let tried = self.plan.attempts.iter().filter_map(|(s, _)| s.relation.clone());
             self.plan.may_go.extend(tried);
+            let attempts = self.plan.attempts.iter().map(|(statement, _)| statement);
+            let after: Vec<&Statement> =
+                self.plan.post_data.ordered.iter().chain(attempts).collect();
+            let views = after
+                .iter()
+                .filter(|s| matches!(s.kind, Kind::View | Kind::MaterializedView))
+                .filter_map(|s| s.object.clone());
+            self.plan.may_go.extend(views);
+            self.plan.rejoins = after
+                .iter()
+                .filter(|s| s.kind == Kind::PublicationMember)
+                .filter_map(|s| Some((s.object.as_ref()?.name.clone(), s.relation.clone()?)))
+                .collect();
         }
         for (schema, count) in std::mem::take(&mut self.managed) {
             self.plan.skipped.push(Skipped {

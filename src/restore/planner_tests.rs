@@ -3,7 +3,7 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     archive::Manifest,
-    postgres::{RelationFact, SchemaFact, ServerVersion},
+    postgres::{Reference, RelationFact, SchemaFact, ServerVersion},
     restore::guards::Asked,
 };
 
@@ -57,6 +57,7 @@ fn facts() -> TargetFacts {
         creates_roles: false,
         holds_triggers: false,
         database: "target".into(),
+        is_template: false,
         encoding: "UTF8".into(),
         system_identifier: Some("another".into()),
         read_only: false,
@@ -132,12 +133,14 @@ fn everything_that_stands_in_the_way_is_said_at_once() {
     facts.database = source.database;
     facts.relations = vec![relation("precious", &["a"])];
     facts.read_only = true;
+    facts.is_template = true;
     facts.schemas[0].creates = false;
     let refusals = planned(&facts, &[], &Options::default()).refusals.join("; ");
     for part in [
         "the target is the source",
         "older than the dump's",
         "takes no writes",
+        "is a template",
         "may not create in schema public",
         "is not empty: it holds public.precious",
     ] {
@@ -174,4 +177,27 @@ fn a_table_that_is_there_is_only_filled_and_must_be_empty() {
     facts.relations = vec![relation("small", &["id"])];
     let refusals = planned(&facts, &[], &of_table("small")).refusals;
     assert!(refusals[0].contains("the target's table has no column m"), "{refusals:?}");
+}
+
+/// Whatever the role may hold off, and whoever's table it is.
+#[test]
+fn a_table_that_others_point_at_is_not_emptied_without_them() {
+    let mut facts = facts();
+    facts.relations = vec![relation("small", &["id", "m"]), relation("large", &["id", "small"])];
+    facts.relations[0].referenced_by =
+        vec![Reference { table: "public.large".into(), constraint: "large_fk".into() }];
+    let clean = Options { clean: true, ..of_table("small") };
+    for holds_triggers in [false, true] {
+        facts.holds_triggers = holds_triggers;
+        assert_eq!(
+            planned(&facts, &["small"], &clean).refusals,
+            [
+                "public.small cannot be emptied: foreign keys of public.large (large_fk) point at it; \
+              restore them together"
+            ]
+        );
+    }
+    let mut both = clean.clone();
+    both.tables.extend(of_table("large").tables);
+    assert_eq!(planned(&facts, &["small"], &both).refusals, Vec::<String>::new());
 }

@@ -69,22 +69,4 @@ impl Platform {
     pub fn keeps(table: &str) -> bool {
         BOOKKEEPING.contains(&table)
     }
-
-    /// What gives the platform's roles their usual rights in `public`, which
-    /// `DROP SCHEMA public` takes away. Nothing where it is another platform.
-    #[must_use]
-    pub fn grants(&self) -> Vec<String> {
-        if !self.is_supabase() {
-            return Vec::new();
-        }
-        let roles = SUPABASE_ROLES.join(", ");
-        let mut grants = vec![format!("GRANT USAGE ON SCHEMA public TO {roles}")];
-        for what in ["TABLES", "SEQUENCES", "ROUTINES"] {
-            grants.push(format!("GRANT ALL ON ALL {what} IN SCHEMA public TO {roles}"));
-            grants.push(format!(
-                "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON {what} TO {roles}"
-            ));
-        }
-        grants
-    }
 }

@@ -24,6 +24,9 @@ const RUN: u64 = 8 * 1024 * 1024;
 /// How these begin, which are many and long.
 const LARGE_OBJECT_BYTES: &[u8] = b"SELECT pg_catalog.lowrite(";
 
+/// How it begins to fill one, whose descriptor is always 0.
+const LARGE_OBJECT_OPENED: &[u8] = b"SELECT pg_catalog.lo_open(";
+
 /// What it is streamed through.
 pub(super) struct Through<'a> {
     pub(super) psql: &'a Psql,
@@ -36,6 +39,8 @@ pub(super) struct Through<'a> {
     pub(super) before: Vec<String>,
     /// Whether what is there already is dropped first.
     pub(super) clean: bool,
+    /// Whether large objects may be there, with bytes of their own.
+    pub(super) truncate: bool,
 }
 
 /// Runs what is wanted of these members; returns the sequences that the role
@@ -47,7 +52,7 @@ pub(super) async fn run(
     through: Through<'_>,
     progress: &Progress,
 ) -> Result<Vec<String>, Failure> {
-    let Through { psql, session, known, before, clean } = through;
+    let Through { psql, session, known, before, clean, truncate } = through;
     let mut reader = Reader::new(archive, members);
     let (mut log, mut script) = (ScriptLog::default(), Vec::new());
     for setting in &before {
@@ -66,6 +71,10 @@ pub(super) async fn run(
                     }
                 }
                 log.add(&statement, &mut script);
+                if truncate && statement.text.starts_with(LARGE_OBJECT_OPENED) {
+                    // What is longer there would keep its end.
+                    log.add_own("SELECT pg_catalog.lo_truncate(0, 0);", &mut script);
+                }
             }
             Wanted::Try => {
                 let sql = String::from_utf8_lossy(&statement.text).into_owned();

@@ -93,8 +93,9 @@ pub async fn run(
     })))
 }
 
-/// Ends what the server still does for us; returns how many sessions are left.
-pub(super) async fn end_sessions(url: &crate::postgres::ConnectionUrl) -> i64 {
+/// Ends what the server still does for us; returns how many sessions are left,
+/// where it can be asked.
+pub(super) async fn end_sessions(url: &crate::postgres::ConnectionUrl) -> Option<i64> {
     let ending = async {
         let mut session =
             Target::another(&url.with_application("reliquary"), END_WITHIN).await.ok()?;
@@ -102,7 +103,7 @@ pub(super) async fn end_sessions(url: &crate::postgres::ConnectionUrl) -> i64 {
         session.close().await;
         Some(left)
     };
-    tokio::time::timeout(END_WITHIN, ending).await.ok().flatten().unwrap_or_default()
+    tokio::time::timeout(END_WITHIN, ending).await.ok().flatten()
 }
 
 struct Work {
@@ -146,7 +147,9 @@ impl Work {
         }
         if !plan.drops.is_empty() {
             let total = plan.drops.len() as u64;
-            let cleaning = drop::clean(&plan.drops, &plan.may_go, &mut control, &self.progress);
+            let ours = drop::Ours { may_go: &plan.may_go, rejoins: &plan.rejoins };
+            let cleaning =
+                drop::clean(&plan.drops, ours, &mut control, &self.progress, &self.touched);
             self.stage(RestoreStage::Clean, total, cleaning).await?;
         }
         self.touch();
@@ -154,7 +157,6 @@ impl Work {
             let sql = format!("CREATE ROLE {} NOLOGIN", quote(role));
             control.run(&sql).await.map_err(Failure::at(format!("role {role}")))?;
         }
-        self.grant(&plan, &mut control).await?;
         if plan.pre_data.iter().any(|statement| statement.kind != Kind::Setting) {
             let total = plan.pre_data.len() as u64;
             self.stage(RestoreStage::PreData, total, self.pre_data(&plan, &facts)).await?;
@@ -184,6 +186,7 @@ impl Work {
                 known: &facts.settings,
                 before: session_settings(&facts.settings),
                 clean: self.options.clean,
+                truncate: !self.options.wants(Section::PreData),
             };
             let running = rest::run(&archive, members, &plan.rest, through, &self.progress);
             for what in self.stage(RestoreStage::Rest, total, running).await? {
@@ -339,6 +342,17 @@ impl Work {
             let sql = String::from_utf8_lossy(&statement.text).into_owned();
             match session.run(&sql).await {
                 Ok(()) => {}
+                Err(error)
+                    if error.is_there_already()
+                        && matches!(statement.kind, Kind::Policy | Kind::Trigger) =>
+                {
+                    // Of the same name; who may see what is in its text.
+                    skipped.push(Skipped {
+                        what: statement.to_string(),
+                        reason: "is there already; not compared".to_owned(),
+                        class: Class::PlatformDifference,
+                    });
+                }
                 // The platform has made the same itself.
                 Err(error) if error.is_there_already() => {}
                 Err(error) if error.is_denied() => skipped.push(Skipped {

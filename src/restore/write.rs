@@ -8,7 +8,6 @@ use std::{
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::{
-    clean,
     error::RestoreError,
     kind::Kind,
     legacy::Text,
@@ -66,19 +65,6 @@ pub async fn write(
     progress: &Progress,
 ) -> Result<(), WriteError> {
     let (archive, contents) = prepare::contents(store, manifest).await?;
-    if options.clean {
-        let chosen = choose(&contents, options)?;
-        let created: Vec<&Statement> = contents
-            .pre_data
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| chosen.as_ref().is_none_or(|c| c.pre_data.contains(at)))
-            .map(|(_, statement)| statement)
-            .collect();
-        for drop in clean::drops(created.into_iter()) {
-            out.write_all(format!("{drop};\n").as_bytes()).await?;
-        }
-    }
     match choose(&contents, options)? {
         None => whole(&archive, manifest, options, out, progress).await?,
         Some(chosen) => part(&archive, &contents, &chosen, options, out, progress).await?,

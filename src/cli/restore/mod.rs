@@ -136,6 +136,14 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let settings = global.settings(false)?;
     let database = arguments.chosen.of(&settings)?;
     let destination = target::destination(arguments.to.as_deref(), arguments.to_env.as_deref())?;
+    if arguments.clean && matches!(destination, Destination::Stdout) {
+        // Without a target nobody can say what else a drop would take along.
+        bail!(Misused(
+            "--clean needs a target to look at, and --to - has none; restore with --to URL, or \
+             add the drops to the SQL by hand"
+                .to_owned()
+        ));
+    }
     let asks = arguments.clean && !arguments.yes && !arguments.dry_run;
     if asks && matches!(destination, Destination::Database(_)) && !std::io::stdin().is_terminal() {
         bail!(Misused(

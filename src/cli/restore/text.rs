@@ -55,6 +55,9 @@ pub(super) fn plan(prepared: &Prepared) -> String {
     for role in &plan.roles {
         text += &format!("creates    role {role}\n");
     }
+    for grant in &plan.grants {
+        text += &format!("grants     {}\n", grant.escape_debug());
+    }
     text += &skipped_lines(&plan.skipped);
     text += &left_out_lines(plan.left_out.iter().map(|(a, b)| (a.as_str(), b.as_str())));
     for warning in &plan.warnings {
@@ -138,6 +141,7 @@ pub(super) fn plan_json(prepared: &Prepared) -> Value {
         "rows": plan.rows,
         "steps": steps,
         "roles": plan.roles,
+        "grants": plan.grants,
         "skipped": plan.skipped,
         "left_out": plan.left_out.iter().map(|(what, reason)| json!({
             "what": what,

@@ -192,7 +192,61 @@ fn clean_drops_nothing_but_what_the_archive_creates() {
         assert!(said.contains("nothing was touched"), "{said}");
     });
     server.psql("copy", "drop view above");
+    // What is neither a relation nor anything's own goes as silently.
+    for (sql, named, undo) in [
+        (
+            "create publication others for table donor",
+            "member of publication others of public.donor",
+            "drop publication others",
+        ),
+        (
+            "alter table mine add m mood; create index by_mood on mine ((m::mood))",
+            "index by_mood of public.mine",
+            "alter table mine drop m",
+        ),
+        (
+            "create rule r as on insert to mine do also delete from donor",
+            "rule r of public.mine",
+            "drop rule r on mine",
+        ),
+    ] {
+        server.psql("copy", sql);
+        untouched(&server, "copy", || {
+            let said = fails(&product, &server, "copy", &["--clean", "--yes"]);
+            assert!(said.contains(named) && said.contains("nothing was touched"), "{said}");
+        });
+        server.psql("copy", undo);
+    }
     restored(&product, &server, "copy", &["--clean", "--yes"]);
     server.psql("copy", "drop table mine");
     assert_same_dump(&server.dump_plain("shop"), &server.dump_plain("copy"));
+}
+
+/// The rows of one table may take along those of others, or leave them orphaned.
+#[test]
+fn clean_removes_no_rows_but_those_it_brings_back() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    restored(&product, &server, "copy", &[]);
+    for action in ["cascade", "set null", "no action"] {
+        server.psql(
+            "copy",
+            &format!(
+                "alter table donation drop constraint donation_donor_fkey;
+                 alter table donation add constraint donation_donor_fkey
+                   foreign key (donor) references donor on delete {action};"
+            ),
+        );
+        untouched(&server, "copy", || {
+            let only = ["--table", "public.donor", "--clean", "--yes"];
+            let said = fails(&product, &server, "copy", &only);
+            assert!(said.contains("public.donor cannot be emptied"), "{said}");
+            assert!(said.contains("public.donation (donation_donor_fkey)"), "{said}");
+        });
+    }
+    let both = ["--table", "public.donor", "--table", "public.donation", "--clean", "--yes"];
+    restored(&product, &server, "copy", &both);
 }

@@ -141,3 +141,38 @@ fn rows_that_a_managed_schema_has_no_table_for_are_a_loss() {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
+
+/// What the application took from the platform's roles stays taken.
+#[test]
+fn a_part_gives_no_rights_on_what_is_there() {
+    let source = server();
+    project(&source, "project");
+    source.psql(
+        "project",
+        "create table t (id int); create table fresh (id int); create table secrets (id int);",
+    );
+    let product = Product::of(&source, "project");
+    product.backup(&[]);
+    let target = server();
+    project(&target, "copy");
+    target.psql(
+        "copy",
+        "alter role postgres_ password 'hunter2';
+         grant create on database copy to postgres_; grant all on schema public to postgres_;
+         create table t (id int); create table secrets (id int);
+         grant all on secrets, t to anon; revoke all on secrets, t from anon;
+         alter table t owner to postgres_; alter table secrets owner to postgres_;",
+    );
+    let product = product.set("TARGET", target.tcp_url("copy", "postgres_", "hunter2"));
+    let part = ["restore", "--to", "env:TARGET", "--table", "public.t", "--table", "public.fresh"];
+    let planned = said(&product.run(&[&part[..], &["--dry-run"]].concat()));
+    for line in ["grants     GRANT ALL ON TABLE public.fresh TO anon,", "no GRANT and no REVOKE"] {
+        assert!(planned.contains(line), "{line}: {planned}");
+    }
+    let output = product.run(&part);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let may = "select has_table_privilege('anon', 'public.t', 'select'),
+                      has_table_privilege('anon', 'public.secrets', 'select'),
+                      has_table_privilege('anon', 'public.fresh', 'select')";
+    assert_eq!(target.psql("copy", may).trim(), "f|f|t");
+}
