@@ -89,7 +89,7 @@ pub async fn run(
     let began = Instant::now();
     let mut control = Target::open(&url, CONNECT_WITHIN).await?;
     let facts = control.facts().await?;
-    let client = clients::find(&request.client_dirs, "psql", facts.server.major).await?;
+    let client = clients::find_psql(&request.client_dirs, facts.server.major).await?;
     let mut warnings: Vec<String> = client.warning.iter().cloned().collect();
     warnings
         .push("a legacy archive has no manifest: its rows are compared with its own text".into());
@@ -261,14 +261,6 @@ async fn read(request: &LegacyRequest, progress: &Progress) -> Result<Found, Fai
         while let Some(scanned) = scanner.next() {
             match scanned {
                 Scanned::Statement { statement, .. } => {
-                    if statement.kind == Kind::Command
-                        && !super::script::is_harmless(&statement.text)
-                    {
-                        return Err(Failure::of(
-                            statement.beginning(),
-                            "the archive holds a psql command that no dump of one database holds",
-                        ));
-                    }
                     let makes_nothing = matches!(
                         statement.kind,
                         Kind::Other
@@ -276,6 +268,7 @@ async fn read(request: &LegacyRequest, progress: &Progress) -> Result<Found, Fai
                             | Kind::SequenceValue
                             | Kind::Transaction
                             | Kind::LargeObjectData
+                            | Kind::Command
                     );
                     if !makes_nothing {
                         found.created.push(statement);
@@ -284,6 +277,7 @@ async fn read(request: &LegacyRequest, progress: &Progress) -> Result<Found, Fai
                 Scanned::Rows { table, rows, .. } => *found.rows.entry(table).or_default() += rows,
             }
         }
+        scanner.refused()?;
     }
     found.server = scanner.server().map(str::to_owned);
     found.sha256 = text.sha256();
@@ -296,8 +290,8 @@ async fn read(request: &LegacyRequest, progress: &Progress) -> Result<Found, Fai
 /// Sends it through `psql`.
 async fn stream(request: &LegacyRequest, psql: &Psql, progress: &Progress) -> Result<(), Failure> {
     let mut text = Text::open(request).await?;
-    let (mut scanner, mut log) = (Scanner::default(), ScriptLog::default());
-    let mut running = psql.start()?;
+    let (mut scanner, mut log) = (Scanner::passing(), ScriptLog::default());
+    let mut running = psql.start().await?;
     while let Some(piece) = text.piece(progress).await? {
         // Noted before it is sent, so that an error finds its statement.
         scanner.push(piece);
@@ -311,7 +305,10 @@ async fn stream(request: &LegacyRequest, psql: &Psql, progress: &Progress) -> Re
                 }
             }
         }
-        if !running.write(piece).await {
+        // What no dump holds was refused before anything was touched; the store
+        // might give something else now.
+        scanner.refused()?;
+        if !running.write(&scanner.passed()).await {
             break;
         }
     }

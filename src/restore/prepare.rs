@@ -80,7 +80,7 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
     let (archive, contents) = contents(&request.store, &request.manifest).await?;
     let mut control = Target::open(&url, CONNECT_WITHIN).await?;
     let facts = control.facts().await?;
-    let psql = clients::find(&request.client_dirs, "psql", facts.server.major).await;
+    let psql = clients::find_psql(&request.client_dirs, facts.server.major).await;
     let occupied = occupied(&contents.manifest, &facts, &mut control).await?;
     let asked = Asked {
         same_address: request.source.as_ref().is_some_and(|source| {

@@ -4,7 +4,11 @@
 use bytes::{Buf as _, BytesMut};
 use memchr::{memchr_iter, memmem};
 
-use super::statement::Statement;
+use super::{
+    kind::Kind,
+    script::{self, ScriptError},
+    statement::Statement,
+};
 use crate::archive::{
     END_OF_DATA, TableName,
     copy::{self, skip_comments},
@@ -44,9 +48,29 @@ pub(super) struct Scanner {
     lines: usize,
     rows: Option<(TableName, u64)>,
     server: Option<String>,
+    /// What was read and may be sent on, where it shall be: without the psql
+    /// commands, line for line.
+    passed: Option<Vec<u8>>,
+    refused: Option<ScriptError>,
 }
 
 impl Scanner {
+    /// One that keeps what it has read for [`Scanner::passed`].
+    pub(super) fn passing() -> Self {
+        Self { passed: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// What was read since the last call and may be sent to `psql`, a newline
+    /// in the place of each of its commands.
+    pub(super) fn passed(&mut self) -> Vec<u8> {
+        self.passed.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Why what comes next may not be sent to `psql`.
+    pub(super) fn refused(&mut self) -> Result<(), ScriptError> {
+        self.refused.take().map_or(Ok(()), Err)
+    }
+
     pub(super) fn push(&mut self, piece: &[u8]) {
         self.buffer.extend_from_slice(piece);
     }
@@ -63,6 +87,25 @@ impl Scanner {
             return None;
         }
         let text = self.buffer.split_to(length).freeze();
+        let statement = Statement::read(&text);
+        if let Err(error) = script::judge(&statement, &self.lexer) {
+            self.refused = Some(error);
+            return None;
+        }
+        // Rows that begin on the line of their COPY are read otherwise by psql.
+        if copied.is_some() && !self.buffer.starts_with(b"\n") {
+            self.refused = Some(ScriptError::Unfinished(statement.beginning()));
+            return None;
+        }
+        if let Some(passed) = &mut self.passed {
+            if statement.kind == Kind::Command {
+                passed.extend_from_slice(&text[..text.len() - statement.text.len()]);
+                passed.push(b'\n');
+            } else {
+                passed.extend_from_slice(&text);
+            }
+            passed.extend(copied.as_ref().map(|_| b'\n'));
+        }
         self.lines += memchr_iter(b'\n', &text).count();
         // A command ends with its newline, which belongs to its own line.
         let line = self.lines + usize::from(!text.ends_with(b"\n"));
@@ -78,7 +121,7 @@ impl Scanner {
             let end = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
             self.server = Some(String::from_utf8_lossy(&rest[..end]).into_owned());
         }
-        Some(Scanned::Statement { statement: Statement::read(&text), line })
+        Some(Scanned::Statement { statement, line })
     }
 
     fn rows(&mut self) -> Option<Scanned> {
@@ -92,7 +135,7 @@ impl Scanner {
             let found = memchr_iter(b'\n', &self.buffer[..end]).count();
             *rows += found as u64;
             self.lines += found + 1;
-            self.buffer.advance(end + END_OF_DATA.len());
+            self.take(end + END_OF_DATA.len());
             let line = self.lines;
             return self.rows.take().map(|(table, rows)| Scanned::Rows { table, rows, line });
         }
@@ -102,9 +145,17 @@ impl Scanner {
             let found = memchr_iter(b'\n', &self.buffer[..=last]).count();
             *rows += found as u64;
             self.lines += found;
-            self.buffer.advance(last + 1);
+            self.take(last + 1);
         }
         None
+    }
+
+    /// Goes on behind this many bytes of rows.
+    fn take(&mut self, length: usize) {
+        if let Some(passed) = &mut self.passed {
+            passed.extend_from_slice(&self.buffer[..length]);
+        }
+        self.buffer.advance(length);
     }
 
     /// The version of the server that was dumped.

@@ -64,7 +64,7 @@ fn a_damaged_legacy_archive_is_refused_before_anything_is_touched() {
     for (bytes, what) in [
         (flipped, "sql.gz: its "),
         (half, "it is cut short"),
-        (hostile, "a psql command that no dump of one database holds"),
+        (hostile, "which no dump of one database holds"),
     ] {
         fs::write(&archive, bytes).unwrap();
         let said = fails(&product, &server, "copy", &[ID]);
