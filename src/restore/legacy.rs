@@ -19,8 +19,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     clean, drop,
     error::{Failure, Loaded, RestoreError, Stopped},
+    guards,
+    identity::{self, Answer},
     kind::Kind,
     plan::Expected,
+    platform::Platform,
     prepare::CONNECT_WITHIN,
     progress::Progress,
     proof,
@@ -61,6 +64,10 @@ pub struct LegacyRequest {
     pub client_dirs: Vec<std::path::PathBuf>,
     /// Drop first what it will create.
     pub clean: bool,
+    /// What the newest backup says of the source, where there is one.
+    pub newest: Option<crate::archive::manifest::Source>,
+    /// The target only looks like the source: it is a clone of its server.
+    pub not_the_source: bool,
 }
 
 /// What the first reading found.
@@ -93,13 +100,15 @@ pub async fn run(
     let mut warnings: Vec<String> = client.warning.iter().cloned().collect();
     warnings
         .push("a legacy archive has no manifest: its rows are compared with its own text".into());
+    let answer = identity::ask(request.source.as_ref(), &mut control).await;
+    warnings.extend(identity::warning(&answer, request.clean));
     let psql = Psql { client, url: url.clone() };
     let stages = Mutex::new(Vec::new());
     let touched = std::sync::atomic::AtomicBool::new(false);
     let work = async {
         let whole = RestoreStage::Check;
         let found = timed(&stages, whole, read(&request, progress)).await?;
-        let refusals = refusals(&request, &found, &facts, &url);
+        let refusals = refusals(&request, &found, &facts, &url, &answer);
         if !refusals.is_empty() {
             return Err(Ended::Refused(refusals));
         }
@@ -210,6 +219,7 @@ fn refusals(
     found: &Found,
     facts: &crate::postgres::TargetFacts,
     url: &ConnectionUrl,
+    answer: &Answer,
 ) -> Vec<String> {
     let mut refusals = Vec::new();
     if request.sha256.as_ref().is_some_and(|known| *known != found.sha256) {
@@ -220,12 +230,12 @@ fn refusals(
             found.sha256
         ));
     }
-    let same = request.source.as_ref().is_some_and(|source| {
+    let same_address = request.source.as_ref().is_some_and(|source| {
         source.address() == url.address() && source.database() == facts.database
     });
-    if same {
-        refusals.push(format!("the target is the source: database {}", facts.database));
-    }
+    let newest = request.newest.as_ref();
+    let given = request.not_the_source;
+    refusals.extend(identity::refusal(facts, newest, same_address, answer, given));
     let major = found.server.as_deref().and_then(|v| v.split(['.', ' ']).next()?.parse().ok());
     if major.is_some_and(|major: u32| facts.server.major < major) {
         refusals.push(format!(
@@ -234,19 +244,10 @@ fn refusals(
             found.server.as_deref().unwrap_or_default()
         ));
     }
-    let relation = facts.relations.iter().find(|relation| !relation.member);
-    let holds = relation.map(|r| TableName { schema: r.schema.clone(), name: r.name.clone() });
-    let holds = holds.or_else(|| {
-        let (schema, name) = facts.others.first()?.clone();
-        Some(TableName { schema, name })
-    });
-    if let Some(holds) = holds.filter(|_| !request.clean) {
-        refusals.push(format!(
-            "database {} is not empty: it holds {}; name an empty one, or add --clean to drop \
-             first what the archive creates",
-            facts.database,
-            name_of(&holds)
-        ));
+    refusals.extend(guards::read_only(facts));
+    refusals.extend(guards::rights(&found.created, facts));
+    if !request.clean {
+        refusals.extend(guards::not_empty(facts, &Platform::default()));
     }
     refusals
 }

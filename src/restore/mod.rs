@@ -26,6 +26,7 @@ mod fill;
 mod fill_order;
 mod framing;
 mod guards;
+mod identity;
 mod judge;
 mod kind;
 mod legacy;

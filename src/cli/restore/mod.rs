@@ -19,7 +19,7 @@ use self::target::Destination;
 use super::{Chosen, DONE, FAILED, Global, Misused, print, progress};
 use crate::{
     app,
-    archive::Checksum,
+    archive::{Checksum, manifest::Source},
     catalog::{self, Catalog, Entry, Key, Layout, Query, State},
     lifecycle::{Ended, Signals, interruptible},
     postgres::{ConnectionUrl, Section},
@@ -74,6 +74,10 @@ pub(super) struct Arguments {
     /// Create the roles that policies name and the target lacks, without login.
     #[arg(long)]
     create_roles: bool,
+    /// Restore although the target has the source's system identifier and database name and the
+    /// source cannot be asked: only where you know it is a clone of the source's server.
+    #[arg(long)]
+    not_the_source: bool,
     /// Print what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
@@ -123,6 +127,7 @@ impl Arguments {
             jobs: self.jobs.map_or(usual.jobs, usize::from),
             clean: self.clean,
             create_roles: self.create_roles,
+            not_the_source: self.not_the_source,
         })
     }
 }
@@ -173,7 +178,8 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         .await?;
         return what.backup(prepared).await;
     }
-    what.legacy(&entry, url, &options).await
+    let newest = newest(what.store.as_ref(), &what.layout, &catalog).await?;
+    what.legacy(&entry, url, &options, newest).await
 }
 
 /// SQL on stdout.
@@ -248,7 +254,13 @@ impl Restore<'_> {
         self.watched(&progress, &cancel, work).await
     }
 
-    async fn legacy(&self, entry: &Entry, target: ConnectionUrl, options: &Options) -> Result<u8> {
+    async fn legacy(
+        &self,
+        entry: &Entry,
+        target: ConnectionUrl,
+        options: &Options,
+        newest: Option<Source>,
+    ) -> Result<u8> {
         only_whole(options)?;
         let key = self.layout.key(Key::Archive(entry.kind, entry.id));
         if self.arguments.dry_run {
@@ -278,6 +290,8 @@ impl Restore<'_> {
             source: self.source.clone(),
             client_dirs: self.settings.client_dirs.clone(),
             clean: options.clean,
+            newest,
+            not_the_source: options.not_the_source,
         };
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
         let work = Box::pin(restore::run_legacy(request, &progress, &cancel));
@@ -331,6 +345,15 @@ fn confirmed(database: &str) -> Result<bool> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// What the newest backup says of its source.
+async fn newest(store: &dyn Store, layout: &Layout, catalog: &Catalog) -> Result<Option<Source>> {
+    let Some(entry) = catalog.good().max_by_key(|entry| (entry.time(), entry.id)) else {
+        return Ok(None);
+    };
+    let manifest = catalog::read_manifest(store, layout, catalog, entry.kind, entry.id).await?;
+    Ok(Some(manifest.source))
 }
 
 /// What the archive's checksum file says, where it has one.
