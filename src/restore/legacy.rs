@@ -43,6 +43,10 @@ use crate::{
 /// How much of the archive is unpacked at once, in bytes.
 const SOME: usize = 16 * 1024;
 
+/// What is said of a text that does not say that it is complete.
+const INCOMPLETE: &str = "whether the archive is complete cannot be told: it does not end with the \
+     comment that pg_dump writes last, so statements may be missing at its end";
+
 /// A legacy archive to restore.
 #[derive(Clone, Debug)]
 pub struct LegacyRequest {
@@ -80,6 +84,8 @@ pub(super) struct Found {
     /// Rows of each table.
     pub(super) rows: BTreeMap<TableName, u64>,
     pub(super) sha256: String,
+    /// Whether it says at its end that it is complete.
+    pub(super) complete: bool,
 }
 
 /// Restores a legacy archive.
@@ -130,10 +136,20 @@ pub async fn run(
         touched.store(true, std::sync::atomic::Ordering::Relaxed);
         progress.enter(RestoreStage::Legacy, request.bytes);
         timed(&stages, RestoreStage::Legacy, stream(&request, &psql, progress)).await?;
+        // An extension that made a table may have put rows there itself.
+        let after = control.facts().await.map_err(Failure::from)?;
+        let member = |table: &TableName| {
+            let mut members = after.relations.iter().filter(|relation| relation.member);
+            members.any(|r| r.schema == table.schema && r.name == table.name)
+        };
         let proof: Vec<Expected> = found
             .rows
             .iter()
-            .map(|(table, rows)| Expected { table: table.clone(), rows: *rows, at_least: false })
+            .map(|(table, rows)| Expected {
+                table: table.clone(),
+                rows: *rows,
+                at_least: member(table),
+            })
             .collect();
         let tables: Vec<TableName> = found.rows.keys().cloned().collect();
         let sessions = std::slice::from_mut(&mut control);
@@ -153,6 +169,9 @@ pub async fn run(
     let (failure, cancelled) = match ended {
         Ok((found, rows_compared, different)) => {
             control.close().await;
+            if !found.complete {
+                warnings.push(INCOMPLETE.to_owned());
+            }
             return Ok(Report {
                 backup: request.id,
                 database: facts.database,
@@ -164,6 +183,7 @@ pub async fn run(
                 tables_compared: found.rows.len() as u64,
                 rows_compared,
                 different,
+                proven: found.complete,
                 skipped: Vec::new(),
                 left_out: Vec::new(),
                 warnings,
@@ -282,9 +302,8 @@ async fn read(request: &LegacyRequest, progress: &Progress) -> Result<Found, Fai
     }
     found.server = scanner.server().map(str::to_owned);
     found.sha256 = text.sha256();
-    if let Err(what) = scanner.finish() {
-        return Err(Failure::of(request.store.uri(&request.key), what));
-    }
+    found.complete =
+        scanner.finish().map_err(|what| Failure::of(request.store.uri(&request.key), what))?;
     Ok(found)
 }
 
@@ -374,7 +393,7 @@ impl Text {
         Ok(Some(&self.unpacked))
     }
 
-    fn sha256(self) -> String {
+    pub(super) fn sha256(self) -> String {
         self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

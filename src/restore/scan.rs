@@ -18,6 +18,11 @@ use crate::archive::{
 /// The comment in which `pg_dump` says what it dumped.
 const SERVER: &[u8] = b"-- Dumped from database version ";
 
+/// How `pg_dump`'s own text begins, and how it ends. What else made a dump may
+/// have taken its comments away.
+const OWN: &[u8] = b"-- PostgreSQL database dump\n";
+const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete";
+
 /// What was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scanned {
@@ -52,6 +57,10 @@ pub(super) struct Scanner {
     /// commands, line for line.
     passed: Option<Vec<u8>>,
     refused: Option<ScriptError>,
+    /// Whether it began as `pg_dump`'s own text; unknown before its first statement.
+    own: Option<bool>,
+    /// Whether nothing but psql commands followed the comment that ends it.
+    complete: bool,
 }
 
 impl Scanner {
@@ -97,6 +106,9 @@ impl Scanner {
             self.refused = Some(ScriptError::Unfinished(statement.beginning()));
             return None;
         }
+        self.own.get_or_insert_with(|| memmem::find(&text, OWN).is_some());
+        let ends = memmem::find(&text, COMPLETE).is_some();
+        self.complete = statement.kind == Kind::Command && (self.complete || ends);
         if let Some(passed) = &mut self.passed {
             if statement.kind == Kind::Command {
                 passed.extend_from_slice(&text[..text.len() - statement.text.len()]);
@@ -163,21 +175,19 @@ impl Scanner {
         self.server.as_deref()
     }
 
-    /// The dump is at its end.
-    pub(super) fn finish(self) -> Result<(), String> {
+    /// The dump is at its end; whether it says so itself.
+    pub(super) fn finish(self) -> Result<bool, String> {
         if let Some((table, _)) = self.rows {
             return Err(format!("it ends inside the rows of {table}"));
         }
         if !self.lexer.is_between_statements() {
             return Err("it ends inside a statement".to_owned());
         }
-        if memmem::find(&self.buffer, b"-- PostgreSQL database dump complete").is_none()
-            && memmem::find(&self.buffer, b"-- PostgreSQL database cluster dump").is_none()
-            && !self.buffer.trim_ascii().is_empty()
-        {
+        let complete = self.complete || memmem::find(&self.buffer, COMPLETE).is_some();
+        if self.own == Some(true) && !complete {
             return Err("it does not say at its end that it is complete".to_owned());
         }
-        Ok(())
+        Ok(complete)
     }
 }
 
@@ -226,13 +236,18 @@ mod tests {
                 "{size}"
             );
             assert_eq!(scanner.server(), Some("15.3 (Debian)"));
-            assert_eq!(scanner.finish(), Ok(()));
+            assert_eq!(scanner.finish(), Ok(true));
         }
     }
 
     #[test]
     fn a_dump_that_is_cut_short_is_told_from_a_whole_one() {
-        for (end, what) in [("3\n\\.", "rows of a.t"), ("CREATE INDEX i", "inside a statement")] {
+        for (end, what) in [
+            ("3\n\\.", "rows of a.t"),
+            ("CREATE INDEX i", "inside a statement"),
+            ("\nCREATE INDEX i", "does not say at its end"),
+            ("\n\nCREATE TABLE a.t", "does not say at its end"),
+        ] {
             let at = DUMP.find(end).unwrap() + 1;
             let mut scanner = Scanner::default();
             scanner.push(&DUMP.as_bytes()[..at]);
@@ -240,5 +255,9 @@ mod tests {
             let said = scanner.finish().unwrap_err();
             assert!(said.contains(what), "{said}");
         }
+        let mut bare = Scanner::default();
+        bare.push(b"SET x = 1;\nSELECT 1;\n");
+        while bare.next().is_some() {}
+        assert_eq!(bare.finish(), Ok(false));
     }
 }

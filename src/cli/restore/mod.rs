@@ -201,7 +201,9 @@ async fn sql(
     } else {
         only_whole(options)?;
         let key = layout.key(Key::Archive(entry.kind, entry.id));
-        restore::write_legacy(store, &key, entry.archive_bytes, &mut out, &progress).await
+        let known = known_checksum(store.as_ref(), layout, entry).await?;
+        let (bytes, known) = (entry.archive_bytes, known.as_deref());
+        restore::write_legacy(store, &key, bytes, known, &mut out, &progress).await
     };
     written?;
     Ok(DONE)
@@ -322,6 +324,9 @@ impl Restore<'_> {
             }
         };
         let whole = report.is_whole();
+        if !report.proven {
+            eprintln!("warning: whether the archive was complete cannot be told");
+        }
         if self.global.json {
             let mut document = serde_json::to_value(&report)?;
             document["outcome"] = json!(if whole { "ok" } else { "failed" });

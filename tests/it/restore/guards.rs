@@ -84,6 +84,9 @@ fn an_archive_that_is_not_what_was_stored_is_refused() {
             fs::write(&backup.archive, &bytes).unwrap();
             let said = fails(&product, &server, "copy", &[]);
             assert!(said.contains(what), "{said}");
+            let output = product.run(&["restore", "--to", "-"]);
+            assert_eq!(output.status.code(), Some(1));
+            assert!(output.stdout.is_empty(), "it was written before it was checked");
         }
         fs::write(&backup.archive, &good[..good.len() - 1]).unwrap();
         let said = fails(&product, &server, "copy", &[]);
