@@ -92,6 +92,7 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// When something stands in the way, it stops at an error, or `cancel` is cancelled.
+#[expect(clippy::too_many_lines, reason = "one stage after the other")]
 pub async fn run(
     request: LegacyRequest,
     progress: &Progress,
