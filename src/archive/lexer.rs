@@ -23,6 +23,9 @@ pub(crate) struct Lexer {
     words: Words,
     /// Whether a token has been seen, so that a backslash no longer starts a command.
     begun: bool,
+    /// Whether a backslash stood outside quotes and comments within a statement,
+    /// which `psql` takes for a command wherever it stands.
+    strayed: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,7 +103,7 @@ impl Lexer {
                 }
                 Step::End(length) => {
                     let end = self.position + length;
-                    *self = Self::default();
+                    *self = Self { strayed: self.strayed, ..Self::default() };
                     return Some(end);
                 }
             }
@@ -111,6 +114,11 @@ impl Lexer {
     /// Whether nothing but white space and comments has been read since the last statement.
     pub(crate) fn is_between_statements(&self) -> bool {
         !self.begun && matches!(self.state, State::Plain | State::LineComment)
+    }
+
+    /// Whether any statement so far held a backslash outside quotes and comments.
+    pub(crate) fn strayed(&self) -> bool {
+        self.strayed
     }
 
     fn until(&mut self, close: u8, rest: &[u8]) -> Step {
@@ -173,6 +181,7 @@ impl Lexer {
             }
             byte => {
                 self.begun = true;
+                self.strayed |= byte == b'\\';
                 self.token(byte, rest)
             }
         }

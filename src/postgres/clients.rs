@@ -46,6 +46,18 @@ pub enum ClientError {
         /// Programs that do not run, and why.
         broken: Vec<String>,
     },
+    /// It takes commands that run programs from any script.
+    #[error(
+        "use {found} ({path}): it would run commands that stand in an archive on this machine, since it is older than its `\\restrict` (13.22, 14.19, 15.14, 16.10, 17.6, 18); install the newest postgresql-client-{major} (from apt.postgresql.org where the distribution has another), or name its folder in client_dirs"
+    )]
+    Unguarded {
+        /// What it says of itself.
+        found: String,
+        /// Where it is.
+        path: String,
+        /// Its major version.
+        major: u32,
+    },
     /// All are older than the server.
     #[error(
         "use {program} {found} for the PostgreSQL {server_major} server: it is older than the server and cannot read it; install the package postgresql-client-{server_major} (from apt.postgresql.org where the distribution has another), or name its folder in client_dirs{}",
@@ -96,6 +108,25 @@ pub async fn find(
         .chain(env::split_paths(&path))
         .collect();
     find_in(&places, program, server_major).await
+}
+
+/// Finds a `psql` that can be told to take no commands from its script.
+///
+/// # Errors
+/// When there is none, only older ones, or the one that fits cannot be told so.
+pub async fn find_psql(dirs: &[PathBuf], server_major: u32) -> Result<Client, ClientError> {
+    let client = find(dirs, "psql", server_major).await?;
+    if knows_restrict(client.major, client.minor) {
+        return Ok(client);
+    }
+    let (found, path) = (client.text, client.path.display().to_string());
+    Err(ClientError::Unguarded { found, path, major: client.major })
+}
+
+/// Whether `psql` of a version knows `\restrict`.
+fn knows_restrict(major: u32, minor: u32) -> bool {
+    const SINCE: [(u32, u32); 5] = [(13, 22), (14, 19), (15, 14), (16, 10), (17, 6)];
+    major >= 18 || SINCE.iter().any(|&(of, since)| of == major && minor >= since)
 }
 
 async fn find_in(
@@ -237,6 +268,24 @@ mod tests {
         assert_eq!(version("psql (PostgreSQL) 19devel"), Some((19, 0)));
         assert_eq!(version("pg_dump (PostgreSQL) 18beta2"), Some((18, 0)));
         assert_eq!(version("something else 15.1"), None);
+    }
+
+    #[test]
+    fn psql_knows_restrict_since_a_minor_of_each_major() {
+        for (major, minor, knows) in [
+            (12, 22, false),
+            (13, 21, false),
+            (13, 22, true),
+            (14, 18, false),
+            (15, 13, false),
+            (15, 14, true),
+            (16, 9, false),
+            (17, 6, true),
+            (18, 0, true),
+            (19, 0, true),
+        ] {
+            assert_eq!(knows_restrict(major, minor), knows, "{major}.{minor}");
+        }
     }
 
     #[tokio::test]

@@ -49,6 +49,6 @@ pub use psql::{Psql, PsqlError, RunningPsql};
 pub(crate) use relations::quote;
 pub use session::{Session, Snapshot};
 pub use target::{CopyIn, Target, TargetError};
-pub use target_facts::{ExtensionFact, Reference, RelationFact, SchemaFact, TargetFacts};
+pub use target_facts::{ExtensionFact, Identity, Reference, RelationFact, SchemaFact, TargetFacts};
 pub use tls::TlsError;
 pub use url::{ConnectionUrl, UrlError};

@@ -1,4 +1,9 @@
 //! Running `psql` on a script that is handed to it piece by piece.
+//!
+//! The script is somebody else's, and `psql` takes commands from it that run
+//! programs of this machine, wherever its own lexer thinks a statement's text
+//! holds a backslash. So it is told first, with a key that no script can know,
+//! to take none.
 
 use tokio::{io::AsyncWriteExt as _, process::ChildStdin};
 
@@ -41,11 +46,12 @@ pub struct RunningPsql {
 }
 
 impl Psql {
-    /// Starts it. It reads nobody's settings and stops at the first error.
+    /// Starts it. It reads nobody's settings, takes no commands from the script,
+    /// and stops at the first error.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(&self) -> Result<RunningPsql, PsqlError> {
+    pub async fn start(&self) -> Result<RunningPsql, PsqlError> {
         let mut child = self
             .url
             .program(&self.client.path, self.client.major)?
@@ -54,7 +60,10 @@ impl Psql {
             .arg("--file=-")
             .spawn(Stream::Piped, Stream::Null)?;
         let stdin = child.stdin();
-        Ok(RunningPsql { child, stdin })
+        let mut running = RunningPsql { child, stdin };
+        // Where it ends at once, its end says why.
+        running.write(restriction().as_bytes()).await;
+        Ok(running)
     }
 
     /// Runs a whole script.
@@ -62,7 +71,7 @@ impl Psql {
     /// # Errors
     /// When it cannot be started, or stops at an error.
     pub async fn run(&self, script: &[u8]) -> Result<(), PsqlError> {
-        let mut running = self.start()?;
+        let mut running = self.start().await?;
         running.write(script).await;
         running.finish().await
     }
@@ -101,6 +110,11 @@ impl RunningPsql {
     }
 }
 
+/// The line that lets it take no command but the one with this key.
+fn restriction() -> String {
+    format!("\\restrict {:032x}{:032x}\n", rand::random::<u128>(), rand::random::<u128>())
+}
+
 /// Reads the last error of `psql:<stdin>:12: ERROR:  …`.
 fn stopped(stderr: &str) -> Option<PsqlError> {
     const PLACE: &str = "psql:<stdin>:";
@@ -109,7 +123,10 @@ fn stopped(stderr: &str) -> Option<PsqlError> {
         .filter_map(|word| stderr.rfind(&format!(": {word}")))
         .max()?;
     let start = stderr[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    let line = stderr[start..at].strip_prefix(PLACE).and_then(|number| number.parse().ok());
+    let line: Option<usize> =
+        stderr[start..at].strip_prefix(PLACE).and_then(|number| number.parse().ok());
+    // The first line is ours.
+    let line = line.map(|line| line.saturating_sub(1));
     let message = stderr[at + 2..].trim();
     let message = message.strip_prefix("ERROR:").unwrap_or(message).trim().to_owned();
     Some(PsqlError::Stopped { message, line })
@@ -126,7 +143,7 @@ mod tests {
                       DETAIL:  It does.\n";
         let Some(PsqlError::Stopped { message, line }) = stopped(stderr) else { panic!() };
         assert_eq!(message, "relation \"t\" already exists\nDETAIL:  It does.");
-        assert_eq!(line, Some(12));
+        assert_eq!(line, Some(11));
     }
 
     #[test]

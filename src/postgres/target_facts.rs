@@ -116,6 +116,21 @@ pub struct ExtensionFact {
     pub owned: bool,
 }
 
+/// Which database of which server a session is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster's identity, where the role may know it. Clones share it.
+    pub system_identifier: Option<String>,
+    /// The database's number in its cluster.
+    pub database_oid: i64,
+    /// Its name.
+    pub database: String,
+    /// When the server started, in microseconds since 1970.
+    pub started_micros: i64,
+    /// Whether it follows another server.
+    pub standby: bool,
+}
+
 const DOING: &str = "read the target's facts";
 
 const SCHEMAS: &str = "SELECT n.nspname::text, has_schema_privilege(n.oid, 'CREATE')
@@ -281,6 +296,24 @@ impl Target {
             settings: texts(connection, "SELECT name::text FROM pg_settings ORDER BY 1").await?,
             shared_buffers: u64::try_from(shared_buffers).unwrap_or_default(),
         })
+    }
+
+    /// Which database of which server this is.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn identity(&mut self) -> Result<Identity, SessionError> {
+        let system_identifier = system_identifier(&mut self.connection).await;
+        let (database_oid, database, started_micros, standby) = sqlx::query_as(
+            "SELECT oid::int8, datname::text,
+                    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8,
+                    pg_is_in_recovery()
+             FROM pg_database WHERE datname = current_database()",
+        )
+        .fetch_one(&mut self.connection)
+        .await
+        .map_err(failed("ask which database it is"))?;
+        Ok(Identity { system_identifier, database_oid, database, started_micros, standby })
     }
 
     /// Which of these tables hold a row; each is named as SQL writes it.

@@ -128,6 +128,12 @@ impl From<MemberError> for Failure {
     }
 }
 
+impl From<ScriptError> for Failure {
+    fn from(error: ScriptError) -> Self {
+        Self { at: None, message: error.to_string() }
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self { at: None, message: error.to_string() }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    identity::{self, Answer},
     judge::schema_of,
     kind::Kind,
     options::Options,
@@ -10,7 +11,10 @@ use super::{
     platform::Platform,
     statement::{Statement, name_of},
 };
-use crate::{archive::TableName, postgres::Section};
+use crate::{
+    archive::TableName,
+    postgres::{Section, TargetFacts},
+};
 
 /// How many objects a refusal names.
 const NAMED: usize = 5;
@@ -19,11 +23,13 @@ const NAMED: usize = 5;
 const UNCONVERTED: &str = "SQL_ASCII";
 
 /// What is known of where the target is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// Whether the target's address and database are those that the settings
     /// name as the source.
     pub same_address: bool,
+    /// What the source itself said.
+    pub answer: Answer,
 }
 
 /// Adds what stands in the way, and what should be known, to a plan.
@@ -34,12 +40,13 @@ pub(super) fn judge(
     options: &Options,
     platform: &Platform,
 ) {
-    source(plan, contents, target);
+    source(plan, contents, target, options);
     server(plan, contents, target);
-    rights(plan, target);
+    let lacking = rights(&plan.pre_data, target.facts);
+    plan.refusals.extend(lacking);
     if options.wants(Section::PreData) && !options.is_partial() {
         if !options.clean {
-            occupants(plan, target, platform);
+            plan.refusals.extend(not_empty(target.facts, platform));
         }
     } else if options.wants(Section::Data) && !options.clean {
         rows(plan, contents, target);
@@ -65,24 +72,25 @@ pub(super) fn judge(
     }
 }
 
-fn source(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
+fn source(plan: &mut Plan, contents: &Contents, target: &Target<'_>, options: &Options) {
     let (source, facts) = (&contents.manifest.source, target.facts);
     let ids = source.system_identifier.as_ref().zip(facts.system_identifier.as_ref());
-    let same = ids.is_some_and(|(a, b)| a == b && source.database == facts.database);
-    if ids.is_none() {
+    if ids.is_none() && !matches!(target.asked.answer, Answer::Same | Answer::Other) {
         plan.warnings.push(
             "the server's identity cannot be read, so only the address and the database's name \
              tell the target from the source"
                 .to_owned(),
         );
     }
-    if same || target.asked.same_address {
-        plan.refusals.push(format!(
-            "the target is the source: database {} of the same server; restore into another \
-             database, and rename it when it is proven",
-            facts.database
-        ));
-    }
+    let Asked { same_address, answer } = &target.asked;
+    plan.warnings.extend(identity::warning(answer, options.clean));
+    plan.refusals.extend(identity::refusal(
+        facts,
+        Some(source),
+        *same_address,
+        answer,
+        options.not_the_source,
+    ));
 }
 
 fn server(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
@@ -94,15 +102,7 @@ fn server(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
             facts.server.text, source.server_version
         ));
     }
-    if facts.is_template {
-        plan.refusals.push(format!(
-            "database {} is a template: every new database would be a copy of what is restored",
-            facts.database
-        ));
-    }
-    if facts.read_only {
-        plan.refusals.push("the target takes no writes: it is a standby, or read-only".to_owned());
-    }
+    plan.refusals.extend(no_place(facts));
     if facts.encoding != source.encoding && facts.encoding != UNCONVERTED {
         plan.warnings.push(format!(
             "the target's encoding is {}, the source's {}: text that it cannot hold stops the \
@@ -112,11 +112,27 @@ fn server(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
     }
 }
 
-fn rights(plan: &mut Plan, target: &Target<'_>) {
-    let facts = target.facts;
-    let makes_schema = plan.pre_data.iter().any(|statement| statement.kind == Kind::Schema);
+/// Why a database is no place to restore into, whatever it holds.
+pub(super) fn no_place(facts: &TargetFacts) -> Vec<String> {
+    let mut refusals = Vec::new();
+    if facts.is_template {
+        refusals.push(format!(
+            "database {} is a template: every new database would be a copy of what is restored",
+            facts.database
+        ));
+    }
+    if facts.read_only {
+        refusals.push("the target takes no writes: it is a standby, or read-only".to_owned());
+    }
+    refusals
+}
+
+/// What the role may not make of these.
+pub(super) fn rights(created: &[Statement], facts: &TargetFacts) -> Vec<String> {
+    let mut refusals = Vec::new();
+    let makes_schema = created.iter().any(|statement| statement.kind == Kind::Schema);
     if makes_schema && !facts.creates_schemas {
-        plan.refusals.push(format!(
+        refusals.push(format!(
             "role {} may not create schemas in database {} (to mend it: GRANT CREATE ON DATABASE)",
             facts.role, facts.database
         ));
@@ -127,21 +143,21 @@ fn rights(plan: &mut Plan, target: &Target<'_>) {
             Kind::Table | Kind::Type | Kind::Routine | Kind::View | Kind::Sequence
         )
     };
-    let used: BTreeSet<&str> = plan.pre_data.iter().filter(makes).filter_map(schema_of).collect();
+    let used: BTreeSet<&str> = created.iter().filter(makes).filter_map(schema_of).collect();
     for schema in facts.schemas.iter().filter(|schema| !schema.creates) {
         if used.contains(schema.name.as_str()) {
             let (role, schema) = (&facts.role, &schema.name);
-            plan.refusals.push(format!(
+            refusals.push(format!(
                 "role {role} may not create in schema {schema} (to mend it: GRANT CREATE ON \
                  SCHEMA {schema} TO {role})"
             ));
         }
     }
+    refusals
 }
 
 /// A whole restore wants an empty database.
-fn occupants(plan: &mut Plan, target: &Target<'_>, platform: &Platform) {
-    let facts = target.facts;
+pub(super) fn not_empty(facts: &TargetFacts, platform: &Platform) -> Option<String> {
     let relations = facts
         .relations
         .iter()
@@ -157,14 +173,14 @@ fn occupants(plan: &mut Plan, target: &Target<'_>, platform: &Platform) {
     if facts.large_objects > 0 {
         found.push(format!("{} large objects", facts.large_objects));
     }
-    if !found.is_empty() {
-        plan.refusals.push(format!(
+    (!found.is_empty()).then(|| {
+        format!(
             "database {} is not empty: it holds {}; name an empty one, or add --clean to drop \
              first what the archive creates",
             facts.database,
             shorten(&found)
-        ));
-    }
+        )
+    })
 }
 
 /// Tables that are filled must be empty.

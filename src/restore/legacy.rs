@@ -19,8 +19,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     clean, drop,
     error::{Failure, Loaded, RestoreError, Stopped},
+    guards,
+    identity::{self, Answer},
     kind::Kind,
     plan::Expected,
+    platform::Platform,
     prepare::CONNECT_WITHIN,
     progress::Progress,
     proof,
@@ -39,6 +42,10 @@ use crate::{
 
 /// How much of the archive is unpacked at once, in bytes.
 const SOME: usize = 16 * 1024;
+
+/// What is said of a text that does not say that it is complete.
+const INCOMPLETE: &str = "whether the archive is complete cannot be told: it does not end with the \
+     comment that pg_dump writes last, so statements may be missing at its end";
 
 /// A legacy archive to restore.
 #[derive(Clone, Debug)]
@@ -61,6 +68,10 @@ pub struct LegacyRequest {
     pub client_dirs: Vec<std::path::PathBuf>,
     /// Drop first what it will create.
     pub clean: bool,
+    /// What the newest backup says of the source, where there is one.
+    pub newest: Option<crate::archive::manifest::Source>,
+    /// The target only looks like the source: it is a clone of its server.
+    pub not_the_source: bool,
 }
 
 /// What the first reading found.
@@ -73,12 +84,15 @@ pub(super) struct Found {
     /// Rows of each table.
     pub(super) rows: BTreeMap<TableName, u64>,
     pub(super) sha256: String,
+    /// Whether it says at its end that it is complete.
+    pub(super) complete: bool,
 }
 
 /// Restores a legacy archive.
 ///
 /// # Errors
 /// When something stands in the way, it stops at an error, or `cancel` is cancelled.
+#[expect(clippy::too_many_lines, reason = "one stage after the other")]
 pub async fn run(
     request: LegacyRequest,
     progress: &Progress,
@@ -89,17 +103,19 @@ pub async fn run(
     let began = Instant::now();
     let mut control = Target::open(&url, CONNECT_WITHIN).await?;
     let facts = control.facts().await?;
-    let client = clients::find(&request.client_dirs, "psql", facts.server.major).await?;
+    let client = clients::find_psql(&request.client_dirs, facts.server.major).await?;
     let mut warnings: Vec<String> = client.warning.iter().cloned().collect();
     warnings
         .push("a legacy archive has no manifest: its rows are compared with its own text".into());
+    let answer = identity::ask(request.source.as_ref(), &mut control).await;
+    warnings.extend(identity::warning(&answer, request.clean));
     let psql = Psql { client, url: url.clone() };
     let stages = Mutex::new(Vec::new());
     let touched = std::sync::atomic::AtomicBool::new(false);
     let work = async {
         let whole = RestoreStage::Check;
         let found = timed(&stages, whole, read(&request, progress)).await?;
-        let refusals = refusals(&request, &found, &facts, &url);
+        let refusals = refusals(&request, &found, &facts, &url, &answer);
         if !refusals.is_empty() {
             return Err(Ended::Refused(refusals));
         }
@@ -123,10 +139,20 @@ pub async fn run(
         touched.store(true, std::sync::atomic::Ordering::Relaxed);
         progress.enter(RestoreStage::Legacy, request.bytes);
         timed(&stages, RestoreStage::Legacy, stream(&request, &psql, progress)).await?;
+        // An extension that made a table may have put rows there itself.
+        let after = control.facts().await.map_err(Failure::from)?;
+        let member = |table: &TableName| {
+            let mut members = after.relations.iter().filter(|relation| relation.member);
+            members.any(|r| r.schema == table.schema && r.name == table.name)
+        };
         let proof: Vec<Expected> = found
             .rows
             .iter()
-            .map(|(table, rows)| Expected { table: table.clone(), rows: *rows, at_least: false })
+            .map(|(table, rows)| Expected {
+                table: table.clone(),
+                rows: *rows,
+                at_least: member(table),
+            })
             .collect();
         let tables: Vec<TableName> = found.rows.keys().cloned().collect();
         let sessions = std::slice::from_mut(&mut control);
@@ -146,6 +172,9 @@ pub async fn run(
     let (failure, cancelled) = match ended {
         Ok((found, rows_compared, different)) => {
             control.close().await;
+            if !found.complete {
+                warnings.push(INCOMPLETE.to_owned());
+            }
             return Ok(Report {
                 backup: request.id,
                 database: facts.database,
@@ -157,6 +186,7 @@ pub async fn run(
                 tables_compared: found.rows.len() as u64,
                 rows_compared,
                 different,
+                proven: found.complete,
                 skipped: Vec::new(),
                 left_out: Vec::new(),
                 warnings,
@@ -212,6 +242,7 @@ fn refusals(
     found: &Found,
     facts: &crate::postgres::TargetFacts,
     url: &ConnectionUrl,
+    answer: &Answer,
 ) -> Vec<String> {
     let mut refusals = Vec::new();
     if request.sha256.as_ref().is_some_and(|known| *known != found.sha256) {
@@ -222,12 +253,12 @@ fn refusals(
             found.sha256
         ));
     }
-    let same = request.source.as_ref().is_some_and(|source| {
+    let same_address = request.source.as_ref().is_some_and(|source| {
         source.address() == url.address() && source.database() == facts.database
     });
-    if same {
-        refusals.push(format!("the target is the source: database {}", facts.database));
-    }
+    let newest = request.newest.as_ref();
+    let given = request.not_the_source;
+    refusals.extend(identity::refusal(facts, newest, same_address, answer, given));
     let major = found.server.as_deref().and_then(|v| v.split(['.', ' ']).next()?.parse().ok());
     if major.is_some_and(|major: u32| facts.server.major < major) {
         refusals.push(format!(
@@ -236,19 +267,10 @@ fn refusals(
             found.server.as_deref().unwrap_or_default()
         ));
     }
-    let relation = facts.relations.iter().find(|relation| !relation.member);
-    let holds = relation.map(|r| TableName { schema: r.schema.clone(), name: r.name.clone() });
-    let holds = holds.or_else(|| {
-        let (schema, name) = facts.others.first()?.clone();
-        Some(TableName { schema, name })
-    });
-    if let Some(holds) = holds.filter(|_| !request.clean) {
-        refusals.push(format!(
-            "database {} is not empty: it holds {}; name an empty one, or add --clean to drop \
-             first what the archive creates",
-            facts.database,
-            name_of(&holds)
-        ));
+    refusals.extend(guards::no_place(facts));
+    refusals.extend(guards::rights(&found.created, facts));
+    if !request.clean {
+        refusals.extend(guards::not_empty(facts, &Platform::default()));
     }
     refusals
 }
@@ -263,14 +285,6 @@ async fn read(request: &LegacyRequest, progress: &Progress) -> Result<Found, Fai
         while let Some(scanned) = scanner.next() {
             match scanned {
                 Scanned::Statement { statement, .. } => {
-                    if statement.kind == Kind::Command
-                        && !super::script::is_harmless(&statement.text)
-                    {
-                        return Err(Failure::of(
-                            statement.beginning(),
-                            "the archive holds a psql command that no dump of one database holds",
-                        ));
-                    }
                     let makes_nothing = matches!(
                         statement.kind,
                         Kind::Other
@@ -278,6 +292,7 @@ async fn read(request: &LegacyRequest, progress: &Progress) -> Result<Found, Fai
                             | Kind::SequenceValue
                             | Kind::Transaction
                             | Kind::LargeObjectData
+                            | Kind::Command
                     );
                     if !makes_nothing {
                         found.created.push(statement);
@@ -286,20 +301,20 @@ async fn read(request: &LegacyRequest, progress: &Progress) -> Result<Found, Fai
                 Scanned::Rows { table, rows, .. } => *found.rows.entry(table).or_default() += rows,
             }
         }
+        scanner.refused()?;
     }
     found.server = scanner.server().map(str::to_owned);
     found.sha256 = text.sha256();
-    if let Err(what) = scanner.finish() {
-        return Err(Failure::of(request.store.uri(&request.key), what));
-    }
+    found.complete =
+        scanner.finish().map_err(|what| Failure::of(request.store.uri(&request.key), what))?;
     Ok(found)
 }
 
 /// Sends it through `psql`.
 async fn stream(request: &LegacyRequest, psql: &Psql, progress: &Progress) -> Result<(), Failure> {
     let mut text = Text::open(request).await?;
-    let (mut scanner, mut log) = (Scanner::default(), ScriptLog::default());
-    let mut running = psql.start()?;
+    let (mut scanner, mut log) = (Scanner::passing(), ScriptLog::default());
+    let mut running = psql.start().await?;
     while let Some(piece) = text.piece(progress).await? {
         // Noted before it is sent, so that an error finds its statement.
         scanner.push(piece);
@@ -313,7 +328,10 @@ async fn stream(request: &LegacyRequest, psql: &Psql, progress: &Progress) -> Re
                 }
             }
         }
-        if !running.write(piece).await {
+        // What no dump holds was refused before anything was touched; the store
+        // might give something else now.
+        scanner.refused()?;
+        if !running.write(&scanner.passed()).await {
             break;
         }
     }
@@ -378,7 +396,7 @@ impl Text {
         Ok(Some(&self.unpacked))
     }
 
-    fn sha256(self) -> String {
+    pub(super) fn sha256(self) -> String {
         self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

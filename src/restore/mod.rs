@@ -27,6 +27,7 @@ mod fill_order;
 mod framing;
 mod grants;
 mod guards;
+mod identity;
 mod judge;
 mod kind;
 mod legacy;

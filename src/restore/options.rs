@@ -18,6 +18,8 @@ pub struct Options {
     pub clean: bool,
     /// Create the roles that policies name and the target lacks.
     pub create_roles: bool,
+    /// The target only looks like the source: it is a clone of its server.
+    pub not_the_source: bool,
 }
 
 impl Default for Options {
@@ -29,6 +31,7 @@ impl Default for Options {
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
             clean: false,
             create_roles: false,
+            not_the_source: false,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use super::{
     error::RestoreError,
     guards::Asked,
+    identity,
     members::Archive,
     options::Options,
     plan::{self, Contents, Plan, name},
@@ -80,9 +81,11 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
     let (archive, contents) = contents(&request.store, &request.manifest).await?;
     let mut control = Target::open(&url, CONNECT_WITHIN).await?;
     let facts = control.facts().await?;
-    let psql = clients::find(&request.client_dirs, "psql", facts.server.major).await;
+    let psql = clients::find_psql(&request.client_dirs, facts.server.major).await;
     let occupied = occupied(&contents.manifest, &facts, &mut control).await?;
+    let answer = identity::ask(request.source.as_ref(), &mut control).await;
     let asked = Asked {
+        answer,
         same_address: request.source.as_ref().is_some_and(|source| {
             source.address() == url.address() && source.database() == facts.database
         }),

@@ -28,6 +28,8 @@ pub struct Report {
     pub rows_compared: u64,
     /// Tables that do not hold the rows that the manifest says.
     pub different: Vec<Difference>,
+    /// Whether it is known that the archive was complete.
+    pub proven: bool,
     /// What was not restored, and what that means.
     pub skipped: Vec<Skipped>,
     /// What a partial restore left out of what belongs to its tables.

@@ -10,6 +10,7 @@ use super::{
     members::{Archive, runs},
     plan::Rest,
     progress::Progress,
+    script,
     script_log::ScriptLog,
     statement::Statement,
 };
@@ -58,7 +59,7 @@ pub(super) async fn run(
     for setting in &before {
         log.add_own(setting, &mut script);
     }
-    let mut running = psql.start()?;
+    let mut running = psql.start().await?;
     let mut not_set = Vec::new();
     let mut goes_on = true;
     while goes_on && let Some(statement) = reader.next(progress).await? {
@@ -139,12 +140,13 @@ impl<'a> Reader<'a> {
         Self { archive, runs: runs(members, RUN).into(), run, text, lexer }
     }
 
-    /// The next statement, without psql commands.
+    /// The next statement, without the psql commands that dumps hold.
     pub(super) async fn next(&mut self, progress: &Progress) -> Result<Option<Statement>, Failure> {
         loop {
             while let Some(length) = self.lexer.end_of_statement(&self.text) {
                 let text = self.text.split_to(length).freeze();
                 let statement = read(&text);
+                script::judge(&statement, &self.lexer)?;
                 if statement.kind != Kind::Command {
                     return Ok(Some(statement));
                 }

@@ -214,6 +214,7 @@ impl Work {
             tables_compared: plan.proof.len() as u64,
             rows_compared,
             different,
+            proven: true,
             skipped,
             left_out: plan
                 .left_out

@@ -4,7 +4,11 @@
 use bytes::{Buf as _, BytesMut};
 use memchr::{memchr_iter, memmem};
 
-use super::statement::Statement;
+use super::{
+    kind::Kind,
+    script::{self, ScriptError},
+    statement::Statement,
+};
 use crate::archive::{
     END_OF_DATA, TableName,
     copy::{self, skip_comments},
@@ -13,6 +17,11 @@ use crate::archive::{
 
 /// The comment in which `pg_dump` says what it dumped.
 const SERVER: &[u8] = b"-- Dumped from database version ";
+
+/// How `pg_dump`'s own text begins, and how it ends. What else made a dump may
+/// have taken its comments away.
+const OWN: &[u8] = b"-- PostgreSQL database dump\n";
+const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete";
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +53,33 @@ pub(super) struct Scanner {
     lines: usize,
     rows: Option<(TableName, u64)>,
     server: Option<String>,
+    /// What was read and may be sent on, where it shall be: without the psql
+    /// commands, line for line.
+    passed: Option<Vec<u8>>,
+    refused: Option<ScriptError>,
+    /// Whether it began as `pg_dump`'s own text; unknown before its first statement.
+    own: Option<bool>,
+    /// Whether nothing but psql commands followed the comment that ends it.
+    complete: bool,
 }
 
 impl Scanner {
+    /// One that keeps what it has read for [`Scanner::passed`].
+    pub(super) fn passing() -> Self {
+        Self { passed: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// What was read since the last call and may be sent to `psql`, a newline
+    /// in the place of each of its commands.
+    pub(super) fn passed(&mut self) -> Vec<u8> {
+        self.passed.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Why what comes next may not be sent to `psql`.
+    pub(super) fn refused(&mut self) -> Result<(), ScriptError> {
+        self.refused.take().map_or(Ok(()), Err)
+    }
+
     pub(super) fn push(&mut self, piece: &[u8]) {
         self.buffer.extend_from_slice(piece);
     }
@@ -63,6 +96,28 @@ impl Scanner {
             return None;
         }
         let text = self.buffer.split_to(length).freeze();
+        let statement = Statement::read(&text);
+        if let Err(error) = script::judge(&statement, &self.lexer) {
+            self.refused = Some(error);
+            return None;
+        }
+        // Rows that begin on the line of their COPY are read otherwise by psql.
+        if copied.is_some() && !self.buffer.starts_with(b"\n") {
+            self.refused = Some(ScriptError::Unfinished(statement.beginning()));
+            return None;
+        }
+        self.own.get_or_insert_with(|| memmem::find(&text, OWN).is_some());
+        let ends = memmem::find(&text, COMPLETE).is_some();
+        self.complete = statement.kind == Kind::Command && (self.complete || ends);
+        if let Some(passed) = &mut self.passed {
+            if statement.kind == Kind::Command {
+                passed.extend_from_slice(&text[..text.len() - statement.text.len()]);
+                passed.push(b'\n');
+            } else {
+                passed.extend_from_slice(&text);
+            }
+            passed.extend(copied.as_ref().map(|_| b'\n'));
+        }
         self.lines += memchr_iter(b'\n', &text).count();
         // A command ends with its newline, which belongs to its own line.
         let line = self.lines + usize::from(!text.ends_with(b"\n"));
@@ -78,7 +133,7 @@ impl Scanner {
             let end = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
             self.server = Some(String::from_utf8_lossy(&rest[..end]).into_owned());
         }
-        Some(Scanned::Statement { statement: Statement::read(&text), line })
+        Some(Scanned::Statement { statement, line })
     }
 
     fn rows(&mut self) -> Option<Scanned> {
@@ -92,7 +147,7 @@ impl Scanner {
             let found = memchr_iter(b'\n', &self.buffer[..end]).count();
             *rows += found as u64;
             self.lines += found + 1;
-            self.buffer.advance(end + END_OF_DATA.len());
+            self.take(end + END_OF_DATA.len());
             let line = self.lines;
             return self.rows.take().map(|(table, rows)| Scanned::Rows { table, rows, line });
         }
@@ -102,9 +157,17 @@ impl Scanner {
             let found = memchr_iter(b'\n', &self.buffer[..=last]).count();
             *rows += found as u64;
             self.lines += found;
-            self.buffer.advance(last + 1);
+            self.take(last + 1);
         }
         None
+    }
+
+    /// Goes on behind this many bytes of rows.
+    fn take(&mut self, length: usize) {
+        if let Some(passed) = &mut self.passed {
+            passed.extend_from_slice(&self.buffer[..length]);
+        }
+        self.buffer.advance(length);
     }
 
     /// The version of the server that was dumped.
@@ -112,21 +175,19 @@ impl Scanner {
         self.server.as_deref()
     }
 
-    /// The dump is at its end.
-    pub(super) fn finish(self) -> Result<(), String> {
+    /// The dump is at its end; whether it says so itself.
+    pub(super) fn finish(self) -> Result<bool, String> {
         if let Some((table, _)) = self.rows {
             return Err(format!("it ends inside the rows of {table}"));
         }
         if !self.lexer.is_between_statements() {
             return Err("it ends inside a statement".to_owned());
         }
-        if memmem::find(&self.buffer, b"-- PostgreSQL database dump complete").is_none()
-            && memmem::find(&self.buffer, b"-- PostgreSQL database cluster dump").is_none()
-            && !self.buffer.trim_ascii().is_empty()
-        {
+        let complete = self.complete || memmem::find(&self.buffer, COMPLETE).is_some();
+        if self.own == Some(true) && !complete {
             return Err("it does not say at its end that it is complete".to_owned());
         }
-        Ok(())
+        Ok(complete)
     }
 }
 
@@ -175,13 +236,18 @@ mod tests {
                 "{size}"
             );
             assert_eq!(scanner.server(), Some("15.3 (Debian)"));
-            assert_eq!(scanner.finish(), Ok(()));
+            assert_eq!(scanner.finish(), Ok(true));
         }
     }
 
     #[test]
     fn a_dump_that_is_cut_short_is_told_from_a_whole_one() {
-        for (end, what) in [("3\n\\.", "rows of a.t"), ("CREATE INDEX i", "inside a statement")] {
+        for (end, what) in [
+            ("3\n\\.", "rows of a.t"),
+            ("CREATE INDEX i", "inside a statement"),
+            ("\nCREATE INDEX i", "does not say at its end"),
+            ("\n\nCREATE TABLE a.t", "does not say at its end"),
+        ] {
             let at = DUMP.find(end).unwrap() + 1;
             let mut scanner = Scanner::default();
             scanner.push(&DUMP.as_bytes()[..at]);
@@ -189,5 +255,9 @@ mod tests {
             let said = scanner.finish().unwrap_err();
             assert!(said.contains(what), "{said}");
         }
+        let mut bare = Scanner::default();
+        bare.push(b"SET x = 1;\nSELECT 1;\n");
+        while bare.next().is_some() {}
+        assert_eq!(bare.finish(), Ok(false));
     }
 }

@@ -2,11 +2,15 @@
 
 use bytes::Bytes;
 
-use super::{kind::Kind, statement::Statement};
+use super::{
+    kind::Kind,
+    statement::Statement,
+    tokens::{Cursor, TokenKind, tokens},
+};
 use crate::archive::lexer::Lexer;
 
 /// Commands of psql that dumps hold. They guard psql against the dump's own
-/// text; what is sent to it here holds no command at all, which is the stronger guard.
+/// text; here it is guarded with a key of ours, which no archive knows.
 const HARMLESS: [&[u8]; 2] = [b"\\restrict", b"\\unrestrict"];
 
 /// A section that is no dump's.
@@ -18,6 +22,18 @@ pub enum ScriptError {
          it is not run"
     )]
     Command(String),
+    /// A backslash where `psql` takes one for a command.
+    #[error(
+        "the archive holds a backslash outside quotes, where psql would take it for a command, \
+         in {0:?}; no dump of one database does, and nothing of it is run"
+    )]
+    Backslash(String),
+    /// A setting by which strings are read otherwise than here.
+    #[error(
+        "the archive sets standard_conforming_strings to something else than on ({0:?}), which \
+         no dump does: where its strings end could not be told"
+    )]
+    Strings(String),
     /// A statement does not end.
     #[error("the archive's statements end in the middle of one: {0:?}")]
     Unfinished(String),
@@ -34,10 +50,9 @@ pub(super) fn cut(text: &Bytes) -> Result<Vec<Statement>, ScriptError> {
     while let Some(length) = lexer.end_of_statement(&text[start..]) {
         let statement = Statement::read(&text.slice(start..start + length));
         start += length;
+        judge(&statement, &lexer)?;
         if statement.kind != Kind::Command {
             statements.push(statement);
-        } else if !is_harmless(&statement.text) {
-            return Err(ScriptError::Command(statement.beginning()));
         }
     }
     if lexer.is_between_statements() {
@@ -48,7 +63,43 @@ pub(super) fn cut(text: &Bytes) -> Result<Vec<Statement>, ScriptError> {
     }
 }
 
-pub(super) fn is_harmless(command: &[u8]) -> bool {
+/// Refuses what no dump holds and what could make `psql` do anything but send
+/// the statement to the server. `lexer` has just read it.
+pub(super) fn judge(statement: &Statement, lexer: &Lexer) -> Result<(), ScriptError> {
+    if lexer.strayed() {
+        return Err(ScriptError::Backslash(statement.beginning()));
+    }
+    match statement.kind {
+        Kind::Command if !is_harmless(&statement.text) => {
+            Err(ScriptError::Command(statement.beginning()))
+        }
+        Kind::Setting if changes_strings(&statement.text) => {
+            Err(ScriptError::Strings(statement.beginning()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a setting lets strings end elsewhere than where they end by default.
+fn changes_strings(setting: &[u8]) -> bool {
+    const NAME: &str = "standard_conforming_strings";
+    let tokens = tokens(setting);
+    let mut cursor = Cursor::new(&tokens);
+    if cursor.words("set") {
+        let _ = cursor.words("session") || cursor.words("local");
+        let ours = cursor.identifier().is_some_and(|name| name.eq_ignore_ascii_case(NAME));
+        let _ = cursor.symbol(b'=') || cursor.words("to");
+        return ours && !cursor.words("on");
+    }
+    // Called as a function: dumps set this one otherwise.
+    let texts = tokens.iter().filter_map(|token| match &token.kind {
+        TokenKind::Text(text) => Some(text),
+        _ => None,
+    });
+    texts.into_iter().any(|text| text.eq_ignore_ascii_case(NAME))
+}
+
+fn is_harmless(command: &[u8]) -> bool {
     let end = command.iter().position(u8::is_ascii_whitespace).unwrap_or(command.len());
     HARMLESS.contains(&&command[..end])
 }
@@ -76,6 +127,35 @@ mod tests {
         for text in ["\\! rm -rf /\n", "-- Name: x\n\\connect other\nSELECT 1;", "\\restrictx\n"] {
             assert!(matches!(kinds(text), Err(ScriptError::Command(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn a_backslash_outside_quotes_is_refused_wherever_it_stands() {
+        for text in [
+            "SELECT 1\n\\! touch x\n;",
+            "SELECT 1 \\gexec\n;",
+            "CREATE FUNCTION a.f() RETURNS int BEGIN ATOMIC SELECT 1 \\! x\n; END;",
+        ] {
+            assert!(matches!(kinds(text), Err(ScriptError::Backslash(_))), "{text}");
+        }
+        let quoted = "SELECT '\\! x', E'\\\\', \"\\\", $a$\\! x$a$ /* \\! x */ -- \\! x\n;";
+        assert_eq!(kinds(quoted), Ok(vec![Kind::Other]));
+    }
+
+    #[test]
+    fn strings_that_end_elsewhere_are_refused() {
+        for text in [
+            "SET standard_conforming_strings = off;",
+            "SET Standard_Conforming_Strings TO 'off';",
+            "SET SESSION \"standard_conforming_strings\" = 0;",
+            "SET LOCAL standard_conforming_strings TO DEFAULT;",
+            "SELECT pg_catalog.set_config('standard_conforming_strings', 'off', false);",
+        ] {
+            assert!(matches!(kinds(text), Err(ScriptError::Strings(_))), "{text}");
+        }
+        let usual = "SET standard_conforming_strings = on;\n\
+                     SELECT pg_catalog.set_config('search_path', '', false);";
+        assert_eq!(kinds(usual), Ok(vec![Kind::Setting, Kind::Setting]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::{
-    error::RestoreError,
+    error::{Failure, RestoreError},
     kind::Kind,
     legacy::Text,
     members::{Archive, MemberError, runs},
@@ -65,6 +65,11 @@ pub async fn write(
     progress: &Progress,
 ) -> Result<(), WriteError> {
     let (archive, contents) = prepare::contents(store, manifest).await?;
+    // A part is held against the CRC of each of its members as it is read.
+    if !options.is_partial() {
+        let found = archive.sha256(manifest.archive.bytes, |_| {}).await?;
+        compare(&archive.uri(), &found, &manifest.archive.sha256)?;
+    }
     match choose(&contents, options)? {
         None => whole(&archive, manifest, options, out, progress).await?,
         Some(chosen) => part(&archive, &contents, &chosen, options, out, progress).await?,
@@ -73,7 +78,18 @@ pub async fn write(
     Ok(())
 }
 
-/// Writes a legacy archive as it is.
+/// Whoever reads the SQL runs it as it comes: nothing is written of an archive
+/// that is not what was stored.
+fn compare(uri: &str, found: &str, known: &str) -> Result<(), RestoreError> {
+    if found == known {
+        return Ok(());
+    }
+    Err(RestoreError::Refused(vec![format!(
+        "{uri}: its SHA-256 is {found}, and {known} is what was stored; it was damaged or replaced"
+    )]))
+}
+
+/// Writes a legacy archive as it is, once it is whole and has the checksum that is known.
 ///
 /// # Errors
 /// When the archive cannot be read, or the output is closed.
@@ -81,17 +97,22 @@ pub async fn write_legacy(
     store: &Arc<dyn Store>,
     key: &str,
     bytes: u64,
+    sha256: Option<&str>,
     out: &mut (impl AsyncWrite + Unpin),
     progress: &Progress,
 ) -> Result<(), WriteError> {
-    let stream = store.get_range(key, 0, bytes).await?;
-    let mut text = Text::of(stream, store.uri(key));
-    loop {
-        let piece = text.piece(progress).await.map_err(|failure| {
-            let at = failure.at.unwrap_or_default();
-            RestoreError::Refused(vec![format!("{at}: {}", failure.message)])
-        })?;
-        let Some(piece) = piece else { break };
+    let refused = |failure: Failure| {
+        let at = failure.at.unwrap_or_default();
+        RestoreError::Refused(vec![format!("{at}: {}", failure.message)])
+    };
+    let uri = store.uri(key);
+    let mut text = Text::of(store.get_range(key, 0, bytes).await?, uri.clone());
+    while text.piece(progress).await.map_err(refused)?.is_some() {}
+    if let Some(known) = sha256 {
+        compare(&uri, &text.sha256(), known)?;
+    }
+    let mut text = Text::of(store.get_range(key, 0, bytes).await?, uri);
+    while let Some(piece) = text.piece(progress).await.map_err(refused)? {
         out.write_all(piece).await?;
     }
     out.flush().await?;

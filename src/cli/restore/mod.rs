@@ -19,7 +19,7 @@ use self::target::Destination;
 use super::{Chosen, DONE, FAILED, Global, Misused, print, progress};
 use crate::{
     app,
-    archive::Checksum,
+    archive::{Checksum, manifest::Source},
     catalog::{self, Catalog, Entry, Key, Layout, Query, State},
     lifecycle::{Ended, Signals, interruptible},
     postgres::{ConnectionUrl, Section},
@@ -74,6 +74,10 @@ pub(super) struct Arguments {
     /// Create the roles that policies name and the target lacks, without login.
     #[arg(long)]
     create_roles: bool,
+    /// Restore although the target has the source's system identifier and database name and the
+    /// source cannot be asked: only where you know it is a clone of the source's server.
+    #[arg(long)]
+    not_the_source: bool,
     /// Print what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
@@ -123,6 +127,7 @@ impl Arguments {
             jobs: self.jobs.map_or(usual.jobs, usize::from),
             clean: self.clean,
             create_roles: self.create_roles,
+            not_the_source: self.not_the_source,
         })
     }
 }
@@ -181,7 +186,8 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         .await?;
         return what.backup(prepared).await;
     }
-    what.legacy(&entry, url, &options).await
+    let newest = newest(what.store.as_ref(), &what.layout, &catalog).await?;
+    what.legacy(&entry, url, &options, newest).await
 }
 
 /// SQL on stdout.
@@ -203,7 +209,9 @@ async fn sql(
     } else {
         only_whole(options)?;
         let key = layout.key(Key::Archive(entry.kind, entry.id));
-        restore::write_legacy(store, &key, entry.archive_bytes, &mut out, &progress).await
+        let known = known_checksum(store.as_ref(), layout, entry).await?;
+        let (bytes, known) = (entry.archive_bytes, known.as_deref());
+        restore::write_legacy(store, &key, bytes, known, &mut out, &progress).await
     };
     written?;
     Ok(DONE)
@@ -256,7 +264,13 @@ impl Restore<'_> {
         self.watched(&progress, &cancel, work).await
     }
 
-    async fn legacy(&self, entry: &Entry, target: ConnectionUrl, options: &Options) -> Result<u8> {
+    async fn legacy(
+        &self,
+        entry: &Entry,
+        target: ConnectionUrl,
+        options: &Options,
+        newest: Option<Source>,
+    ) -> Result<u8> {
         only_whole(options)?;
         let key = self.layout.key(Key::Archive(entry.kind, entry.id));
         if self.arguments.dry_run {
@@ -286,6 +300,8 @@ impl Restore<'_> {
             source: self.source.clone(),
             client_dirs: self.settings.client_dirs.clone(),
             clean: options.clean,
+            newest,
+            not_the_source: options.not_the_source,
         };
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
         let work = Box::pin(restore::run_legacy(request, &progress, &cancel));
@@ -316,6 +332,9 @@ impl Restore<'_> {
             }
         };
         let whole = report.is_whole();
+        if !report.proven {
+            eprintln!("warning: whether the archive was complete cannot be told");
+        }
         if self.global.json {
             let mut document = serde_json::to_value(&report)?;
             document["outcome"] = json!(if whole { "ok" } else { "failed" });
@@ -339,6 +358,15 @@ fn confirmed(database: &str) -> Result<bool> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// What the newest backup says of its source.
+async fn newest(store: &dyn Store, layout: &Layout, catalog: &Catalog) -> Result<Option<Source>> {
+    let Some(entry) = catalog.good().max_by_key(|entry| (entry.time(), entry.id)) else {
+        return Ok(None);
+    };
+    let manifest = catalog::read_manifest(store, layout, catalog, entry.kind, entry.id).await?;
+    Ok(Some(manifest.source))
 }
 
 /// What the archive's checksum file says, where it has one.

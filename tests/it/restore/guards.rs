@@ -84,6 +84,9 @@ fn an_archive_that_is_not_what_was_stored_is_refused() {
             fs::write(&backup.archive, &bytes).unwrap();
             let said = fails(&product, &server, "copy", &[]);
             assert!(said.contains(what), "{said}");
+            let output = product.run(&["restore", "--to", "-"]);
+            assert_eq!(output.status.code(), Some(1));
+            assert!(output.stdout.is_empty(), "it was written before it was checked");
         }
         fs::write(&backup.archive, &good[..good.len() - 1]).unwrap();
         let said = fails(&product, &server, "copy", &[]);
@@ -249,4 +252,76 @@ fn clean_removes_no_rows_but_those_it_brings_back() {
     }
     let both = ["--table", "public.donor", "--table", "public.donation", "--clean", "--yes"];
     restored(&product, &server, "copy", &both);
+}
+
+/// However the target's URL spells the server.
+#[test]
+fn the_live_source_is_known_by_what_it_says_of_itself() {
+    let options = ServerOptions { tcp: true, ..ServerOptions::default() };
+    let server = Server::start_with(15, options);
+    shop(&server, "shop");
+    server.psql("postgres", "create role keeper superuser login password 'hunter2'");
+    let product = Product::of(&server, "shop");
+    let id = legacy_of(&product, &server, "shop");
+    let tcp = product.set("TARGET_URL", server.tcp_url("shop", "keeper", "hunter2"));
+    untouched(&server, "shop", || {
+        let output = tcp.run(&["restore", id, "--to", "env:TARGET_URL", "--clean", "--yes"]);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("the target is the source: database shop"), "{said}");
+        assert!(said.contains("nothing was touched"), "{said}");
+    });
+    // A source that is gone is known by its newest backup, unless one knows better.
+    tcp.backup(&[]);
+    let gone = tcp.set("DIRECT_URL", "postgresql:///shop?host=/nonexistent");
+    untouched(&server, "shop", || {
+        for arguments in [&[][..], &[id]] {
+            let all = [arguments, &["--clean", "--yes"]].concat();
+            let said = fails(&gone, &server, "shop", &all);
+            for part in ["the target is the source", "cannot be asked", "--not-the-source"] {
+                assert!(said.contains(part), "{said}");
+            }
+        }
+    });
+    let clone = ["--clean", "--not-the-source", "--dry-run"];
+    let output = restore(&gone, &server, "shop", &clone);
+    let said = said(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("cannot be asked whether it is the target"), "{said}");
+}
+
+/// The guards of a legacy archive are those of a backup.
+#[test]
+fn a_legacy_archive_is_guarded_like_a_backup() {
+    let options = ServerOptions { tcp: true, ..ServerOptions::default() };
+    let server = Server::start_with(15, options);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    let id = legacy_of(&product, &server, "shop");
+    server.create_database("object");
+    server.psql("object", "select lo_create(7)");
+    let said_of = |database: &str| fails(&product, &server, database, &[id]);
+    let text = said_of("object");
+    assert!(text.contains("it holds 1 large objects"), "{text}");
+    server.create_database("fixed");
+    server.psql("postgres", "alter database fixed set default_transaction_read_only = on");
+    let text = said_of("fixed");
+    assert!(text.contains("the target takes no writes"), "{text}");
+    server.create_database("copy");
+    server.psql("postgres", "create role app login password 'hunter2'");
+    let product = product.set("TARGET_URL", server.tcp_url("copy", "app", "hunter2"));
+    let output = product.run(&["restore", id, "--to", "env:TARGET_URL"]);
+    let text = said(&output);
+    assert!(text.contains("role app may not create in schema public"), "{text}");
+}
+
+/// What the old workflow leaves of a database; returns its id.
+fn legacy_of(product: &Product, server: &Server, database: &str) -> &'static str {
+    let id = "2026-01-02T03-00-00Z";
+    let folder = product.store_dir().join("database/2026/01");
+    fs::create_dir_all(&folder).unwrap();
+    let line = format!("pg_dump --no-owner --no-privileges \"$URL\" | gzip > {id}.sql.gz");
+    let url = [("URL", server.url(database))];
+    crate::support::product::shell(&folder, server, &url, &line);
+    id
 }

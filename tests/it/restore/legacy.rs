@@ -64,7 +64,7 @@ fn a_damaged_legacy_archive_is_refused_before_anything_is_touched() {
     for (bytes, what) in [
         (flipped, "sql.gz: its "),
         (half, "it is cut short"),
-        (hostile, "a psql command that no dump of one database holds"),
+        (hostile, "which no dump of one database holds"),
     ] {
         fs::write(&archive, bytes).unwrap();
         let said = fails(&product, &server, "copy", &[ID]);
@@ -81,8 +81,34 @@ fn a_damaged_legacy_archive_is_refused_before_anything_is_touched() {
     fs::write(archive.with_extension("gz.sha256"), sum).unwrap();
     let said = fails(&product, &server, "copy", &[ID]);
     assert!(said.contains("its SHA-256 is"), "{said}");
+    let output = product.run(&["restore", ID, "--to", "-"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty(), "it was written before it was checked");
     fs::remove_file(archive.with_extension("gz.sha256")).unwrap();
     restored(&product, &server, "copy", &[ID]);
+}
+
+/// Some tools take the comments away, the last of which says that all is there.
+#[test]
+fn an_archive_that_does_not_say_that_it_is_complete_is_not_proven() {
+    let server = Server::start(15);
+    super::shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    let archive = leave(&product, &server, "shop");
+    let folder = archive.parent().unwrap();
+    let run = |line: &str| shell(folder, &server, &[], line);
+    // Cut between two statements, and without comments.
+    run(&format!(
+        "gunzip -c {ID}.sql.gz > x.sql; sed -i '/^-- Name: donation.*CONSTRAINT/,$d' x.sql; gzip -c x.sql > {ID}.sql.gz"
+    ));
+    server.create_database("copy");
+    let said = fails(&product, &server, "copy", &[ID]);
+    assert!(said.contains("it does not say at its end that it is complete"), "{said}");
+    run(&format!("sed -i '/^--/d; /^.restrict/d' x.sql; gzip -c x.sql > {ID}.sql.gz; rm x.sql"));
+    let output = super::restore(&product, &server, "copy", &[ID]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("cannot be told"), "{said}");
+    assert!(!super::said(&output).contains("proven:"), "{said}");
 }
 
 /// The statement is named by which the stream stopped.

@@ -3,6 +3,7 @@
 mod faults;
 mod guards;
 mod hosted;
+mod hostile;
 mod legacy;
 mod parts;
 mod process;

@@ -1,0 +1,140 @@
+//! Whether the target is the live source, however their URLs spell it.
+
+use std::time::Duration;
+
+use crate::{
+    archive::manifest::Source,
+    postgres::{ConnectionUrl, Identity, Target, TargetFacts},
+};
+
+/// How long asking the source may take: a recovery must not wait for a server
+/// that is gone.
+const ASK_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the settings' source said of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Answer {
+    /// The settings name none.
+    #[default]
+    Unnamed,
+    /// It could not be asked, and why.
+    Silent(String),
+    /// It is the target.
+    Same,
+    /// It is another server or another database.
+    Other,
+}
+
+/// Asks the source who it is.
+pub(super) async fn ask(source: Option<&ConnectionUrl>, target: &mut Target) -> Answer {
+    let Some(source) = source else { return Answer::Unnamed };
+    let asking = async {
+        let mut session = Target::open(source, ASK_WITHIN).await?;
+        let identity = session.identity().await;
+        session.close().await;
+        identity
+    };
+    let ours = match target.identity().await {
+        Ok(ours) => ours,
+        Err(error) => return Answer::Silent(error.to_string()),
+    };
+    match tokio::time::timeout(ASK_WITHIN, asking).await {
+        Ok(Ok(theirs)) if is_same(&ours, &theirs) => Answer::Same,
+        Ok(Ok(_)) => Answer::Other,
+        Ok(Err(error)) => Answer::Silent(error.to_string()),
+        Err(_) => Answer::Silent(format!("no answer within {} s", ASK_WITHIN.as_secs())),
+    }
+}
+
+/// Whether two sessions are in one database. Clones share their identifier and
+/// their databases' numbers; the moment at which a server started, to the
+/// microsecond, they don't. A standby started at another moment than its
+/// primary and holds the same database all the same.
+fn is_same(a: &Identity, b: &Identity) -> bool {
+    let identifiers = a.system_identifier.as_ref().zip(b.system_identifier.as_ref());
+    let database = a.database_oid == b.database_oid && a.database == b.database;
+    let started = a.started_micros == b.started_micros;
+    let cluster = identifiers.is_none_or(|(a, b)| a == b);
+    database && cluster && (started || a.standby || b.standby)
+}
+
+/// Why the target may be the source. `manifest` is what a backup says of it.
+pub(super) fn refusal(
+    facts: &TargetFacts,
+    manifest: Option<&Source>,
+    same_address: bool,
+    answer: &Answer,
+    not_the_source: bool,
+) -> Option<String> {
+    if same_address || *answer == Answer::Same {
+        return Some(format!(
+            "the target is the source: database {} of the same server; restore into another \
+             database, and rename it when it is proven",
+            facts.database
+        ));
+    }
+    let by_manifest = manifest.is_some_and(|source| {
+        let ids = source.system_identifier.as_ref().zip(facts.system_identifier.as_ref());
+        ids.is_some_and(|(a, b)| a == b) && source.database == facts.database
+    });
+    if !by_manifest || *answer == Answer::Other || not_the_source {
+        return None;
+    }
+    let why = match answer {
+        Answer::Silent(why) => format!("the source cannot be asked: {why}"),
+        _ => "the settings name no source that could be asked".to_owned(),
+    };
+    Some(format!(
+        "the target is the source: database {} of the same server, by its system identifier \
+         ({why}); restore into another database, or, where you know that it is a clone of the \
+         source's server and not the source, add --not-the-source",
+        facts.database
+    ))
+}
+
+/// What should be known before anything is dropped.
+pub(super) fn warning(answer: &Answer, clean: bool) -> Option<String> {
+    match answer {
+        Answer::Silent(why) if clean => Some(format!(
+            "the source cannot be asked whether it is the target ({why}): make sure that \
+             --clean drops nothing of it"
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(started_micros: i64) -> Identity {
+        Identity {
+            system_identifier: Some("7".into()),
+            database_oid: 5,
+            database: "app".into(),
+            started_micros,
+            standby: false,
+        }
+    }
+
+    #[test]
+    fn a_clone_is_another_server_and_a_standby_is_not() {
+        let source = identity(1);
+        assert!(is_same(&source, &identity(1)));
+        assert!(!is_same(&source, &identity(2)), "a clone");
+        assert!(is_same(&source, &Identity { standby: true, ..identity(2) }));
+        assert!(!is_same(&source, &Identity { database_oid: 6, ..identity(1) }));
+        let hidden = Identity { system_identifier: None, ..identity(1) };
+        assert!(is_same(&source, &hidden));
+        let other = Identity { system_identifier: Some("8".into()), ..identity(1) };
+        assert!(!is_same(&source, &other));
+    }
+
+    #[test]
+    fn a_silent_source_is_a_warning_where_something_is_dropped() {
+        let silent = Answer::Silent("no route".into());
+        assert!(warning(&silent, true).is_some_and(|said| said.contains("no route")));
+        assert_eq!(warning(&silent, false), None);
+        assert_eq!(warning(&Answer::Other, true), None);
+    }
+}
