@@ -72,13 +72,8 @@ async fn one_of_two_sessions_gets_the_lock_until_it_ends() {
     assert!(!second.try_lock("s3://bucket/database/").await.unwrap());
     assert!(second.try_lock("s3://bucket/other/").await.unwrap());
     first.close().await;
-    // The server frees the lock when it has seen the goodbye.
-    let freed = async {
-        while !second.try_lock("s3://bucket/database/").await.unwrap() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(SOON, freed).await.unwrap();
+    // At once: the next run may begin in the same moment.
+    assert!(second.try_lock("s3://bucket/database/").await.unwrap());
 }
 
 #[tokio::test]
