@@ -30,10 +30,18 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// What lies less than this in the future is now.
+const A_MOMENT: TimeDelta = TimeDelta::seconds(5);
+
 /// How long ago, in the two largest units: `3d 4h`, `12m 5s`.
 pub(super) fn age(now: DateTime<Utc>, then: DateTime<Utc>) -> String {
     let passed = now.signed_duration_since(then);
-    if passed < TimeDelta::zero() { "in the future".to_owned() } else { span(passed) }
+    // A backup whose second was taken has the next one as its id.
+    if passed > -A_MOMENT {
+        span(passed.max(TimeDelta::zero()))
+    } else {
+        "in the future".to_owned()
+    }
 }
 
 fn span(passed: TimeDelta) -> String {
@@ -88,6 +96,7 @@ mod tests {
             (7384, "2h 3m"),
             (90_061, "1d 1h"),
             (86_405, "1d 5s"),
+            (-1, "0s"),
             (-5, "in the future"),
         ] {
             assert_eq!(age(then + TimeDelta::seconds(seconds), then), text);

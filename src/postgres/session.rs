@@ -238,19 +238,22 @@ impl Session {
         relations::lock_holders(&mut self.connection).await.unwrap_or_default()
     }
 
-    /// Ends the transaction, frees the lock, and says goodbye. The lock is free
-    /// when this returns: whoever asks for it next must not be told that another
-    /// process has it, only because the server has not heard the goodbye yet.
-    pub async fn close(mut self) {
-        let goodbye = async {
-            // A transaction that failed refuses; then the goodbye itself frees it.
-            let _ = sqlx::raw_sql("SELECT pg_catalog.pg_advisory_unlock_all()")
-                .execute(&mut self.connection)
-                .await;
-            let _ = self.connection.close().await;
-        };
+    /// Ends the transaction, frees the lock, and says goodbye, whatever the
+    /// session was doing.
+    pub async fn close(self) {
         // The server ends a session without a goodbye as well.
-        let _ = tokio::time::timeout(CLOSE_WITHIN, goodbye).await;
+        let _ = tokio::time::timeout(CLOSE_WITHIN, self.connection.close()).await;
+    }
+
+    /// The same for a session that has nothing left to do. The lock is free when
+    /// this returns: whoever asks for it next must not be told that another
+    /// process has it, only because the server has not heard the goodbye yet.
+    pub async fn release(mut self) {
+        let unlock = sqlx::raw_sql("SELECT pg_catalog.pg_advisory_unlock_all()")
+            .execute(&mut self.connection);
+        // Where it cannot be said, the goodbye frees the lock.
+        let _ = tokio::time::timeout(CLOSE_WITHIN, unlock).await;
+        self.close().await;
     }
 }
 

@@ -71,7 +71,7 @@ async fn one_of_two_sessions_gets_the_lock_until_it_ends() {
     assert!(first.try_lock("s3://bucket/database/").await.unwrap());
     assert!(!second.try_lock("s3://bucket/database/").await.unwrap());
     assert!(second.try_lock("s3://bucket/other/").await.unwrap());
-    first.close().await;
+    first.release().await;
     // At once: the next run may begin in the same moment.
     assert!(second.try_lock("s3://bucket/database/").await.unwrap());
 }

@@ -31,8 +31,11 @@ impl Kept {
         let session = self.session.take();
         let upload = &mut self.upload;
         let close = async {
-            if let Some(session) = session {
-                session.close().await;
+            match session {
+                // It may be in the middle of a query.
+                Some(session) if failed => session.close().await,
+                Some(session) => session.release().await,
+                None => {}
             }
         };
         let abort = async {
