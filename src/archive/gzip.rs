@@ -82,20 +82,21 @@ impl MemberWriter {
         }
         let length = compress_into(text, &mut self.packed, CompressionLevel::One, Codec::Deflate)
             .map_err(io::Error::from)?;
+        let crc = crc32fast::hash(text);
         let mut member = Vec::with_capacity(length + HEADROOM);
         header::write(&mut member, comment);
         member.extend_from_slice(&self.packed[..length]);
-        end(&mut member, crc32fast::hash(text), text.len() as u64);
-        self.check(&member, text)?;
+        end(&mut member, crc, text.len() as u64);
+        self.check(&member, text, crc)?;
         Ok(member)
     }
 
-    fn check(&mut self, member: &[u8], text: &[u8]) -> Result<(), MemberError> {
-        let found = self
+    fn check(&mut self, member: &[u8], text: &[u8], crc: u32) -> Result<(), MemberError> {
+        let same = self
             .unpacker
-            .whole(member, text.len() as u64)
+            .holds(member, text, crc)
             .map_err(|error| MemberError::Unreadable(error.to_string()))?;
-        if found == text { Ok(()) } else { Err(MemberError::Different) }
+        if same { Ok(()) } else { Err(MemberError::Different) }
     }
 
     /// Begins a member, with a comment in its header where one is given.
@@ -263,7 +264,7 @@ mod tests {
             writer = MemberWriter::new();
         }
         let other = writer.whole(b"something else!", None).unwrap();
-        let checked = writer.check(&other, b"what was put in");
+        let checked = writer.check(&other, b"what was put in", crc32fast::hash(b"what was put in"));
         assert!(matches!(checked, Err(MemberError::Different)), "{checked:?}");
     }
 
@@ -283,7 +284,7 @@ mod tests {
         let mut member = writer.whole(&text, None).unwrap();
         let middle = member.len() / 2;
         member[middle] ^= 0x10;
-        assert!(writer.check(&member, &text).is_err());
+        assert!(writer.check(&member, &text, crc32fast::hash(&text)).is_err());
     }
 
     #[test]

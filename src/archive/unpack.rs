@@ -76,6 +76,24 @@ impl Unpacker {
         Self::default()
     }
 
+    /// Whether a member that is given whole holds exactly `text`, which has the
+    /// CRC-32 `crc` and at most [`WHOLE`] bytes.
+    ///
+    /// # Errors
+    /// When it is no whole member, or not only one.
+    pub fn holds(&mut self, member: &[u8], text: &[u8], crc: u32) -> Result<bool, UnpackError> {
+        let length = text.len();
+        if self.text.len() < length {
+            self.text.resize(length, 0);
+        }
+        // Equal texts have equal CRCs: it need not be computed again.
+        let same = inflate_whole(member, &mut self.text[..length]) && self.text[..length] == *text;
+        if same && ends_with(member, crc, length) {
+            return Ok(true);
+        }
+        Ok(self.whole(member, length as u64)? == text)
+    }
+
     /// The text of a member that is given whole, and is all that is given.
     ///
     /// `length` is what its text is expected to have, in bytes, at most
@@ -92,7 +110,8 @@ impl Unpacker {
         }
         // Whatever is not as it should be is looked at again, slowly, by what
         // can say where and why.
-        if is_whole(member, &mut self.text[..length]) {
+        let found = &mut self.text[..length];
+        if inflate_whole(member, found) && ends_with(member, crc32fast::hash(found), length) {
             return Ok(&self.text[..length]);
         }
         let limit = usize::try_from(WHOLE).unwrap_or(usize::MAX);
@@ -117,23 +136,27 @@ impl Unpacker {
     }
 }
 
-/// Whether a member is whole, is all there is, and holds a text that fills
-/// `text` exactly. False says only that it has to be looked at more closely.
-fn is_whole(member: &[u8], text: &mut [u8]) -> bool {
+/// Inflates a member whose text fills `text` exactly. False says only that it
+/// has to be looked at more closely.
+fn inflate_whole(member: &[u8], text: &mut [u8]) -> bool {
+    decompress_into(member, text, Codec::Gzip).is_ok_and(|length| length == text.len())
+}
+
+/// Whether a member that ISA-L has read is all there is. `crc` and `length` are
+/// those of its text.
+///
+/// ISA-L has held the text against the eight bytes after the stream's end, but
+/// does not say where that is. When the bytes that it must have seen there are
+/// nowhere but at the member's end, the stream ended before them.
+fn ends_with(member: &[u8], crc: u32, length: usize) -> bool {
     let Header::Whole(start) = header::read(member) else { return false };
     let Some(end) = member.len().checked_sub(TRAILER).filter(|&end| end > start) else {
         return false;
     };
-    if !decompress_into(member, text, Codec::Gzip).is_ok_and(|length| length == text.len()) {
-        return false;
-    }
-    // ISA-L has held the text against the eight bytes after the stream's end,
-    // but does not say where that is. When the bytes that it must have seen
-    // there are nowhere but at the member's end, the stream ended before them.
     let mut trailer = [0; TRAILER];
-    trailer[..4].copy_from_slice(&crc32fast::hash(text).to_le_bytes());
+    trailer[..4].copy_from_slice(&crc.to_le_bytes());
     #[expect(clippy::cast_possible_truncation, reason = "RFC 1952: the size modulo 2^32")]
-    trailer[4..].copy_from_slice(&(text.len() as u32).to_le_bytes());
+    trailer[4..].copy_from_slice(&(length as u32).to_le_bytes());
     memmem::find(&member[start..], &trailer) == Some(end - start)
 }
 

@@ -1,6 +1,9 @@
 //! Uploads in parts: one hidden file each, linked under its name at the end.
 
+use std::fs::{self, File};
+
 use bytes::Bytes;
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use object_store::{
     CopyMode, CopyOptions, MultipartUpload, ObjectStore as _, ObjectStoreExt as _, path::Path,
 };
@@ -50,6 +53,7 @@ pub(super) async fn send_part(
         open.parts.put_part(body.into())
     };
     store.run(&operation, &upload.key, written).await?;
+    begin_writing(store, upload);
     Ok(PartTag { number, etag: format!("{size}"), size, checksum: None })
 }
 
@@ -112,6 +116,24 @@ async fn take_complete(
         });
     }
     uploads.remove(&upload.id).ok_or_else(|| no_such_upload(store, COMPLETE, upload))
+}
+
+/// Asks the kernel to write to the disk what an upload has so far, and not to
+/// keep it in memory, where it would push out the pages of the database beside
+/// us. Otherwise the sync at the end would write everything at once, while the
+/// backup waits. Only a hint: whatever comes of it, the end is synced.
+fn begin_writing(store: &LocalStore, upload: &UploadHandle) {
+    let Ok(staged) = staged(store, upload) else { return };
+    let Ok(path) = store.files.path_to_filesystem(&staged) else { return };
+    // Nobody waits for it, so its end is nobody's concern.
+    drop(tokio::task::spawn_blocking(move || {
+        let folder = path.parent().map(fs::read_dir).and_then(Result::ok);
+        for file in folder.into_iter().flatten().flatten() {
+            if let Ok(file) = File::open(file.path()) {
+                let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+            }
+        }
+    }));
 }
 
 /// Where an upload's file is put together.
