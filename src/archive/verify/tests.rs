@@ -421,10 +421,23 @@ async fn more_damage_than_is_listed_is_counted() {
     manifest.rows = 200;
     manifest.archive.uncompressed_bytes = 200 * text.len() as u64;
     (backup.manifest, backup.bytes) = (manifest, member.repeat(200));
-    let found = findings(&backup.committed()).await;
+    let mut backup = backup.committed();
+    let found = findings(&backup).await;
     assert_eq!(found.len(), FINDINGS + 1);
     assert!(matches!(found[0], Finding::Member { number: 1, problem: Problem::Copy { .. }, .. }));
     assert_eq!(found[FINDINGS], Finding::More { count: 100 });
+
+    // What is written down of them stays small, whatever a manifest holds.
+    backup.manifest.archive.sha256 = "\u{1}".repeat(1 << 20);
+    for table in &mut backup.manifest.tables {
+        table.name = "\u{1}".repeat(10_000);
+        table.rows += 1;
+    }
+    let found = pass(&backup, 1, usize::MAX).await.findings;
+    assert_eq!(found[FINDINGS], Finding::More { count: 101 });
+    assert_eq!(found.len(), 2 * FINDINGS + 4);
+    let written = serde_json::to_vec(&found).unwrap().len();
+    assert!(written < 1_500_000, "{written}");
 }
 
 #[tokio::test]
