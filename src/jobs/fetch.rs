@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::partial::Partial;
 use crate::{
-    archive::{Checksum, Finding, Lost, Verifier},
+    archive::{Checksum, Finding, Lost, Verifier, leading_sha256},
     catalog::{self, BackupId, Catalog, CatalogError, Entry, Key, Layout, State, legacy_sha256},
     state::Progress,
     store::{Patience, Store, StoreError, read_on},
@@ -71,6 +71,11 @@ pub enum FetchError {
     /// What is known of the backup cannot be trusted.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// The manifest holds something else where the SHA-256 should be.
+    #[error(
+        "the manifest of {0} holds no SHA-256; `reliquary verify {0}` says what else is wrong with it"
+    )]
+    NoSha256(BackupId),
     /// The disk failed.
     #[error("{what} {}: {error}{}", .path.display(), advice(.error))]
     Disk {
@@ -209,7 +214,10 @@ async fn expected(
     let key = layout.key(Key::Archive(kind, id));
     if state == State::Good {
         let manifest = catalog::read_manifest(store, layout, request.catalog, kind, id).await?;
-        let sha256 = Some(manifest.archive.sha256);
+        // It becomes part of a file's name.
+        let sha256 = leading_sha256(&manifest.archive.sha256)
+            .filter(|sha256| *sha256 == manifest.archive.sha256);
+        let sha256 = Some(sha256.ok_or(FetchError::NoSha256(id))?);
         return Ok(Expected { key, bytes: manifest.archive.bytes, sha256 });
     }
     let sha256 = legacy_sha256(store, layout, kind, id).await?;

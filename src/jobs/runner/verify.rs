@@ -78,6 +78,7 @@ impl Runner {
             return Turn::Nobodys;
         }
         let holds = self.turns.way.holds(slot);
+        let wanted = entries.len();
         if holds {
             // A backup waits for one archive, and for no second.
             entries.truncate(1);
@@ -91,7 +92,7 @@ impl Runner {
         let (results, turn) = self.verify(entries, holds).await;
         let report = self.verify_report(results.as_ref(), began, clock.elapsed().as_secs_f64());
         let results = results.unwrap_or_default();
-        self.note_turn(slot, &report, &results);
+        self.note_turn(slot, &report, &results, results.len() == wanted);
         let gave_way = turn == Turn::Over && results.iter().any(|(_, result)| is_cancelled(result));
         let got_through = results.iter().any(|(_, result)| !is_cancelled(result));
         self.turns.way.note(slot, way::Ended { held: holds, gave_way, got_through });
@@ -159,7 +160,14 @@ impl Runner {
         })
     }
 
-    fn note_turn(&mut self, slot: DateTime<Utc>, report: &RunReport, results: &Results) {
+    /// Notes what became of a run; `of_all` says that it was of all that had its turn.
+    fn note_turn(
+        &mut self,
+        slot: DateTime<Utc>,
+        report: &RunReport,
+        results: &Results,
+        of_all: bool,
+    ) {
         let gave_way = results.iter().any(|(_, result)| is_cancelled(result));
         for (entry, result) in results {
             match result {
@@ -171,7 +179,8 @@ impl Runner {
         // Damage that was found is an end, too, where it is written down; it
         // must not hide that another backup could not be read.
         let found = report.outcome == Outcome::Ok || report.stage == Some(Stage::Verify);
-        if found && !gave_way && !results.iter().any(|(_, result)| is_unsettled(result)) {
+        let through = found && of_all && !gave_way;
+        if through && !results.iter().any(|(_, result)| is_unsettled(result)) {
             self.turns.done = Some(slot);
         }
         if report.outcome == Outcome::Failed && !gave_way {
