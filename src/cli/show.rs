@@ -83,7 +83,7 @@ fn damaged(global: &Global, entry: &Entry, judgement: Option<Judgement>, uri: &s
             println!("  {finding}");
         }
         for remark in &judgement.remarks {
-            println!("  note: {remark}");
+            println!("  note, at that time: {remark}");
         }
     }
     Ok(DONE)
@@ -148,7 +148,7 @@ fn text(
         None => "verified   not yet\n".to_owned(),
     };
     for remark in judgement.into_iter().flat_map(|judgement| &judgement.remarks) {
-        text += &format!("note       {remark}\n");
+        text += &format!("note       at that time: {remark}\n");
     }
     let names = source.extensions.iter().map(|extension| extension.name.as_str());
     text += &format!("extensions {}\n", joined(names));

@@ -144,12 +144,10 @@ async fn one_that_holds_on_lets_no_backup_grow_stale_and_does_not_do_it_again() 
     slow.has_backup_of("06:59:00").await;
     assert_eq!(slow.life.health(), Status::Ok);
     slow.verifies(4).await;
-    let mut nth = 5;
-    for hour in ["07:00:00", "08:00:00", "09:00:00", "10:00:00"] {
+    for (nth, hour) in (5..).zip(["07:00:00", "08:00:00", "09:00:00", "10:00:00"]) {
         slow.at(hour);
         slow.has_backup_of(hour).await;
         slow.verifies(nth).await;
-        nth += 1;
     }
     // It never gets done, and after three days the health says so.
     let verify = |life: &Life| {

@@ -92,15 +92,15 @@ async fn an_old_bucket_is_listed_verified_restored_and_then_continued_without_a_
     std::fs::create_dir_all(&folder).unwrap();
     for hour in &hours {
         server.psql("app", "insert into donor select max(id) + 1, 'late' from donor");
-        let line = format!("pg_dump \"$URL\" | gzip > {hour}.sql.gz");
-        shell(&folder, &server, &[("URL", server.url("app"))], &line);
+        let command = format!("pg_dump \"$URL\" | gzip > {hour}.sql.gz");
+        shell(&folder, &server, &[("URL", server.url("app"))], &command);
     }
     let newest = &hours[2];
-    let line = format!(
+    let pointer = format!(
         "{{ echo {newest}; echo s3://altarflow/database/2025/02/{newest}.sql.gz; \
          sha256sum {newest}.sql.gz | cut -d' ' -f1; }} > ../../LATEST.txt"
     );
-    shell(&folder, &server, &[], &line);
+    shell(&folder, &server, &[], &pointer);
     let old = || hours.each_ref().map(|hour| std::fs::read(folder.join(format!("{hour}.sql.gz"))));
     let before = old().map(Result::unwrap);
 

@@ -111,6 +111,8 @@ fn a_checksum_file_that_is_gone_or_wrong_is_written_anew() {
         );
         assert_eq!(fs::read_to_string(&path).unwrap(), was);
         assert_eq!(bench.state(id), "good");
+        let shown = bench.product.succeed(&["show"]);
+        assert!(shown.contains("note       at that time: the checksum file"), "{shown}");
         let (report, _) = bench.json(&["verify"]);
         assert_eq!(report["backups"][0]["remarks"], json!([]));
 
@@ -120,6 +122,9 @@ fn a_checksum_file_that_is_gone_or_wrong_is_written_anew() {
         flip(&bench, third(&bench).offset);
         assert_eq!(bench.json(&["verify"]).1, 3);
         assert_eq!(fs::read_to_string(&path).ok(), text);
+        let shown = bench.product.succeed(&["show", id]);
+        assert!(shown.contains("  note, at that time: the checksum file"), "{shown}");
+        assert!(shown.contains("it does not begin with a gzip header"), "{shown}");
     }
 }
 

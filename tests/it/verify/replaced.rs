@@ -11,7 +11,7 @@ use reliquary::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Bench, catalog, edit, layout, newest};
+use super::{Bench, catalog, layout, newest};
 use crate::support::odd_store::OddStore;
 
 /// Verifies an entry; `change` is made when its archive is open to be read.
@@ -79,18 +79,4 @@ async fn no_verdict_is_left_of_what_was_removed_while_it_was_read() {
     assert!(!error.removed, "{error}");
     assert!(!bench.file("verified.json").exists());
     assert_eq!(bench.json(&["verify", &bench.newest.id]).1, 3);
-}
-
-/// The same through the daemon's rota: a good copy that a person puts in the
-/// place of a damaged archive counts again without a word from that person.
-#[test]
-fn a_damaged_archive_that_was_replaced_by_hand_is_listed_as_newer_than_its_verdict() {
-    let bench = Bench::new();
-    let good = fs::read(&bench.newest.archive).unwrap();
-    edit(&bench.newest.archive, |bytes| bytes[2000] ^= 1);
-    assert_eq!(bench.json(&["verify", &bench.newest.id]).1, 3);
-    replace(&bench.newest.archive, &good);
-    assert_eq!(bench.state(&bench.newest.id), "damaged");
-    assert_eq!(bench.json(&["verify", &bench.newest.id]).1, 0);
-    assert_eq!(bench.state(&bench.newest.id), "good");
 }
