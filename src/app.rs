@@ -114,12 +114,16 @@ impl Daemon {
         let mut crons: BTreeMap<String, Vec<Handle>> = BTreeMap::new();
         for database in settings.databases.values() {
             let source = source(database)?;
-            state.add(DatabaseState::new(
-                database.name.clone(),
-                database.prefix.clone(),
-                database.schedule.line.clone(),
-                database.stale_after,
-            ));
+            let verify = Some(&database.verify.schedule).filter(|_| database.verify.enabled);
+            state.add(DatabaseState {
+                verify_schedule: verify.cloned(),
+                ..DatabaseState::new(
+                    database.name.clone(),
+                    database.prefix.clone(),
+                    database.schedule.line.clone(),
+                    database.stale_after,
+                )
+            });
             let (runner, handle) = runner(
                 environment.clone(),
                 source,
@@ -127,7 +131,6 @@ impl Daemon {
                 Arc::clone(&metrics),
                 lifecycle.clone(),
             );
-            let verify = Some(&database.verify.schedule).filter(|_| database.verify.enabled);
             for schedule in [&database.schedule].into_iter().chain(verify) {
                 crons.entry(schedule.line.clone()).or_default().push(handle.clone());
             }

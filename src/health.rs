@@ -20,6 +20,8 @@
 //! not ok while the status is: one attempt that failed is retried, the pointer
 //! is a convenience that the next run repairs, and a damaged backup counts for
 //! nothing any more, so that the age of the last good one has said it already.
+//! `verify` warns, too, when its own schedule has passed three times without a
+//! verdict, and of backups that could not be read.
 
 use std::time::Duration;
 
@@ -28,9 +30,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock, rfc3339,
-    state::{DatabaseState, Liveness, State},
+    state::{CatalogTotals, DatabaseState, Liveness, State},
     words::{Outcome, Stage},
 };
+
+/// So many times in a row a verify may be due and come to no verdict.
+const OVERDUE: usize = 3;
 
 /// How well a database is kept, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -262,6 +267,17 @@ fn verify(now: DateTime<Utc>, database: &DatabaseState) -> Check {
         }
         None => "no backup is verified yet".to_owned(),
     }];
+    let overdue = is_overdue(now, database, &totals);
+    if overdue {
+        parts.push(format!(
+            "nothing was verified at the last {OVERDUE} times that it was due; the log says why, \
+             and `reliquary verify` does it by hand"
+        ));
+    }
+    if database.unread > 0 {
+        let unread = database.unread;
+        parts.push(format!("{unread} could not be read at their last turn; the log names them"));
+    }
     if totals.damaged > 0 {
         parts.push(format!("{} damaged; `reliquary list` names them", totals.damaged));
     }
@@ -275,7 +291,19 @@ fn verify(now: DateTime<Utc>, database: &DatabaseState) -> Check {
         let error = run.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
         parts.push(format!("the last run, begun {ago} ago, failed{error}"));
     }
-    check("verify", totals.damaged == 0 && failed.is_none(), parts.join("; "))
+    let ok = totals.damaged == 0 && failed.is_none() && !overdue && database.unread == 0;
+    check("verify", ok, parts.join("; "))
+}
+
+/// Whether the daemon should have come to a verdict long ago, by its own
+/// schedule, and did not. What was made since then is no reason to ask.
+fn is_overdue(now: DateTime<Utc>, database: &DatabaseState, totals: &CatalogTotals) -> bool {
+    let schedule = database.verify_schedule.as_ref();
+    // The newest slot's own run may be under way.
+    schedule.and_then(|schedule| schedule.slot_before(now, OVERDUE)).is_some_and(|slot| {
+        totals.oldest.is_some_and(|oldest| oldest <= slot)
+            && totals.last_verify.is_none_or(|last| last < slot)
+    })
 }
 
 fn scheduler(now: DateTime<Utc>, liveness: Liveness, database: &DatabaseState) -> Check {

@@ -20,7 +20,7 @@
 //! app  lifecycle  schedule  jobs/    composition, signals, when, and the verbs
 //! catalog/  archive/  restore/       the domain
 //! postgres/  store/                  the outside world, behind narrow types
-//! settings/  state/  health  metrics  clock  process  telemetry  words
+//! settings/  state/  health  metrics  clock  process  telemetry  visible  words
 //! ```
 //!
 //! Imports only go down.
@@ -57,4 +57,5 @@ pub mod state;
 pub mod status;
 pub mod store;
 pub mod telemetry;
+pub mod visible;
 pub mod words;

@@ -21,6 +21,7 @@ pub use run::{BackupSize, NewBackup, Progress, ProgressReport, RunReport, Runnin
 
 use crate::{
     clock::Clock,
+    settings::Schedule,
     words::{JobKind, Outcome},
 };
 
@@ -70,6 +71,10 @@ pub struct DatabaseState {
     pub next_verify: Option<DateTime<Utc>>,
     /// How the last verify of this process ended.
     pub last_verify: Option<RunReport>,
+    /// When the daemon verifies; `None` where it does not.
+    pub verify_schedule: Option<Schedule>,
+    /// Backups that could not be read when it was last their turn to be verified.
+    pub unread: u64,
     /// What the store holds; `None` before the first listing that succeeded.
     pub catalog: Option<CatalogTotals>,
     /// Why the last listing failed; `None` when it did not.
@@ -272,6 +277,8 @@ impl DatabaseState {
             next_run: None,
             next_verify: None,
             last_verify: None,
+            verify_schedule: None,
+            unread: 0,
             catalog: None,
             catalog_error: None,
             pointer_ok: None,

@@ -23,6 +23,8 @@ pub(crate) struct Lexer {
     words: Words,
     /// Whether a token has been seen, so that a backslash no longer starts a command.
     begun: bool,
+    /// Where the first token stands, of this statement or the one that just ended.
+    first: usize,
     /// Whether a backslash stood outside quotes and comments within a statement,
     /// which `psql` takes for a command wherever it stands.
     strayed: bool,
@@ -103,12 +105,32 @@ impl Lexer {
                 }
                 Step::End(length) => {
                     let end = self.position + length;
-                    *self = Self { strayed: self.strayed, ..Self::default() };
+                    *self = Self { strayed: self.strayed, first: self.first, ..Self::default() };
                     return Some(end);
                 }
             }
         }
         None
+    }
+
+    /// Takes what is understood as gone: the next call gives the statement from
+    /// there on. Returns how many bytes that are, so that whoever reads a
+    /// statement of any length need not keep it.
+    pub(crate) fn forget(&mut self) -> usize {
+        self.first = self.first.saturating_sub(self.position);
+        std::mem::take(&mut self.position)
+    }
+
+    /// Where the statement's first token stands in what was given, white space
+    /// and comments before it: of the one that just ended, or of this one once
+    /// it [has begun](Self::has_begun). 0 where it was forgotten.
+    pub(crate) fn first_token(&self) -> usize {
+        self.first
+    }
+
+    /// Whether more than white space and comments was read of this statement.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// Whether nothing but white space and comments has been read since the last statement.
@@ -175,15 +197,21 @@ impl Lexer {
                 Step::Over(2)
             }
             b'\\' if !self.begun => {
-                self.begun = true;
+                self.begin();
                 self.state = State::Command;
                 Step::Over(1)
             }
             byte => {
-                self.begun = true;
+                self.begin();
                 self.strayed |= byte == b'\\';
                 self.token(byte, rest)
             }
+        }
+    }
+
+    fn begin(&mut self) {
+        if !self.begun {
+            (self.begun, self.first) = (true, self.position);
         }
     }
 

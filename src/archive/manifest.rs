@@ -6,6 +6,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::visible::visible;
+
 /// The format that this version writes and reads.
 pub const FORMAT: &str = "reliquary/1";
 
@@ -210,7 +212,7 @@ fn is_zero(rows: &u64) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// It is no manifest.
-    #[error("read the manifest: {0}")]
+    #[error("read the manifest: {}", visible(&.0.to_string()))]
     Malformed(#[from] serde_json::Error),
     /// Another version wrote it.
     #[error(

@@ -38,6 +38,7 @@ pub use pack::{Feeder, pack};
 pub use read::{ReadError, read_section};
 pub use split::{END_OF_DATA, SplitError, Splitter};
 pub use unpack::{UnpackError, Unpacker};
+pub(crate) use verify::told;
 pub use verify::{FINDINGS, Finding, Lost, Problem, Remark, Report, Verifier};
 pub use writer::{PartSink, WriteError, Written, write};
 

@@ -12,6 +12,7 @@ mod collect;
 mod finding;
 mod hash;
 mod members;
+mod outcome;
 mod plain;
 mod remark;
 mod text;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 
 pub use finding::{Finding, Problem};
 pub use remark::Remark;
+pub(crate) use text::told;
 
 use self::{hash::HashThread, members::Members, plain::PlainThread};
 use super::{
@@ -30,7 +32,8 @@ use super::{
     mark,
 };
 
-/// The most damaged members that are listed; of the others only the number is said.
+/// The most damaged members, and the most wrong sums of a manifest, that are
+/// listed; of the others only the number is said.
 pub const FINDINGS: usize = 100;
 
 /// What a pass over an archive found.
@@ -82,11 +85,16 @@ impl Verifier {
         let mut findings: Vec<Finding> = wrong_sums(&manifest)
             .into_iter()
             .map(|sum| Finding::ManifestSum {
-                what: sum.what,
+                what: text::told(&sum.what),
                 expected: sum.parts,
                 found: sum.said,
             })
             .collect();
+        let more = findings.len().saturating_sub(FINDINGS) as u64;
+        if more > 0 {
+            findings.truncate(FINDINGS);
+            findings.push(Finding::More { count: more });
+        }
         let body = match Map::of(&manifest) {
             Ok(map) => Body::Members(Box::new(Members::start(manifest.clone(), map, threads))),
             Err(error) => {
@@ -134,6 +142,7 @@ impl Verifier {
         }
         let bytes_differ = expected.as_ref().is_some_and(|expected| *expected != sha256);
         if let Some(expected) = expected.filter(|_| bytes_differ) {
+            let expected = text::told(&expected);
             findings.push(Finding::Sha256 { expected, found: sha256.clone() });
         }
         let report = |dump_bytes, members, rows, findings, remarks| Report {
@@ -178,7 +187,7 @@ fn foreign_mark(manifest: &Manifest, found: Option<&str>, bytes_differ: bool) ->
         Some(found) => found != expected,
         None => bytes_differ,
     };
-    foreign.then(|| Finding::Mark { expected, found: found.map(text::told) })
+    foreign.then(|| Finding::Mark { expected: text::told(&expected), found: found.map(text::told) })
 }
 
 #[cfg(test)]

@@ -24,6 +24,19 @@ pub enum FindError {
     /// There is no good backup at all.
     #[error("there is no good backup; `reliquary list` shows what there is")]
     Empty,
+    /// There is none, and there are legacy archives, of which only a person can
+    /// say whether they will do.
+    #[error(
+        "there is no good backup, only legacy archives, of which nothing proves that they are \
+         complete; the newest is {0}, to be asked for by its id"
+    )]
+    OnlyLegacy(BackupId),
+    /// The same, as of a time.
+    #[error(
+        "no good backup began at or before {0}, only legacy archives, of which nothing proves \
+         that they are complete; the newest of them is {1}, to be asked for by its id"
+    )]
+    OnlyLegacyAt(DateTime<Utc>, BackupId),
     /// Nothing has that id.
     #[error("no backup's id begins with {0:?}; `reliquary list` shows what there is")]
     Unknown(String),
@@ -39,6 +52,17 @@ pub enum FindError {
     /// Not a time.
     #[error("{0:?} is no time; write \"2026-11-23 14:30Z\" (UTC)")]
     BadTime(String),
+}
+
+impl FindError {
+    /// The legacy archive that might do instead.
+    #[must_use]
+    pub fn legacy(&self) -> Option<BackupId> {
+        match self {
+            Self::OnlyLegacy(id) | Self::OnlyLegacyAt(_, id) => Some(*id),
+            _ => None,
+        }
+    }
 }
 
 impl Query {
@@ -86,16 +110,18 @@ impl Query {
     /// # Errors
     /// When nothing or several things fit.
     pub fn find_any<'a>(&self, catalog: &'a Catalog) -> Result<&'a Entry, FindError> {
-        let newest = || catalog.good().max_by_key(|e| (e.time(), e.id)).ok_or(FindError::Empty);
         match self {
-            Self::Latest => newest(),
-            Self::At(time) => {
-                newest()?;
-                let oldest = catalog.good().last().ok_or(FindError::Empty)?;
-                let before = catalog.good().filter(|entry| entry.time() <= *time);
-                let before = before.max_by_key(|entry| (entry.time(), entry.id));
-                before.ok_or(FindError::TooEarly(*time, oldest.id))
-            }
+            Self::Latest => newest(catalog, State::Good, None).ok_or_else(|| {
+                let legacy = newest(catalog, State::Legacy, None);
+                legacy.map_or(FindError::Empty, |entry| FindError::OnlyLegacy(entry.id))
+            }),
+            Self::At(time) => newest(catalog, State::Good, Some(*time)).ok_or_else(|| {
+                if let Some(legacy) = newest(catalog, State::Legacy, Some(*time)) {
+                    return FindError::OnlyLegacyAt(*time, legacy.id);
+                }
+                let oldest = catalog.good().last();
+                oldest.map_or(FindError::Empty, |oldest| FindError::TooEarly(*time, oldest.id))
+            }),
             Self::Prefix(prefix) => {
                 let fits = |entry: &&Entry| {
                     !matches!(entry.state, State::Unclear | State::Debris)
@@ -110,6 +136,13 @@ impl Query {
             }
         }
     }
+}
+
+/// The newest entry of a state, at or before a time where one is given.
+fn newest(catalog: &Catalog, state: State, until: Option<DateTime<Utc>>) -> Option<&Entry> {
+    let of_state = catalog.entries.iter().filter(|entry| entry.state == state);
+    let fits = of_state.filter(|entry| until.is_none_or(|until| entry.time() <= until));
+    fits.max_by_key(|entry| (entry.time(), entry.id))
 }
 
 #[cfg(test)]
@@ -154,6 +187,24 @@ mod tests {
             assert_eq!(query.find(&catalog).unwrap().id, catalog.entries[0].id);
             assert_eq!(query.find_any(&catalog).unwrap().id, catalog.entries[0].id);
         }
+    }
+
+    #[test]
+    fn a_legacy_archive_is_named_and_never_taken_by_itself() {
+        let mut catalog = catalog(&[1, 2, 14]);
+        let ids: Vec<BackupId> = catalog.entries.iter().map(|entry| entry.id).collect();
+        for at in [0, 1] {
+            catalog.entries[at].state = State::Legacy;
+        }
+        assert_eq!(Query::Latest.find(&catalog).unwrap().id, ids[2]);
+        let time = ids[1].time();
+        let error = Query::At(time).find(&catalog).unwrap_err();
+        assert_eq!(error, FindError::OnlyLegacyAt(time, ids[1]));
+        assert_eq!(error.legacy(), Some(ids[1]));
+        catalog.entries.pop();
+        let error = Query::Latest.find(&catalog).unwrap_err();
+        assert_eq!(error, FindError::OnlyLegacy(ids[1]));
+        assert_eq!(Query::parse("2026-11-23T01").find(&catalog).unwrap().id, ids[0]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{
         manifest::{self, Kind},
     },
     store::{ErrorKind, Store, StoreError, list_all},
+    visible::visible,
 };
 
 /// Enough of an archive to read the comment in its first member's header, in bytes.
@@ -34,7 +35,7 @@ pub enum CatalogError {
     #[error("{0}: {1}")]
     Manifest(String, ManifestError),
     /// A manifest stands under another backup's key.
-    #[error("{uri}: it is the manifest of {found}")]
+    #[error("{uri}: it is the manifest of {}", visible(.found))]
     Misplaced {
         /// The manifest's address.
         uri: String,

@@ -20,7 +20,7 @@ use crate::{
 pub const FORMAT: &str = "reliquary-verify/1";
 
 /// The largest one that is read, in bytes: findings are bounded.
-const LIMIT: u64 = 1024 * 1024;
+const LIMIT: u64 = 2 * 1024 * 1024;
 
 /// A verdict with its reasons.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

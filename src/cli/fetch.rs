@@ -10,15 +10,18 @@ use clap::Args;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Chosen, DONE, Global, print, progress};
+use super::{
+    DONE, Global, print, progress,
+    which::{Opened, Which},
+};
 use crate::{
-    app,
-    catalog::{self, BackupId, Layout, Query},
+    catalog::{BackupId, Layout},
     clock::Clock,
     jobs::fetch::{self, FetchError, Fetched, Request},
     lifecycle::{Ended, Signals, interruptible},
     state::Progress,
     store::Patience,
+    visible::visible_lines,
 };
 
 /// How long an interrupted fetch may take to put away what has come.
@@ -31,13 +34,7 @@ const GRACE: Duration = Duration::from_secs(10);
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
-    chosen: Chosen,
-    /// An id, the beginning of one, or `latest`.
-    #[arg(value_name = "ID", default_value = "latest", conflicts_with = "at")]
-    id: String,
-    /// The newest backup at or before a time in UTC.
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
+    which: Which,
     /// Where to: a file, or a folder that is there; its own name, here, where this is not given.
     #[arg(long, short, value_name = "FILE|DIR")]
     output: Option<PathBuf>,
@@ -47,16 +44,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
-    let query = match &arguments.at {
-        Some(time) => Query::parse_time(time).map_err(|error| super::Misused(error.to_string()))?,
-        None => Query::parse(&arguments.id),
-    };
+    arguments.which.query()?;
     let settings = global.settings(false)?;
-    let database = arguments.chosen.of(&settings)?;
-    let store = app::store(&settings.store).await?;
-    let layout = Layout::new(database.prefix.clone());
-    let catalog = catalog::read(store.as_ref(), &layout).await?;
-    let entry = query.find(&catalog)?;
+    let Opened { store, layout, catalog, .. } = arguments.which.open(&settings).await?;
+    let entry = arguments.which.find(&catalog, "fetch ID")?;
     let file = destination(arguments.output.as_deref(), entry.id);
     let request = Request {
         catalog: &catalog,
@@ -79,7 +70,7 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
             if let Some(Err(error)) =
                 value.filter(|value| !matches!(value, Err(FetchError::Cancelled)))
             {
-                eprintln!("error: {error}");
+                eprintln!("error: {}", visible_lines(&error.to_string()));
             }
             eprintln!("interrupted; the same command goes on where it stopped");
             return Ok(signal.exit_code());

@@ -6,14 +6,14 @@ use clap::Args;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
-use super::{Chosen, DONE, Global, print};
+use super::{Chosen, DONE, Global, print, which::Opened};
 use crate::{
-    app,
     archive::Manifest,
     catalog::{self, Catalog, CatalogError, Entry, Layout, State},
     clock::Clock,
     rfc3339,
     store::{ErrorKind, Store},
+    visible::visible,
 };
 
 /// The columns.
@@ -37,10 +37,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let settings = global.settings(false)?;
-    let database = arguments.chosen.of(&settings)?;
-    let store = app::store(&settings.store).await?;
-    let layout = Layout::new(database.prefix.clone());
-    let catalog = catalog::read(store.as_ref(), &layout).await?;
+    let Opened { database, store, layout, catalog } = arguments.chosen.open(&settings).await?;
     let limit = if arguments.all { usize::MAX } else { arguments.limit };
     let rows = rows(store.as_ref(), &layout, &catalog, limit).await?;
     if global.json {
@@ -159,7 +156,7 @@ fn text(place: &str, catalog: &Catalog, rows: &[Row<'_>], now: DateTime<Utc>) ->
     }
     for row in rows {
         if let Some(Err(error)) = &row.manifest {
-            text += &format!("{} cannot be trusted: {error}\n", row.entry.id);
+            text += &format!("{} cannot be trusted: {}\n", row.entry.id, visible(error));
         }
     }
     text

@@ -13,6 +13,7 @@ mod shell;
 mod show;
 mod status;
 mod verify;
+mod which;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ use crate::{
     app,
     settings::{self, DatabaseSettings, Problems, Settings, Sources},
     telemetry,
+    visible::visible_lines,
 };
 
 /// Done.
@@ -132,8 +134,10 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
 #[must_use]
 pub fn explain(error: &anyhow::Error) -> String {
     match error.downcast_ref::<Problems>() {
-        Some(problems) => format!("error: the settings do not make sense:\n{problems}"),
-        None => format!("error: {error:#}"),
+        Some(problems) => {
+            visible_lines(&format!("error: the settings do not make sense:\n{problems}"))
+        }
+        None => visible_lines(&format!("error: {error:#}")),
     }
 }
 

@@ -4,14 +4,17 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::{Chosen, DONE, Global, print};
+use super::{
+    DONE, Global, print,
+    which::{Opened, Which},
+};
 use crate::{
-    app,
     archive::Manifest,
-    catalog::{self, Entry, Judgement, Key, Layout, Query, State},
+    catalog::{self, Entry, Judgement, Key, Layout, State},
     clock::Clock,
     rfc3339,
     store::{Store, StoreError},
+    visible::{visible, visible_lines},
     words::Verdict,
 };
 
@@ -20,26 +23,14 @@ use crate::{
     reliquary show --at \"2026-11-23 14:30Z\"")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    chosen: Chosen,
-    /// An id, the beginning of one, or `latest`.
-    #[arg(value_name = "ID", default_value = "latest", conflicts_with = "at")]
-    id: String,
-    /// The newest backup at or before a time in UTC.
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
+    which: Which,
 }
 
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
-    let query = match &arguments.at {
-        Some(time) => Query::parse_time(time).map_err(|error| super::Misused(error.to_string()))?,
-        None => Query::parse(&arguments.id),
-    };
+    arguments.which.query()?;
     let settings = global.settings(false)?;
-    let database = arguments.chosen.of(&settings)?;
-    let store = app::store(&settings.store).await?;
-    let layout = Layout::new(database.prefix.clone());
-    let catalog = catalog::read(store.as_ref(), &layout).await?;
-    let entry = query.find_any(&catalog)?;
+    let Opened { store, layout, catalog, .. } = arguments.which.open(&settings).await?;
+    let entry = arguments.which.find_any(&catalog, "show ID")?;
     let uri = store.uri(&layout.key(Key::Archive(entry.kind, entry.id)));
     let judgement = judgement(store.as_ref(), &layout, entry).await?;
     match entry.state {
@@ -87,8 +78,13 @@ fn damaged(global: &Global, entry: &Entry, judgement: Option<Judgement>, uri: &s
     }
     let when = entry.verified.map(rfc3339::format).unwrap_or_default();
     println!("{} is DAMAGED, as verify found at {when}; it counts as no backup\n  {uri}", entry.id);
-    for finding in judgement.into_iter().flat_map(|judgement| judgement.findings) {
-        println!("  {finding}");
+    if let Some(judgement) = judgement {
+        for finding in &judgement.findings {
+            println!("  {finding}");
+        }
+        for remark in &judgement.remarks {
+            println!("  note, at that time: {remark}");
+        }
     }
     Ok(DONE)
 }
@@ -134,14 +130,14 @@ fn text(
         print::size(archive.bytes),
         print::size(archive.uncompressed_bytes),
         print::count(manifest.members().len() as u64),
-        archive.sha256,
-        source.database,
-        source.server_version,
-        source.encoding,
+        visible(&archive.sha256),
+        visible(&source.database),
+        visible(&source.server_version),
+        visible(&source.encoding),
         rfc3339::format(source.snapshot_at),
-        source.lsn.as_ref().map_or(String::new(), |lsn| format!(", WAL position {lsn}")),
-        manifest.tool.version,
-        manifest.tool.pg_dump,
+        source.lsn.as_ref().map_or(String::new(), |lsn| format!(", WAL position {}", visible(lsn))),
+        visible(&manifest.tool.version),
+        visible(&manifest.tool.pg_dump),
     );
     text += &match judgement {
         Some(judgement) => format!(
@@ -151,25 +147,28 @@ fn text(
         ),
         None => "verified   not yet\n".to_owned(),
     };
+    for remark in judgement.into_iter().flat_map(|judgement| &judgement.remarks) {
+        text += &format!("note       at that time: {remark}\n");
+    }
     let names = source.extensions.iter().map(|extension| extension.name.as_str());
     text += &format!("extensions {}\n", joined(names));
     text += &format!("roles      {}\n", joined(source.roles.iter().map(String::as_str)));
     for table in &manifest.excluded.tables {
-        text += &format!("left out   {}.{}\n", table.schema, table.name);
+        text += &format!("left out   {}\n", qualified(&table.schema, &table.name));
     }
     for table in &manifest.excluded.table_data {
-        text += &format!("left out   the rows of {}.{}\n", table.schema, table.name);
+        text += &format!("left out   the rows of {}\n", qualified(&table.schema, &table.name));
     }
     for schema in &manifest.excluded.schemas {
-        text += &format!("left out   the schema {schema}\n");
+        text += &format!("left out   the schema {}\n", visible(schema));
     }
     for warning in &manifest.warnings {
-        text += &format!("warning    {}\n", warning.replace('\n', "\n           "));
+        text += &format!("warning    {}\n", visible_lines(warning).replace('\n', "\n           "));
     }
     let mut table = print::table(&["TABLE", "ROWS", "SQL", "MEMBERS"], &[1, 2, 3]);
     for entry in &manifest.tables {
         table.add_row([
-            format!("{}.{}", entry.schema, entry.name).escape_debug().to_string(),
+            qualified(&entry.schema, &entry.name),
             print::count(entry.rows),
             print::size(entry.bytes),
             print::count(entry.members.len() as u64),
@@ -192,7 +191,11 @@ fn text(
     text
 }
 
+fn qualified(schema: &str, name: &str) -> String {
+    visible(&format!("{schema}.{name}"))
+}
+
 fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<&str> = names.collect();
+    let names: Vec<String> = names.map(visible).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

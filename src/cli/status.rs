@@ -16,6 +16,7 @@ use crate::{
     jobs::survey::{survey, tell},
     settings::Settings,
     status::{self, StatusDocument},
+    visible::visible_lines,
     words::JobKind,
 };
 
@@ -122,7 +123,7 @@ fn text(document: &StatusDocument, from: &str) -> String {
         text += &format!("\n{}: {}, {last}\n", database.name, health.status.as_str());
         for check in &health.checks {
             let mark = if check.ok { "ok " } else { "NOT" };
-            text += &format!("  {mark} {:<11} {}\n", check.name, check.detail);
+            text += &format!("  {mark} {:<11} {}\n", check.name, visible_lines(&check.detail));
         }
         if let Some(running) = &database.running {
             let progress = &running.progress;

@@ -8,10 +8,13 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Chosen, DONE, FAILED, Global, UNHEALTHY, print, progress};
+use super::{
+    DONE, FAILED, Global, UNHEALTHY, print, progress,
+    which::{Opened, Which},
+};
 use crate::{
     app,
-    catalog::{self, Catalog, Entry, Key, Layout, Query, State},
+    catalog::{Catalog, Entry, Key, Layout, State},
     clock::Clock,
     jobs::{
         Environment,
@@ -20,6 +23,7 @@ use crate::{
     lifecycle::{Ended, Signals, interruptible},
     state::Progress,
     store::Patience,
+    visible::visible_lines,
 };
 
 /// How long an interrupted verify may take to let go.
@@ -33,18 +37,17 @@ const SHOWN: usize = 20;
     reliquary verify --since 7d --jobs 2")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    chosen: Chosen,
-    /// An id, the beginning of one, or `latest`.
-    #[arg(value_name = "ID", default_value = "latest", conflicts_with_all = ["at", "all", "since"])]
-    id: String,
-    /// The newest backup at or before a time in UTC.
-    #[arg(long, value_name = "TIME", conflicts_with_all = ["all", "since"])]
-    at: Option<String>,
+    which: Which,
     /// Everything: scheduled and manual backups, and legacy archives.
-    #[arg(long, conflicts_with = "since")]
+    #[arg(long, conflicts_with_all = ["id", "at", "since"])]
     all: bool,
     /// Everything that is not older than this, such as 7d.
-    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    #[arg(
+        long,
+        value_name = "AGE",
+        value_parser = humantime::parse_duration,
+        conflicts_with_all = ["id", "at"],
+    )]
     since: Option<Duration>,
     /// Backups that are read at once.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_once)]
@@ -62,20 +65,14 @@ fn at_once(text: &str) -> Result<usize, String> {
 }
 
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
-    let query = match &arguments.at {
-        Some(time) => Query::parse_time(time).map_err(|error| super::Misused(error.to_string()))?,
-        None => Query::parse(&arguments.id),
-    };
+    arguments.which.query()?;
     let settings = global.settings(false)?;
-    let database = arguments.chosen.of(&settings)?;
-    let store = app::store(&settings.store).await?;
-    let layout = Layout::new(database.prefix.clone());
-    let catalog = catalog::read(store.as_ref(), &layout).await?;
+    let Opened { database, store, layout, catalog } = arguments.which.open(&settings).await?;
     let now = Clock::system().now();
     let entries = if arguments.all || arguments.since.is_some() {
         since(&catalog, arguments.since, now)
     } else {
-        vec![query.find_any(&catalog)?.clone()]
+        vec![arguments.which.find_any(&catalog, "verify ID")?.clone()]
     };
     if entries.is_empty() {
         bail!("there is nothing to verify; `reliquary list` shows what there is");
@@ -206,6 +203,7 @@ fn say(
         Ok(verified) => verified,
         Err(error) if error.cancelled => return,
         Err(error) => {
+            let error = visible_lines(&error.to_string());
             eprintln!("{} could not be verified, which says nothing of it: {error}", entry.id);
             return;
         }
@@ -223,6 +221,7 @@ fn say(
         println!("  its checksum file was written anew");
     }
     if let Recorded::Refused(error) = &verified.recorded {
+        let error = visible_lines(error);
         eprintln!(
             "warning: what was found of {} could not be written down, so that it counts as \
              before: {error}",

@@ -257,3 +257,45 @@ fn damage_is_shown_until_it_is_mended_and_a_verify_that_failed_until_one_does_no
     assert!(!unread.ok && unread.detail.contains("the last run, begun 6m ago, failed: "));
     assert!(check(CatalogTotals::default(), None).ok, "not yet is no fault");
 }
+
+#[test]
+fn a_verify_that_comes_to_no_verdict_for_three_periods_is_shown() {
+    let day = 24 * 60;
+    let schedule = crate::settings::Schedule::parse("0 0 0 * * *").unwrap();
+    let midnight = {
+        let next = schedule.cron.find_next_occurrence(&at(0), false).unwrap();
+        (next - at(0)).num_minutes()
+    };
+    let check = |days: i64, last_verify: Option<i64>, enabled: bool| {
+        let totals = CatalogTotals {
+            scheduled: 9,
+            oldest: Some(at(midnight - 60)),
+            last_verify: last_verify.map(|days| at(midnight + days * day + 5)),
+            ..CatalogTotals::default()
+        };
+        let verify_schedule = enabled.then(|| schedule.clone());
+        let success = midnight + days * day;
+        let database =
+            DatabaseState { catalog: Some(totals), verify_schedule, ..with_success(success) };
+        let now = at(success + 1);
+        assert_eq!(status(now, database.clone()), Status::Ok, "health is the backup's age");
+        check_of(now, database, "verify")
+    };
+    // Made an hour before the first slot, which is that of day 0.
+    assert!(check(2, None, true).ok);
+    let overdue = check(3, None, true);
+    assert!(!overdue.ok);
+    assert!(overdue.detail.contains("nothing was verified at the last 3 times"), "{overdue:?}");
+    assert!(check(3, Some(0), true).ok);
+    assert!(!check(4, Some(0), true).ok);
+    assert!(check(40, Some(38), true).ok);
+    assert!(check(40, None, false).ok, "nobody wants it");
+    let empty = DatabaseState { verify_schedule: Some(schedule.clone()), ..with_success(0) };
+    assert!(check_of(at(40 * day), empty, "verify").ok, "there is nothing to verify");
+}
+
+#[test]
+fn backups_that_could_not_be_read_are_shown() {
+    let check = check_of(at(1), DatabaseState { unread: 2, ..with_success(0) }, "verify");
+    assert!(!check.ok && check.detail.contains("2 could not be read"), "{check:?}");
+}

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::partial::Partial;
 use crate::{
-    archive::{Checksum, Finding, Lost, Verifier},
+    archive::{Checksum, Finding, Lost, Verifier, leading_sha256},
     catalog::{self, BackupId, Catalog, CatalogError, Entry, Key, Layout, State, legacy_sha256},
     state::Progress,
     store::{Patience, Store, StoreError, read_on},
@@ -71,6 +71,11 @@ pub enum FetchError {
     /// What is known of the backup cannot be trusted.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// The manifest holds something else where the SHA-256 should be.
+    #[error(
+        "the manifest of {0} holds no SHA-256; `reliquary verify {0}` says what else is wrong with it"
+    )]
+    NoSha256(BackupId),
     /// The disk failed.
     #[error("{what} {}: {error}{}", .path.display(), advice(.error))]
     Disk {
@@ -86,6 +91,12 @@ pub enum FetchError {
         "{} is there already, and is another file; --force replaces it", .0.display()
     )]
     Exists(PathBuf),
+    /// A file has the name of a legacy archive of which no checksum is known.
+    #[error(
+        "{} is there already, and no checksum is known that tells whether it is the same; \
+         --force replaces it", .0.display()
+    )]
+    Untold(PathBuf),
     /// Another process is at it.
     #[error("another fetch is writing {}", .0.display())]
     Busy(PathBuf),
@@ -125,6 +136,9 @@ fn advice(error: &io::Error) -> &'static str {
 
 /// What is known of an archive before it is fetched.
 struct Expected {
+    id: BackupId,
+    /// When the store last wrote to it, in seconds since 1970.
+    written: i64,
     key: String,
     bytes: u64,
     sha256: Option<String>,
@@ -153,7 +167,9 @@ pub async fn run(
             return Ok(Fetched { id, file, checksum_file, bytes, sha256, known: true, had: bytes });
         }
         if !request.force {
-            return Err(FetchError::Exists(file.clone()));
+            let is_told = expected.sha256.is_some();
+            let path = file.clone();
+            return Err(if is_told { FetchError::Exists(path) } else { FetchError::Untold(path) });
         }
     }
     if let Some(sha256) = &expected.sha256 {
@@ -205,15 +221,19 @@ async fn expected(
     layout: &Layout,
     request: &Request<'_>,
 ) -> Result<Expected, FetchError> {
-    let Entry { kind, id, state, archive_bytes, .. } = *request.entry;
+    let Entry { kind, id, state, archive_bytes, last_modified, .. } = *request.entry;
+    let written = last_modified.timestamp();
     let key = layout.key(Key::Archive(kind, id));
     if state == State::Good {
         let manifest = catalog::read_manifest(store, layout, request.catalog, kind, id).await?;
-        let sha256 = Some(manifest.archive.sha256);
-        return Ok(Expected { key, bytes: manifest.archive.bytes, sha256 });
+        // It becomes part of a file's name.
+        let sha256 = leading_sha256(&manifest.archive.sha256)
+            .filter(|sha256| *sha256 == manifest.archive.sha256);
+        let sha256 = Some(sha256.ok_or(FetchError::NoSha256(id))?);
+        return Ok(Expected { id, written, key, bytes: manifest.archive.bytes, sha256 });
     }
     let sha256 = legacy_sha256(store, layout, kind, id).await?;
-    Ok(Expected { key, bytes: archive_bytes, sha256 })
+    Ok(Expected { id, written, key, bytes: archive_bytes, sha256 })
 }
 
 /// What is wrong with a legacy archive of which no checksum is known.

@@ -8,6 +8,8 @@
 
 mod look;
 pub mod rota;
+mod unread;
+pub mod way;
 
 use std::{sync::Arc, time::Instant};
 
@@ -23,7 +25,9 @@ use crate::{
     words::{Stage, Verdict},
 };
 
-use self::look::{Looked, look};
+pub use self::unread::Unread;
+
+use self::look::{Looked, look, replaced, still_there};
 
 /// How backups are verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +115,8 @@ pub async fn run(
         progress.enter(Stage::Verify);
         let (began, looked) =
             (Instant::now(), twice(environment, layout, entry, options, progress).await?);
+        // What was read may not be what stands there by now.
+        still_there(environment.store.as_ref(), layout, entry, &looked).await?;
         let checksum = looked.checksum.clone().filter(|_| looked.findings.is_empty());
         let (legacy, judgement) = judge(environment, entry, looked, began);
         progress.enter(Stage::Record);
@@ -180,6 +186,9 @@ async fn twice(
         return Ok(first);
     }
     let second = look(&store, layout, entry, options, progress).await?;
+    if second.archive != first.archive {
+        return Err(replaced(entry));
+    }
     if second.agrees_with(&first) {
         return Ok(second);
     }

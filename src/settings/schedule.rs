@@ -1,6 +1,6 @@
 //! Cron lines: six fields, UTC.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, SubsecRound as _, Utc};
 use croner::{errors::CronError, parser::CronParser, parser::Seconds};
 
 use super::Schedule;
@@ -66,6 +66,17 @@ impl Schedule {
             })?;
         cron.find_next_occurrence(&sample_start(), false).map_err(|_| ScheduleError::NeverFires)?;
         Ok(Self { line: line.trim().to_owned(), cron })
+    }
+
+    /// The slot that came `count` slots before the newest one that has come by
+    /// `now`; `None` where the calendar does not reach as far.
+    #[must_use]
+    pub fn slot_before(&self, now: DateTime<Utc>, count: usize) -> Option<DateTime<Utc>> {
+        let mut slot = self.cron.find_previous_occurrence(&now.trunc_subsecs(0), true).ok()?;
+        for _ in 0..count {
+            slot = self.cron.find_previous_occurrence(&slot, false).ok()?;
+        }
+        Some(slot)
     }
 
     /// The longest pause between two runs, as far as a look at a year's calendar

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     FINDINGS,
     finding::{Finding, Problem},
-    members::Outcome,
-    text::{is_complete, keep_tail},
+    outcome::Outcome,
+    text::{is_complete, keep_tail, told},
 };
 use crate::{
     archive::{
@@ -89,13 +89,13 @@ impl Collected {
         self.missing = Some(Finding::MembersMissing {
             first: first.number,
             last,
-            holds: first.content(&self.manifest.tables),
+            holds: told(&first.content(&self.manifest.tables)),
             offset: first.member.offset,
         });
     }
 
     fn member(&self, place: Place, problem: Problem) -> Finding {
-        let holds = place.content(&self.manifest.tables);
+        let holds = told(&place.content(&self.manifest.tables));
         let (offset, length) = (place.member.offset, place.member.length);
         Finding::Member { number: place.number, holds, offset, length, problem }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::visible::visible;
+
 /// One thing that is not as it should be. Offsets, lengths and sizes in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "damage", rename_all = "snake_case")]
@@ -160,25 +162,34 @@ impl fmt::Display for Finding {
         match self {
             Self::ArchiveMissing => f.write_str("the archive is gone; only its manifest is left"),
             Self::ManifestUnreadable { detail } => {
-                write!(f, "the manifest cannot be used: {detail}")
+                write!(f, "the manifest cannot be used: {}", visible(detail))
             }
             Self::ManifestOfAnother { expected, found } => {
                 write!(
                     f,
-                    "the manifest is another backup's: it says {found}, and stands at {expected}"
+                    "the manifest is another backup's: it says {}, and stands at {}",
+                    visible(found),
+                    visible(expected)
                 )
             }
-            Self::ManifestMembers { detail } => write!(f, "the manifest was changed: {detail}"),
+            Self::ManifestMembers { detail } => {
+                write!(f, "the manifest was changed: {}", visible(detail))
+            }
             Self::ManifestSum { what, expected, found } => write!(
                 f,
                 "the manifest was changed: it says {found} {}, and its parts make {expected}",
-                what.escape_debug()
+                visible(what)
             ),
             Self::Size { expected, found } => {
                 write!(f, "the archive has {found} bytes, and had {expected}")
             }
             Self::Sha256 { expected, found } => {
-                write!(f, "the archive's SHA-256 is {found}, and was {expected}")
+                write!(
+                    f,
+                    "the archive's SHA-256 is {}, and was {}",
+                    visible(found),
+                    visible(expected)
+                )
             }
             Self::Mark { expected, found: Some(found) } => write!(
                 f,
@@ -191,20 +202,20 @@ impl fmt::Display for Finding {
             Self::Member { number, holds, offset, length, problem } => write!(
                 f,
                 "member {number} ({}), bytes {offset} to {}: {problem}",
-                holds.escape_debug(),
+                visible(holds),
                 offset.saturating_add(*length)
             ),
             Self::MembersMissing { first, last, holds, offset } => write!(
                 f,
                 "the members {first} to {last} are gone: the archive ends before byte {offset}, \
                  where member {first} ({}) begins",
-                holds.escape_debug()
+                visible(holds)
             ),
             Self::SectionEnd { section } => {
-                write!(f, "the {section} section does not end as pg_dump ends it")
+                write!(f, "the {} section does not end as pg_dump ends it", visible(section))
             }
             Self::Gzip { number, offset, detail } => {
-                write!(f, "gzip member {number}, at byte {offset}: {detail}")
+                write!(f, "gzip member {number}, at byte {offset}: {}", visible(detail))
             }
             Self::Trailing { offset, bytes } => {
                 write!(f, "{bytes} bytes follow the last gzip member, from byte {offset} on")
@@ -218,16 +229,13 @@ impl fmt::Display for Finding {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gzip { detail } | Self::Text { detail } => f.write_str(detail),
+            Self::Gzip { detail } | Self::Text { detail } => f.write_str(&visible(detail)),
             Self::TextLength { expected, found } => {
                 write!(f, "its text has {found} bytes, and had {expected}")
             }
-            Self::Copy { expected, found } => write!(
-                f,
-                "it holds {}, and should hold {}",
-                found.escape_debug(),
-                expected.escape_debug()
-            ),
+            Self::Copy { expected, found } => {
+                write!(f, "it holds {}, and should hold {}", visible(found), visible(expected))
+            }
             Self::Rows { expected, found } => {
                 write!(f, "it holds {found} rows, and the manifest says {expected}")
             }

@@ -9,12 +9,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
 
-use super::{
-    Lost,
-    collect::Collected,
-    finding::Problem,
-    text::{Held, TextCheck},
-};
+use super::{Lost, collect::Collected, finding::Problem, outcome::Outcome, text::TextCheck};
 use crate::archive::{
     header,
     manifest::Manifest,
@@ -24,16 +19,6 @@ use crate::archive::{
 
 /// Pieces of a large member that may wait for its thread.
 const WAITING: usize = 2;
-
-/// What a member turned out to be.
-pub(super) struct Outcome {
-    pub(super) place: Place,
-    /// Length of its text, in bytes.
-    pub(super) dump_bytes: u64,
-    /// Whether its header is one that we write.
-    pub(super) ours: bool,
-    pub(super) held: Result<Held, Problem>,
-}
 
 /// Feeds members to threads, in the order of the archive.
 pub(super) struct Members {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::visible::visible;
+
 /// Something odd about a backup, or beside it, that takes nothing from what its
 /// archive holds: it never makes a backup count for less.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +40,11 @@ impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ChecksumMissing => f.write_str("the checksum file is gone"),
-            Self::ChecksumUnreadable { detail } => write!(f, "the checksum file: {detail}"),
+            Self::ChecksumUnreadable { detail } => {
+                write!(f, "the checksum file: {}", visible(detail))
+            }
             Self::ChecksumDiffers { expected, found } => {
+                let (found, expected) = (visible(found), visible(expected));
                 write!(f, "the checksum file says {found}, and the manifest {expected}")
             }
             Self::ChecksumUnknown => f.write_str("no checksum of it is known"),

@@ -19,6 +19,10 @@ use crate::{
 /// 1600 columns, with names of 63 bytes.
 const LONGEST_COPY: usize = 1024 * 1024;
 
+/// The longest word or number outside quotes that is waited for, in bytes: a
+/// name has 63 of them at most, and a number 150,000 digits.
+const LONGEST_TOKEN: usize = 1024 * 1024;
+
 /// What a member's text turned out to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Held {
@@ -182,7 +186,7 @@ fn shown(header: &CopyHeader) -> String {
 const TOLD: usize = 500;
 
 /// A text of the archive as a finding repeats it.
-pub(super) fn told(text: &str) -> String {
+pub(crate) fn told(text: &str) -> String {
     match text.char_indices().nth(TOLD) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -198,36 +202,73 @@ fn keep_last(kept: &mut Vec<u8>, text: &[u8], length: usize) {
 }
 
 /// Statements that end where the text does.
+///
+/// A statement may be of any length, in a sound dump and more so in a damaged
+/// one. What is kept of it is what can still decide something: its beginning,
+/// by which a COPY is known, and the token that is not whole yet.
 pub(super) struct Statements {
     section: Section,
     lexer: Lexer,
-    /// Text of the statement that is being read.
-    buffer: Vec<u8>,
+    /// Text that the lexer has not understood yet.
+    rest: Vec<u8>,
+    /// How the statement begins that is being read, in the data section.
+    beginning: Vec<u8>,
     tail: Vec<u8>,
 }
 
 impl Statements {
     fn of(section: Section) -> Self {
-        let (buffer, tail) = (Vec::new(), Vec::with_capacity(2 * TAIL));
-        Self { section, lexer: Lexer::default(), buffer, tail }
+        let (rest, beginning, tail) = (Vec::new(), Vec::new(), Vec::with_capacity(2 * TAIL));
+        Self { section, lexer: Lexer::default(), rest, beginning, tail }
     }
 
     fn push(&mut self, text: &[u8]) -> Result<(), Problem> {
         keep_last(&mut self.tail, text, TAIL);
-        self.buffer.extend_from_slice(text);
+        if self.rest.is_empty() {
+            let read = self.read(text)?;
+            self.rest.extend_from_slice(&text[read..]);
+        } else {
+            let mut rest = std::mem::take(&mut self.rest);
+            rest.extend_from_slice(text);
+            let read = self.read(&rest)?;
+            rest.drain(..read);
+            // A buffer that once held a large piece does not stay large.
+            rest.shrink_to(LONGEST_TOKEN);
+            self.rest = rest;
+        }
+        if self.rest.len() > LONGEST_TOKEN {
+            return Err(wrong("it holds a longer word than any dump does"));
+        }
+        Ok(())
+    }
+
+    /// Reads as far as it can; returns how many bytes need not be given again.
+    fn read(&mut self, text: &[u8]) -> Result<usize, Problem> {
         let mut start = 0;
-        while let Some(length) = self.lexer.end_of_statement(&self.buffer[start..]) {
-            let statement = &self.buffer[start..start + length];
-            if self.section == Section::Data
-                && let Some(header) = copy::parse(copy::skip_comments(statement))
-            {
+        while let Some(length) = self.lexer.end_of_statement(&text[start..]) {
+            let statement = &text[start + self.lexer.first_token()..start + length];
+            self.begins(statement);
+            if let Some(header) = copy::parse(&self.beginning) {
                 let found = shown(&header);
                 return Err(Problem::Copy { expected: "no rows".to_owned(), found });
             }
+            self.beginning.clear();
             start += length;
         }
-        self.buffer.drain(..start);
-        Ok(())
+        let first = self.lexer.first_token();
+        let understood = self.lexer.forget();
+        if self.lexer.has_begun() {
+            self.begins(&text[start + first..start + understood]);
+        }
+        Ok(start + understood)
+    }
+
+    /// Keeps the next bytes of a statement, as far as a COPY goes.
+    fn begins(&mut self, statement: &[u8]) {
+        if self.section == Section::Data {
+            let room = LONGEST_COPY - self.beginning.len();
+            self.beginning.extend_from_slice(&statement[..statement.len().min(room)]);
+        }
     }
 
     fn finish(self) -> Result<Held, Problem> {

@@ -44,7 +44,8 @@ impl Partial {
     pub(super) async fn open(file: &Path, expected: &Expected) -> Result<Self, FetchError> {
         let belongs_to = match &expected.sha256 {
             Some(sha256) => sha256.get(..DIGITS).unwrap_or(sha256).to_owned(),
-            None => format!("{}-bytes", expected.bytes),
+            // Nothing but the archive's own place and date tells it from others.
+            None => format!("{}-{}", expected.id, expected.written),
         };
         let path = beside(file, &format!(".{belongs_to}.partial"));
         let (opened, size) = (path.clone(), expected.bytes);

@@ -1,10 +1,11 @@
 //! The runner's other job: reading stored backups again, while no backup is due.
 //!
-//! A verify never delays a backup. The runner goes on listening while one runs,
-//! and stops it, in the middle of an archive if need be, as soon as a backup
-//! falls due or is asked for; what is left has its turn afterwards.
+//! A verify never makes a backup late. The runner goes on listening while one
+//! runs, and stops it, in the middle of an archive if need be, as soon as a
+//! backup falls due or is asked for; what is left has its turn afterwards. Only
+//! where it would never get done that way it holds on (see [`verify::way`]).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
@@ -13,10 +14,13 @@ use tracing::Instrument;
 
 use super::{Order, Runner};
 use crate::{
-    catalog::Entry,
+    catalog::{Entry, State},
     jobs::{
         due::{self, Tried},
-        verify::{self, Options, Recorded, Verified, VerifyError, rota},
+        verify::{
+            self, Options, Recorded, Unread, Verified, VerifyError, rota,
+            way::{self, Way},
+        },
     },
     state::RunReport,
     store::Patience,
@@ -29,6 +33,9 @@ pub(super) struct Turns {
     /// The slot whose run came to its end.
     done: Option<DateTime<Utc>>,
     tried: Option<Tried>,
+    /// What could not be read at its last turn.
+    unread: Unread,
+    way: Way,
     /// Who was told to wait while one ran; dropped when all is done.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -66,21 +73,35 @@ impl Runner {
         if self.turns.done == Some(slot) || !may {
             return Turn::Nobodys;
         }
-        let entries = rota::targets(catalog, slot, settings.sample);
+        let mut entries = rota::targets(catalog, slot, settings.sample, &self.turns.unread);
         if entries.is_empty() {
             return Turn::Nobodys;
         }
+        let holds = self.turns.way.holds(slot);
+        let wanted = entries.len();
+        if holds {
+            // A backup waits for one archive, and for no second.
+            entries.truncate(1);
+            tracing::info!(
+                database = self.name(),
+                backup = %entries[0].id,
+                "backups fall due before a verify is done with one: this one may keep the next waiting"
+            );
+        }
         let (began, clock) = (self.environment.clock.now(), Instant::now());
-        let (results, turn) = self.verify(entries).await;
+        let (results, turn) = self.verify(entries, holds).await;
         let report = self.verify_report(results.as_ref(), began, clock.elapsed().as_secs_f64());
         let results = results.unwrap_or_default();
-        self.note_turn(slot, &report, &results);
+        self.note_turn(slot, &report, &results, results.len() == wanted);
+        let gave_way = turn == Turn::Over && results.iter().any(|(_, result)| is_cancelled(result));
+        let got_through = results.iter().any(|(_, result)| !is_cancelled(result));
+        self.turns.way.note(slot, way::Ended { held: holds, gave_way, got_through });
         self.tell_verified(report, results).await;
         turn
     }
 
     /// Runs it as a task of its own, and listens meanwhile.
-    async fn verify(&mut self, entries: Vec<Entry>) -> (Option<Results>, Turn) {
+    async fn verify(&mut self, entries: Vec<Entry>, holds: bool) -> (Option<Results>, Turn) {
         let name = self.source.settings.name.clone();
         let began = self.environment.clock.now();
         let progress = self.state.update(&name, |database| database.began(JobKind::Verify, began));
@@ -116,7 +137,7 @@ impl Runner {
                 Some(Order::Nudge(settled)) => {
                     // Whoever waits, waits for the verify too, or for the backup.
                     self.turns.waiting.extend(settled);
-                    if self.due_slot().is_none() {
+                    if self.due_slot().is_none() || (holds && self.may_hold_on()) {
                         continue;
                     }
                 }
@@ -128,12 +149,38 @@ impl Runner {
         (results.ok(), turn)
     }
 
-    fn note_turn(&mut self, slot: DateTime<Utc>, report: &RunReport, results: &Results) {
+    /// Whether the backup that waits can still be made before the last good one
+    /// is stale.
+    fn may_hold_on(&self) -> bool {
+        let Some(known) = self.state.database(self.name()) else { return false };
+        let took = known.last_backup.map_or(0.0, |backup| backup.seconds);
+        let took = Duration::try_from_secs_f64(took).unwrap_or_default();
+        known.last_success.is_some_and(|last| {
+            self.environment.clock.now() < way::holds_until(last, known.stale_after, took)
+        })
+    }
+
+    /// Notes what became of a run; `of_all` says that it was of all that had its turn.
+    fn note_turn(
+        &mut self,
+        slot: DateTime<Utc>,
+        report: &RunReport,
+        results: &Results,
+        of_all: bool,
+    ) {
         let gave_way = results.iter().any(|(_, result)| is_cancelled(result));
+        for (entry, result) in results {
+            match result {
+                Ok(_) => self.turns.unread.forget(entry),
+                Err(error) if is_failure(error) => self.turns.unread.note(entry, slot),
+                Err(_) => {}
+            }
+        }
         // Damage that was found is an end, too, where it is written down; it
         // must not hide that another backup could not be read.
         let found = report.outcome == Outcome::Ok || report.stage == Some(Stage::Verify);
-        if found && !gave_way && !results.iter().any(|(_, result)| is_unsettled(result)) {
+        let through = found && of_all && !gave_way;
+        if through && !results.iter().any(|(_, result)| is_unsettled(result)) {
             self.turns.done = Some(slot);
         }
         if report.outcome == Outcome::Failed && !gave_way {
@@ -155,7 +202,7 @@ impl Runner {
             "verify"
         );
         self.metrics.run_ended(&name, &report);
-        let (mut damaged, now) = (false, self.environment.clock.now());
+        let (mut changed, now) = (false, self.environment.clock.now());
         for (entry, result) in &results {
             if is_damaged(result) || matches!(result, Err(error) if is_failure(error)) {
                 self.metrics.verify_failed(&name);
@@ -165,11 +212,17 @@ impl Runner {
                 && (verified.is_damaged() || !is_unsettled(result))
             {
                 catalog.judge(entry.kind, entry.id, verified.judgement.verdict, now);
-                damaged |= verified.is_damaged() && verified.recorded == Recorded::Yes;
+                // What a damaged one was before only the listing knows.
+                let counts_anew = verified.is_damaged() || entry.state == State::Damaged;
+                changed |= counts_anew && verified.recorded == Recorded::Yes;
             }
         }
-        self.state.update(&name, |database| database.verify_ended(report));
-        if damaged {
+        let unread = self.catalog.as_ref().map(|catalog| self.turns.unread.count(catalog));
+        self.state.update(&name, |database| {
+            database.verify_ended(report);
+            database.unread = unread.unwrap_or(database.unread);
+        });
+        if changed {
             // The pointer may name what is damaged.
             self.look().await;
         } else if let Some(catalog) = &self.catalog {

@@ -6,15 +6,17 @@ use futures::TryStreamExt as _;
 
 use super::{Options, VerifyError};
 use crate::{
-    archive::{Finding, Manifest, ManifestError, Remark, Report, Verifier, manifest},
+    archive::{Finding, Manifest, ManifestError, Remark, Report, Verifier, manifest, told},
     catalog::{Entry, Key, Layout, State, checksum_file, legacy_sha256},
     state::Progress,
-    store::{ErrorKind, Store, read_on},
+    store::{ErrorKind, ObjectMeta, Store, read_on},
 };
 
 /// What one look found.
 pub(super) struct Looked {
     pub(super) legacy: bool,
+    /// The archive as the store knew it before it was read.
+    pub(super) archive: Option<ObjectMeta>,
     /// What the pass over the archive found; `None` where there is no archive.
     pub(super) report: Option<Report>,
     /// All that is wrong: first what the other objects say, then what the pass found.
@@ -81,12 +83,13 @@ pub(super) async fn look(
             return Err(removed(entry));
         }
         findings.push(Finding::ArchiveMissing);
-        return Ok(Looked { legacy, report: None, findings, remarks, checksum });
+        return Ok(Looked { legacy, archive: None, report: None, findings, remarks, checksum });
     };
     let report = pass(store, &key, object.size, verifier, options, progress).await?;
     findings.extend(report.findings.iter().cloned());
     remarks.extend(report.remarks.iter().cloned());
-    Ok(Looked { legacy, report: Some(report), findings, remarks, checksum })
+    let (archive, report) = (Some(object), Some(report));
+    Ok(Looked { legacy, archive, report, findings, remarks, checksum })
 }
 
 async fn pass(
@@ -127,7 +130,7 @@ async fn manifest(
         Ok(bytes) => bytes,
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(Found::Missing),
         Err(error) if error.kind == ErrorKind::TooLarge => {
-            findings.push(Finding::ManifestUnreadable { detail: error.to_string() });
+            findings.push(Finding::ManifestUnreadable { detail: told(&error.to_string()) });
             return Ok(Found::Unusable);
         }
         Err(error) => return Err(error.into()),
@@ -137,7 +140,7 @@ async fn manifest(
         // A newer version's: it can tell what is wrong with it, this one cannot.
         Err(error @ ManifestError::UnknownFormat { .. }) => return Err(VerifyError::new(&error)),
         Err(error) => {
-            findings.push(Finding::ManifestUnreadable { detail: error.to_string() });
+            findings.push(Finding::ManifestUnreadable { detail: told(&error.to_string()) });
             return Ok(Found::Unusable);
         }
     };
@@ -148,7 +151,7 @@ async fn manifest(
     }
     let found = format!("{} backup {}, {}", own.1.name(), own.0, own.2);
     let expected = format!("{} backup {id}, {archive}", kind.name());
-    findings.push(Finding::ManifestOfAnother { expected, found });
+    findings.push(Finding::ManifestOfAnother { expected, found: told(&found) });
     Ok(Found::Unusable)
 }
 
@@ -163,12 +166,39 @@ async fn beside(
     Ok(match checksum_file(store, layout, entry.kind, entry.id).await? {
         Some(Ok(found)) if found == expected => None,
         Some(Ok(found)) => {
-            let expected = expected.to_owned();
+            let expected = told(expected);
             Some(Remark::ChecksumDiffers { expected, found })
         }
-        Some(Err(error)) => Some(Remark::ChecksumUnreadable { detail: error.to_string() }),
+        Some(Err(error)) => Some(Remark::ChecksumUnreadable { detail: told(&error.to_string()) }),
         None => Some(Remark::ChecksumMissing),
     })
+}
+
+/// Makes sure that what was looked at is what stands there now: hours may lie
+/// between, and a verdict counts for what it stands beside.
+pub(super) async fn still_there(
+    store: &dyn Store,
+    layout: &Layout,
+    entry: &Entry,
+    looked: &Looked,
+) -> Result<(), VerifyError> {
+    let (kind, id) = (entry.kind, entry.id);
+    let archive = store.head(&layout.key(Key::Archive(kind, id))).await?;
+    let has_manifest = store.head(&layout.key(Key::Manifest(kind, id))).await?.is_some();
+    if archive == looked.archive && has_manifest != looked.legacy {
+        return Ok(());
+    }
+    // A manifest is the first that is removed of a backup.
+    let is_removed = !has_manifest && (archive.is_none() || !looked.legacy);
+    Err(if is_removed { removed(entry) } else { replaced(entry) })
+}
+
+/// Nothing is known of what took its place.
+pub(super) fn replaced(entry: &Entry) -> VerifyError {
+    VerifyError::new(&format!(
+        "{} was written again or taken away while it was read; verify it again",
+        entry.id
+    ))
 }
 
 fn removed(entry: &Entry) -> VerifyError {

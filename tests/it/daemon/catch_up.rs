@@ -11,10 +11,12 @@ use reliquary::{
 use sqlx::{Connection as _, PgConnection};
 
 use super::{
-    Life, at, backups, directory, eventually, hourly, id, odd_store::OddStore, sample_server,
-    set_up, settings,
+    Life, at, backups, directory, eventually, hourly, id, sample_server, set_up, settings,
 };
-use crate::support::pg::{execute, parse};
+use crate::support::{
+    odd_store::OddStore,
+    pg::{execute, parse},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_at_ten_past_catches_up_at_once_and_once() {
@@ -111,7 +113,7 @@ async fn a_run_that_panics_is_an_outcome_and_the_next_hour_still_runs() {
     let server = sample_server();
     let (_dir, local) = directory().await;
     let clock = Clock::manual(at("14:00:00"));
-    let store = Arc::new(OddStore::new(local, &clock));
+    let store = Arc::new(OddStore::new(local).dated_by(&clock));
     let life = Life::settled(&hourly(&server), store.clone(), &clock).await;
 
     store.panic_at_puts(true);

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use reliquary::{clock::Clock, health::Status};
 
-use super::{
-    Life, at, backups, directory, hourly, id, odd_store::OddStore, pointed_at, sample_server,
-    set_up,
-};
+use super::{Life, at, backups, directory, hourly, id, pointed_at, sample_server, set_up};
+use crate::support::odd_store::OddStore;
 
 const YEAR: TimeDelta = TimeDelta::days(365);
 
@@ -98,7 +96,7 @@ async fn hours_are_not_starved_by_backups_that_a_clock_ahead_has_dated_for_them(
     let (_dir, local) = directory().await;
     let clocks =
         Clocks { machine: Clock::manual(at("10:00:00")), store: Clock::manual(at("10:00:00")) };
-    let store = Arc::new(OddStore::new(local, &clocks.store));
+    let store = Arc::new(OddStore::new(local).dated_by(&clocks.store));
     let mut life = Life::settled(&hourly(&server), store.clone(), &clocks.machine).await;
 
     // Two hours with a clock that is three hours ahead: backups of 14:00 and 15:00.
@@ -143,7 +141,7 @@ async fn a_clock_that_differs_from_the_stores_makes_one_backup_an_hour() {
         let (_dir, local) = directory().await;
         let start = Clock::manual(at("10:00:00"));
         let clocks = Clocks { machine: start, store: Clock::manual(at("10:00:00") - ahead) };
-        let store = Arc::new(OddStore::new(local, &clocks.store));
+        let store = Arc::new(OddStore::new(local).dated_by(&clocks.store));
         let life = Life::settled(&hourly(&server), store.clone(), &clocks.machine).await;
         for step in 1..=18 {
             clocks.set(at("10:00:00") - ahead + TimeDelta::minutes(10) * step, ahead);

@@ -4,10 +4,10 @@ mod catch_up;
 mod clock;
 mod hours;
 mod listing;
-mod odd_store;
 mod over_http;
 mod process;
 mod several;
+mod starving;
 mod takeover;
 mod verify;
 

@@ -205,9 +205,29 @@ async fn what_could_not_be_read_is_tried_again_and_never_called_damaged() {
     assert_eq!(main.catalog.unwrap().damaged, 0);
     assert_eq!(verdicts(&*night.store).await.len(), 3);
     assert_eq!(night.metric("reliquary_verify_failures_total{database=\"main\"}"), "1");
+    assert_eq!(main.unread, 1);
     night.life.live(&night.clock, TimeDelta::seconds(30)).await;
     assert_eq!(verdicts(&*night.store).await.len(), 3, "not without a pause");
     night.life.live(&night.clock, TimeDelta::minutes(1)).await;
     assert_eq!(verdicts(&*night.store).await.len(), 4);
     assert_eq!(night.life.main().last_verify.unwrap().outcome, Outcome::Ok);
+    assert_eq!(night.life.main().unread, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_archive_that_was_replaced_by_hand_is_looked_at_again() {
+    let night = Night::new().await;
+    let path = night.dir.path().join(format!("database/2025/02/{}.sql.gz", id(at("01:00:00"))));
+    let good = std::fs::read(&path).unwrap();
+    night.damage("01:00:00");
+    night.life.live(&night.clock, TimeDelta::seconds(1)).await;
+    assert_eq!(night.life.main().catalog.unwrap().damaged, 1);
+    std::fs::write(&path, good).unwrap();
+    // A daemon that was there all along lists the bucket anew when it makes a backup.
+    night.life.live(&night.clock, TimeDelta::days(1)).await;
+    let damaged = format!("{}.damaged.json", id(at("01:00:00")));
+    let found = verdicts(&*night.store).await;
+    assert!(!found.contains(&damaged), "{found:?}");
+    let totals = night.life.main().catalog.unwrap();
+    assert_eq!((totals.damaged, totals.scheduled), (0, 5));
 }

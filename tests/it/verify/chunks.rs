@@ -1,126 +1,22 @@
 //! A network cuts the same bytes in other places at each reading; damage is
 //! damage all the same.
 
-use std::{
-    fs,
-    io::Write as _,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{fs, io::Write as _, sync::Arc};
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use flate2::{Compression, write::GzEncoder};
-use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use reliquary::{
     catalog::Entry,
     jobs::verify::{self, Options, Verified},
     state::Progress,
-    store::{
-        Created, ObjectMeta, Page, PartTag, Patience, Result, Store, StoreError, UnfinishedUpload,
-        UploadHandle,
-    },
+    store::Patience,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{Bench, catalog, edit, layout, newest};
-
-/// A store that hands a range out in pieces of another size at each reading.
-#[derive(Debug)]
-struct Rechunked {
-    store: Arc<dyn Store>,
-    readings: AtomicUsize,
-}
-
-#[async_trait]
-impl Store for Rechunked {
-    fn uri(&self, key: &str) -> String {
-        self.store.uri(key)
-    }
-
-    fn parts_in_flight(&self) -> usize {
-        self.store.parts_in_flight()
-    }
-
-    async fn put(&self, key: &str, body: Bytes) -> Result<()> {
-        self.store.put(key, body).await
-    }
-
-    async fn put_if_absent(&self, key: &str, body: Bytes) -> Result<Created> {
-        self.store.put_if_absent(key, body).await
-    }
-
-    async fn begin_upload(&self, key: &str) -> Result<UploadHandle> {
-        self.store.begin_upload(key).await
-    }
-
-    async fn upload_part(
-        &self,
-        upload: &UploadHandle,
-        number: u32,
-        body: Bytes,
-    ) -> Result<PartTag> {
-        self.store.upload_part(upload, number, body).await
-    }
-
-    async fn complete_upload(&self, upload: &UploadHandle, parts: &[PartTag]) -> Result<Created> {
-        self.store.complete_upload(upload, parts).await
-    }
-
-    async fn abort_upload(&self, upload: &UploadHandle) -> Result<()> {
-        self.store.abort_upload(upload).await
-    }
-
-    async fn unfinished_uploads(&self, prefix: &str) -> Result<Vec<UnfinishedUpload>> {
-        self.store.unfinished_uploads(prefix).await
-    }
-
-    async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
-        self.store.get(key, limit).await
-    }
-
-    async fn get_range(
-        &self,
-        key: &str,
-        start: u64,
-        end: u64,
-    ) -> Result<BoxStream<'static, Result<Bytes>>> {
-        let size = [50_021, 8_192, 31_337][self.readings.fetch_add(1, Ordering::Relaxed) % 3];
-        let stream = self.store.get_range(key, start, end).await?;
-        let cut = move |piece: Bytes| {
-            let pieces: Vec<Result<Bytes>> =
-                piece.chunks(size).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-            stream::iter(pieces)
-        };
-        Ok(stream.map_ok(cut).try_flatten().boxed())
-    }
-
-    async fn head(&self, key: &str) -> Result<Option<ObjectMeta>> {
-        self.store.head(key).await
-    }
-
-    async fn list_page(&self, prefix: &str, next: Option<&str>) -> Result<Page> {
-        self.store.list_page(prefix, next).await
-    }
-
-    async fn delete(&self, key: &str) -> Result<()> {
-        self.store.delete(key).await
-    }
-
-    async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, StoreError)>> {
-        self.store.delete_many(keys).await
-    }
-
-    async fn server_time(&self) -> Result<DateTime<Utc>> {
-        self.store.server_time().await
-    }
-}
+use crate::support::odd_store::OddStore;
 
 async fn run(bench: &Bench, entry: &Entry) -> Verified {
-    let store = Arc::new(Rechunked { store: bench.store().await, readings: AtomicUsize::new(0) });
+    let store = Arc::new(OddStore::new(bench.store().await).in_other_pieces());
     let options = Options { threads: 2, at_once: 1, record: true, patience: Patience::default() };
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
     let environment = bench.environment(store);

@@ -296,6 +296,48 @@ fn a_legacy_archive_without_a_checksum_is_tested_as_gzip_and_comes_with_a_warnin
     assert!(fs::read(&file).unwrap() == fs::read(&bench.newest.archive).unwrap());
 }
 
+/// Two legacy archives of one size, of which no checksum is known, under one name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_come_of_one_legacy_archive_is_not_continued_with_another_s_bytes() {
+    let bench = Bench::new();
+    let folder = bench.product.store_dir().join("database/2025/11");
+    fs::create_dir_all(&folder).unwrap();
+    let archive = fs::read(&bench.newest.archive).unwrap();
+    let mut other = archive.clone();
+    // The name in the first header: gzip does not guard it.
+    other[20] ^= 1;
+    let ids = ["2025-11-23T14-00-00Z", "2025-11-23T15-00-00Z"];
+    for (id, bytes) in ids.iter().zip([&archive, &other]) {
+        fs::write(folder.join(format!("{id}.sql.gz")), bytes).unwrap();
+    }
+    let file = bench.product.dir().join("x.sql.gz");
+    let fetch = async |id: &str, store: Arc<dyn Store>| {
+        let catalog = catalog(bench.store().await.as_ref()).await;
+        let entry = Query::parse(id).find(&catalog).unwrap();
+        let patience = IMPATIENT;
+        let request =
+            Request { catalog: &catalog, entry, file: file.clone(), force: false, patience };
+        let (progress, cancel) = (Progress::default(), CancellationToken::new());
+        fetch::run(&store, &layout(), &request, &progress, &cancel).await
+    };
+    let reads = {
+        let store = Arc::new(FaultyStore::new(bench.store().await, Plan::None));
+        fetch(ids[0], store.clone()).await.unwrap();
+        fs::remove_file(&file).unwrap();
+        fs::remove_file(file.with_extension("gz.sha256")).unwrap();
+        store.calls().iter().position(|(call, _)| call == "get_range").unwrap() + 1
+    };
+    let broken = FaultyStore::new(bench.store().await, Plan::BreaksOff(reads));
+    fetch(ids[0], Arc::new(broken)).await.unwrap_err();
+    assert_eq!(partials(bench.product.dir()).len(), 1);
+    let fetched = fetch(ids[1], bench.store().await).await.unwrap();
+    assert!(fs::read(&file).unwrap() == other, "bytes of two archives are mixed");
+    assert_eq!((fetched.known, fetched.had), (false, 0));
+    // Nobody can say that it is another file.
+    let error = fetch(ids[1], bench.store().await).await.unwrap_err();
+    assert!(matches!(error, FetchError::Untold(_)), "{error}");
+}
+
 #[test]
 fn a_folder_that_is_not_there_is_said() {
     let bench = Bench::new();

@@ -5,6 +5,9 @@ mod damage;
 mod faults;
 mod fetch;
 mod legacy;
+mod replaced;
+mod several;
+mod terminal;
 
 use std::{
     fs,

@@ -116,6 +116,69 @@ fn rows_among_statements_are_another_members() {
 }
 
 #[test]
+fn rows_are_known_behind_comments_of_any_length_and_kind() {
+    let copy = "COPY public.t (id) FROM stdin;\n1\n\\.\n";
+    let found = "rows of public.t (id)".to_owned();
+    let problem = Err(Problem::Copy { expected: "no rows".to_owned(), found });
+    for comment in ["-- a; 'b\n", "\n \n--\n-- x\n--\n\n", "/* ; -- \n */"] {
+        assert_eq!(statements(Section::Data, &format!("{comment}{copy}")), problem, "{comment:?}");
+    }
+    let comments = format!("-- {}\n", "x".repeat(90)).repeat(20_000);
+    for size in [usize::MAX, 64 * 1024] {
+        let check = TextCheck::Statements(Statements::of(Section::Data));
+        assert_eq!(in_pieces(check, &format!("{comments}{copy}"), size).map(|h| h.tail), problem);
+    }
+}
+
+/// What a damaged or hostile archive makes of a statement's end.
+#[test]
+fn a_statement_that_never_ends_is_read_and_not_held() {
+    const PIECE: usize = 64 * 1024;
+    for (begins, goes_on, pieces) in [
+        ("SELECT 'x", "y", 5000),
+        ("SELECT E'x", "y\\'", 1000),
+        ("SELECT \"x", "y;\n", 5000),
+        ("CREATE FUNCTION f() AS $body$", " ; $bod \n", 5000),
+        ("-- x", "y;", 5000),
+        ("/* x", "y; ", 5000),
+        ("\\restrict", "y; ", 5000),
+        ("SELECT (", "yy + ", 100),
+        ("", " \n", 100),
+        ("", "-- x\n", 100),
+    ] {
+        let piece = goes_on.repeat(PIECE / goes_on.len());
+        for section in [Section::PreData, Section::Data] {
+            let mut check = Statements::of(section);
+            check.push(begins.as_bytes()).unwrap();
+            let mut most = 0;
+            for _ in 0..pieces {
+                check.push(piece.as_bytes()).unwrap();
+                let Statements { rest, beginning, tail, .. } = &check;
+                most = most.max(rest.capacity() + beginning.capacity() + tail.capacity());
+            }
+            // What a COPY may be long, and a piece.
+            assert!(most <= 2 * LONGEST_COPY + 2 * PIECE, "{begins:?}: {most}");
+        }
+    }
+}
+
+#[test]
+fn a_word_that_never_ends_is_no_dump() {
+    let longer = wrong("it holds a longer word than any dump does");
+    for begins in ["SELECT x", "SELECT 1", "SELECT $x", "SELECT \u{e9}"] {
+        for section in [Section::PreData, Section::Data] {
+            let mut check = Statements::of(section);
+            let mut pushed = check.push(begins.as_bytes());
+            for _ in 0..300 {
+                pushed = pushed.and_then(|()| check.push("abcd".repeat(16 * 1024).as_bytes()));
+                assert!(check.rest.capacity() <= 4 * LONGEST_TOKEN);
+            }
+            assert_eq!(pushed, Err(longer.clone()), "{begins:?}");
+        }
+    }
+}
+
+#[test]
 fn the_closing_line_is_found_at_the_end_alone() {
     let end = "--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict abc\n\n";
     let tail = |text: &str| statements(Section::PreData, text).unwrap();
