@@ -238,6 +238,7 @@ impl Series {
             let next_run = timestamp(match job {
                 JobKind::Backup => database.next_run,
                 JobKind::Verify => database.next_verify,
+                JobKind::Sweep => database.next_sweep,
             });
             self.next_run_timestamp_seconds.with_label_values(&labels).set(next_run);
         }

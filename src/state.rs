@@ -5,6 +5,7 @@
 //! Nothing here is stored: it is rebuilt from the bucket at start.
 
 mod run;
+mod sweep;
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,7 @@ use std::{
 use chrono::{DateTime, Utc};
 
 pub use run::{BackupSize, NewBackup, Progress, ProgressReport, RunReport, Running};
+pub use sweep::SweepReport;
 
 use crate::{
     clock::Clock,
@@ -70,6 +72,10 @@ pub struct DatabaseState {
     pub next_verify: Option<DateTime<Utc>>,
     /// How the last verify of this process ended.
     pub last_verify: Option<RunReport>,
+    /// When the next scheduled sweep is due.
+    pub next_sweep: Option<DateTime<Utc>>,
+    /// What the last sweep of this process came to.
+    pub last_sweep: Option<SweepReport>,
     /// What the store holds; `None` before the first listing that succeeded.
     pub catalog: Option<CatalogTotals>,
     /// Why the last listing failed; `None` when it did not.
@@ -272,6 +278,8 @@ impl DatabaseState {
             next_run: None,
             next_verify: None,
             last_verify: None,
+            next_sweep: None,
+            last_sweep: None,
             catalog: None,
             catalog_error: None,
             pointer_ok: None,
@@ -292,6 +300,12 @@ impl DatabaseState {
     pub fn verify_ended(&mut self, report: RunReport) {
         self.running = None;
         self.last_verify = Some(report);
+    }
+
+    /// Notes how a sweep ended.
+    pub fn sweep_ended(&mut self, report: SweepReport) {
+        self.running = None;
+        self.last_sweep = Some(report);
     }
 
     /// Notes how a backup ended. `last_attempt_of_slot` says that no further

@@ -46,6 +46,8 @@ words! {
         Backup = "backup",
         /// Reads stored backups again and checks every byte.
         Verify = "verify",
+        /// Removes what retention no longer keeps, and debris.
+        Sweep = "sweep",
     }
 }
 
@@ -96,6 +98,12 @@ words! {
         Verify = "verify",
         /// Writing down what that found.
         Record = "record",
+        /// Deciding what retention no longer keeps.
+        Plan = "plan",
+        /// Removing it.
+        Remove = "remove",
+        /// Holding the bucket's lifecycle rules against retention.
+        Lifecycle = "lifecycle",
         /// The run's deadline passed.
         Timeout = "timeout",
         /// The run panicked.
@@ -121,6 +129,38 @@ impl Verdict {
             Self::Good => Self::Damaged,
             Self::Damaged => Self::Good,
         }
+    }
+}
+
+words! {
+    /// Why a sweep removed nothing at all.
+    SweepRefusal {
+        /// The listing failed or was cut short.
+        Listing = "listing",
+        /// This machine's clock and the store's are too far apart.
+        Clock = "clock",
+        /// More than half of the good backups would have gone at once.
+        MoreThanHalf = "more_than_half",
+        /// No good backup is younger than `stale_after`.
+        NoFreshBackup = "no_fresh_backup",
+        /// The newest good backup could not be read back.
+        NewestUnreadable = "newest_unreadable",
+    }
+}
+
+words! {
+    /// A period of which a tier of retention keeps one backup.
+    Period {
+        /// From full hour to full hour, UTC.
+        Hour = "hourly",
+        /// From midnight to midnight, UTC.
+        Day = "daily",
+        /// From Monday to Sunday, as ISO 8601 has it.
+        Week = "weekly",
+        /// A month of the calendar.
+        Month = "monthly",
+        /// A year of the calendar.
+        Year = "yearly",
     }
 }
 
@@ -185,6 +225,8 @@ words! {
         DeleteMany = "delete_many",
         /// Asks for the store's own time.
         ServerTime = "server_time",
+        /// Asks what the store does by itself with objects as they age.
+        LifecycleRules = "lifecycle_rules",
     }
 }
 

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    DatabaseSettings, Exclusions, Schedule, VerifySettings, raw::Section, units::duration_text,
-    verify::over,
+    DatabaseSettings, Exclusions, RetentionSettings, Schedule, SweepSettings, VerifySettings,
+    raw::Section, retention, sweep, units::duration_text, verify,
 };
 
 /// The first user's prefix, and everybody's who has one database.
@@ -23,10 +23,18 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
+/// What holds where a database says nothing; `None` where there is a problem in
+/// it, which has been reported.
+pub(super) struct General<'s> {
+    pub(super) verify: Option<VerifySettings>,
+    pub(super) retention: &'s RetentionSettings,
+    pub(super) sweep: Option<SweepSettings>,
+}
+
 /// All databases, by name; `None` when a problem was reported.
 pub(super) fn databases(
     section: Section<'_>,
-    verify: Option<&VerifySettings>,
+    general: &General<'_>,
 ) -> Option<BTreeMap<String, DatabaseSettings>> {
     let context = section.context();
     let fallback = context.sources.env.get(FALLBACK_VARIABLE).map(String::as_str);
@@ -50,7 +58,7 @@ pub(super) fn databases(
     let fallback = fallback.filter(|_| alone);
     let drafts: Vec<_> = sections
         .into_iter()
-        .map(|(name, section)| Draft::read(name, section, alone, fallback, verify))
+        .map(|(name, section)| Draft::read(name, section, alone, fallback, general))
         .collect();
     refuse_shared_prefixes(&drafts, &context.report);
     drafts.into_iter().map(|draft| draft.settings.map(|settings| (draft.name, settings))).collect()
@@ -70,7 +78,7 @@ impl Draft {
         mut section: Section<'_>,
         alone: bool,
         fallback: Option<&str>,
-        verify: Option<&VerifySettings>,
+        general: &General<'_>,
     ) -> Self {
         if !is_name(&name) {
             section.context().report.problem(
@@ -91,9 +99,12 @@ impl Draft {
         let attempts = section.count("attempts", 6, 1..=20);
         let retry_delay = section.duration("retry_delay", MINUTE, shortest..=HOUR);
         let exclude = exclude(section.section("exclude"));
-        // Where the general section has a problem, that has been reported.
-        let general = verify.cloned().or_else(VerifySettings::usual);
-        let verify = general.and_then(|verify| over(section.section("verify"), &verify));
+        // Where a general section has a problem, that has been reported.
+        let verify = general.verify.clone().or_else(VerifySettings::usual);
+        let verify = verify.and_then(|verify| verify::over(section.section("verify"), &verify));
+        let retention = retention::over(section.section("retention"), general.retention);
+        let sweep = general.sweep.clone().or_else(SweepSettings::usual);
+        let sweep = sweep.and_then(|sweep| sweep::over(section.section("sweep"), &sweep));
         section.finish();
         let settings = || {
             Some(DatabaseSettings {
@@ -108,6 +119,8 @@ impl Draft {
                 retry_delay,
                 exclude,
                 verify: verify.clone()?,
+                retention: retention.clone(),
+                sweep: sweep.clone()?,
             })
         };
         Self { settings: settings(), name, prefix }

@@ -15,7 +15,7 @@ use futures::stream::BoxStream;
 use reliquary::{
     clock::Clock,
     store::{
-        Created, ObjectMeta, Page, PartTag, Result, Store, StoreError, UnfinishedUpload,
+        Created, Deletion, ObjectMeta, Page, PartTag, Result, Store, StoreError, UnfinishedUpload,
         UploadHandle,
     },
 };
@@ -127,7 +127,7 @@ impl Store for OddStore {
         self.store.delete(key).await
     }
 
-    async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, StoreError)>> {
+    async fn delete_many(&self, keys: &[String]) -> Result<Deletion> {
         self.store.delete_many(keys).await
     }
 

@@ -20,8 +20,8 @@ use reliquary::{
     jobs::verify::{self, Options, Verified},
     state::Progress,
     store::{
-        Created, ObjectMeta, Page, PartTag, Patience, Result, Store, StoreError, UnfinishedUpload,
-        UploadHandle,
+        Created, Deletion, ObjectMeta, Page, PartTag, Patience, Result, Store, StoreError,
+        UnfinishedUpload, UploadHandle,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -110,7 +110,7 @@ impl Store for Rechunked {
         self.store.delete(key).await
     }
 
-    async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, StoreError)>> {
+    async fn delete_many(&self, keys: &[String]) -> Result<Deletion> {
         self.store.delete_many(keys).await
     }
 

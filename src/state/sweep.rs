@@ -1,0 +1,28 @@
+//! What a sweep came to.
+
+use serde::{Deserialize, Serialize};
+
+use super::RunReport;
+use crate::words::SweepRefusal;
+
+/// What the last sweep came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SweepReport {
+    /// How the run ended.
+    #[serde(flatten)]
+    pub run: RunReport,
+    /// Why nothing at all was removed; `None` where it was not refused. The
+    /// run's error says it in words, with what mends it.
+    pub refused: Option<SweepRefusal>,
+    /// Backups and legacy archives that were removed.
+    pub removed: u64,
+    /// Size of their archives, in bytes.
+    pub removed_bytes: u64,
+    /// Debris that was removed, unfinished uploads included.
+    pub debris: u64,
+    /// Objects that were to go and did not, whose reasons are in the log.
+    pub left: u64,
+    /// Objects that are only hidden behind a delete marker, since the bucket
+    /// keeps versions.
+    pub hidden: u64,
+}
