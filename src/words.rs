@@ -165,6 +165,42 @@ words! {
 }
 
 words! {
+    /// Why a backup is kept.
+    Keep {
+        /// It is younger than `keep_for`.
+        Young = "young",
+        /// It is one of the last good ones.
+        Last = "last",
+        /// It is its hour's.
+        Hour = "hourly",
+        /// It is its day's.
+        Day = "daily",
+        /// It is its week's.
+        Week = "weekly",
+        /// It is its month's.
+        Month = "monthly",
+        /// It is its year's.
+        Year = "yearly",
+        /// A person made it, and only a person removes it.
+        Manual = "manual",
+    }
+}
+
+words! {
+    /// What debris is.
+    DebrisKind {
+        /// An upload that was neither completed nor thrown away.
+        Upload = "unfinished_upload",
+        /// An archive of ours that was never committed, or whose manifest is gone.
+        Archive = "archive_without_manifest",
+        /// A manifest whose archive is gone.
+        Manifest = "manifest_without_archive",
+        /// A checksum file or a verdict of nothing.
+        Orphan = "orphan",
+    }
+}
+
+words! {
     /// Where a restore is; in its order.
     RestoreStage {
         /// Reading the archive once and comparing its hash, before anything is touched.
