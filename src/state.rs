@@ -76,6 +76,8 @@ pub struct DatabaseState {
     pub next_sweep: Option<DateTime<Utc>>,
     /// What the last sweep of this process came to.
     pub last_sweep: Option<SweepReport>,
+    /// When the last sweep of this process began that came to its end.
+    pub last_clean_sweep: Option<DateTime<Utc>>,
     /// What the store holds; `None` before the first listing that succeeded.
     pub catalog: Option<CatalogTotals>,
     /// Why the last listing failed; `None` when it did not.
@@ -280,6 +282,7 @@ impl DatabaseState {
             last_verify: None,
             next_sweep: None,
             last_sweep: None,
+            last_clean_sweep: None,
             catalog: None,
             catalog_error: None,
             pointer_ok: None,
@@ -302,9 +305,15 @@ impl DatabaseState {
         self.last_verify = Some(report);
     }
 
-    /// Notes how a sweep ended.
+    /// Notes how a sweep ended. One that gave way has not: it goes on, and what
+    /// was known of the last one stays known.
     pub fn sweep_ended(&mut self, report: SweepReport) {
         self.running = None;
+        match report.run.outcome {
+            Outcome::Cancelled | Outcome::Skipped => return,
+            Outcome::Ok => self.last_clean_sweep = Some(report.run.started),
+            Outcome::Failed => {}
+        }
         self.last_sweep = Some(report);
     }
 

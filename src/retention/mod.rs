@@ -12,6 +12,7 @@
 //! removes more.
 
 mod debris;
+mod explain;
 pub mod lifecycle;
 mod plan;
 mod policy;
@@ -22,6 +23,7 @@ mod simulation;
 mod testing;
 
 pub use debris::{Debris, debris};
+pub use explain::{explain, why};
 pub use plan::{Decision, Plan, Reasons, plan};
 pub use policy::Policy;
 pub use refusal::{Refusal, check, check_clock};

@@ -49,10 +49,16 @@ struct Told {
     refused: BTreeMap<&'static str, u64>,
 }
 
+/// The periods that a backup lies in, as a person would write them.
+type Names = BTreeMap<BackupId, [String; 5]>;
+
+const FORMATS: [&str; 5] = ["%Y-%m-%d %H", "%Y-%m-%d", "%G-%V", "%Y-%m", "%Y"];
+
 struct World {
     policy: Policy,
     dice: Dice,
     entries: Vec<Entry>,
+    names: Names,
     /// The true time, which is the store's.
     now: DateTime<Utc>,
     /// How far the daemon's clock is off.
@@ -75,6 +81,7 @@ impl World {
             policy,
             dice: Dice(seed),
             entries: Vec::new(),
+            names: Names::new(),
             now,
             off: TimeDelta::zero(),
             source_back: now,
@@ -135,7 +142,10 @@ impl World {
         }
         // A few are legacy archives, of the old workflow that still runs.
         let state = if self.dice.once_in(30) { State::Legacy } else { State::Good };
-        self.entries.push(Entry { id, kind, state, last_modified: self.now, ..entry(0) });
+        let entry = Entry { id, kind, state, last_modified: self.now, ..entry(0) };
+        let names = FORMATS.map(|format| entry.time().format(format).to_string());
+        self.names.insert(id, names);
+        self.entries.push(entry);
         self.told.made += 1;
     }
 
@@ -185,7 +195,7 @@ impl World {
         self.entries.sort_by_key(|entry| (entry.id, entry.kind.name()));
         let plan = plan(&self.entries, &self.policy, ours);
         check(&self.entries, &plan, STALE_AFTER, by_hand, ours)?;
-        let judge = Judge::new(&self.entries, &self.policy, self.now);
+        let judge = Judge::new(&self.entries, &self.names, &self.policy, self.now);
         let mut going: Vec<usize> = plan.removed().map(|decision| decision.at).collect();
         for (at, entry) in self.entries.iter().enumerate() {
             let told = judge.keeps(entry);
@@ -214,7 +224,7 @@ impl World {
     /// and each verify may choose another one for a period.
     fn check(&self) {
         let Some(clean) = self.clean else { return };
-        let judge = Judge::new(&self.entries, &self.policy, self.now);
+        let judge = Judge::new(&self.entries, &self.names, &self.policy, self.now);
         let surplus = self.entries.iter().filter(|entry| !judge.keeps(entry)).count();
         let tiers = self.policy.tiers.iter().filter(|tier| **tier > 0).count();
         let hours = usize::try_from((self.now - clean).num_hours()).unwrap();
@@ -230,33 +240,26 @@ struct Judge {
 }
 
 impl Judge {
-    fn new(entries: &[Entry], policy: &Policy, now: DateTime<Utc>) -> Self {
+    fn new(entries: &[Entry], names: &Names, policy: &Policy, now: DateTime<Utc>) -> Self {
         let scheduled = entries.iter().filter(|entry| entry.kind == Kind::Scheduled);
         let mut newest: Vec<&Entry> = scheduled.collect();
         newest.sort_by_key(|entry| std::cmp::Reverse((entry.time(), entry.id)));
         let good = || newest.iter().filter(|entry| entry.state == State::Good);
         let mut kept: BTreeSet<BackupId> =
             good().take(policy.keep_last).map(|entry| entry.id).collect();
-        let formats = ["%Y-%m-%d %H", "%Y-%m-%d", "%G-%V", "%Y-%m", "%Y"];
-        for (format, tier) in formats.iter().zip(policy.tiers).filter(|(_, tier)| *tier > 0) {
-            let name = |entry: &Entry| entry.time().format(format).to_string();
-            let mut of_good: Vec<String> = good().map(|entry| name(entry)).collect();
-            of_good.dedup();
-            of_good.truncate(tier);
-            for period in of_good {
-                let candidates = || good().filter(|entry| name(entry) == period);
-                let proven = candidates().find(|entry| entry.verified.is_some());
-                kept.extend(proven.or(candidates().next()).map(|entry| entry.id));
+        for (column, tier) in policy.tiers.into_iter().enumerate().filter(|(_, tier)| *tier > 0) {
+            let name = |entry: &Entry| names[&entry.id][column].as_str();
+            let good: Vec<&Entry> = good().copied().collect();
+            for period in good.chunk_by(|a, b| name(a) == name(b)).take(tier) {
+                let proven = period.iter().find(|entry| entry.verified.is_some());
+                kept.insert(proven.unwrap_or(&period[0]).id);
             }
-            let counts = |e: &&&Entry| matches!(e.state, State::Good | State::Legacy);
-            let mut of_any: Vec<String> =
-                newest.iter().filter(counts).map(|entry| name(entry)).collect();
-            of_any.dedup();
-            of_any.truncate(tier);
-            for period in of_any {
-                let mut inside = newest.iter().filter(counts).filter(|e| name(e) == period);
-                if inside.clone().all(|entry| entry.state == State::Legacy) {
-                    kept.extend(inside.next().map(|entry| entry.id));
+            let any = newest.iter().copied();
+            let any: Vec<&Entry> =
+                any.filter(|e| matches!(e.state, State::Good | State::Legacy)).collect();
+            for period in any.chunk_by(|a, b| name(a) == name(b)).take(tier) {
+                if period.iter().all(|entry| entry.state == State::Legacy) {
+                    kept.insert(period[0].id);
                 }
             }
         }
