@@ -47,8 +47,9 @@ pub fn debris(
         if !matches!(entry.state, State::Debris | State::Broken) {
             continue;
         }
-        // A verdict alone has no other date.
-        let touched = entry.verified.map_or(entry.last_modified, |at| at.max(entry.last_modified));
+        // A verdict alone has no date but its own.
+        let alone = entry.last_modified == DateTime::UNIX_EPOCH;
+        let touched = entry.verified.filter(|_| alone).unwrap_or(entry.last_modified);
         if is_over(touched) {
             debris.entries.push((at, kind(*parts)));
         } else {

@@ -8,6 +8,7 @@ mod odd_store;
 mod over_http;
 mod process;
 mod several;
+mod sweep;
 mod takeover;
 mod verify;
 
