@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DurationRound as _, TimeDelta};
 use reliquary::{
     clock::Clock,
     health::{self, Check, Status},
@@ -53,7 +53,9 @@ impl Day {
     /// Lives through every quarter of an hour until then.
     async fn until(&self, time: &str) {
         while self.clock.now() < at(time) {
-            self.life.live(&self.clock, TimeDelta::minutes(15)).await;
+            let quarter = TimeDelta::minutes(15);
+            self.clock.set(self.clock.now().duration_trunc(quarter).unwrap() + quarter);
+            self.life.settle().await;
         }
     }
 

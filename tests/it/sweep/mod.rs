@@ -128,6 +128,8 @@ impl Bench {
         let uploads = self.dir.path().join(".reliquary/uploads");
         let time = SystemTime::from(self.now - TimeDelta::hours(hours));
         fs::File::open(uploads.join(&upload.id)).unwrap().set_modified(time).unwrap();
+        // It would throw the part away in the end, as a crashed process does not.
+        std::mem::forget(store);
     }
 
     pub(super) async fn store(&self) -> Arc<dyn Store> {

@@ -103,8 +103,9 @@ async fn a_newest_backup_that_cannot_be_trusted_protects_nothing_and_is_no_debri
 async fn a_newest_backup_that_cannot_be_read_now_removes_nothing() {
     let bench = Bench::new("retention.keep_for = \"5h\"\nretention.keep_last = 1");
     bench.scheduled(0..8);
-    let clean = Arc::new(FaultyStore::new(bench.copy().store().await, Plan::None));
-    bench.copy().sweep(clean.clone()).await.unwrap();
+    let copy = bench.copy();
+    let clean = Arc::new(FaultyStore::new(copy.store().await, Plan::None));
+    copy.sweep(clean.clone()).await.unwrap();
     let calls = clean.calls();
     let call = |operation: &str| 1 + calls.iter().position(|(call, _)| call == operation).unwrap();
     for nth in [call("get"), call("head")] {
