@@ -72,14 +72,6 @@ impl Call {
         self.error(kind, detail)
     }
 
-    /// S3's own word for what went wrong.
-    pub(super) fn code<E>(&self, error: &SdkError<E, HttpResponse>) -> Option<String>
-    where
-        E: ProvideErrorMetadata,
-    {
-        Answer::of(error).code
-    }
-
     /// What an error inside a successful answer means, as of one key of many.
     pub(super) fn refused(&self, code: Option<&str>, message: Option<&str>) -> StoreError {
         let answer = Answer {
