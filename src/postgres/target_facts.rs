@@ -88,6 +88,8 @@ pub struct RelationFact {
     pub triggers: bool,
     /// Whether it has triggers, those of foreign keys included.
     pub triggered: bool,
+    /// Whether its policies hide rows from the role.
+    pub hides: bool,
     /// Its columns, in order.
     pub columns: Vec<String>,
     /// Tables with rows of their own whose foreign keys point at it.
@@ -145,6 +147,7 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text,
        c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'INSERT'),
        c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'TRUNCATE'),
        c.relkind IN ('r', 'p', 'v') AND has_table_privilege(c.oid, 'TRIGGER'), c.relhastriggers,
+       c.relkind IN ('r', 'p') AND row_security_active(c.oid),
        ARRAY(SELECT a.attname::text FROM pg_attribute a
              WHERE a.attrelid = c.oid AND c.relkind IN ('r', 'p') AND a.attnum > 0
                AND NOT a.attisdropped ORDER BY a.attnum),
@@ -198,6 +201,7 @@ type RelationRow = (
     String,
     String,
     String,
+    bool,
     bool,
     bool,
     bool,
@@ -342,6 +346,18 @@ impl Target {
         Ok(occupied)
     }
 
+    /// Which of these tables are not there; each is named as SQL writes it.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn absent(&mut self, tables: &[String]) -> Result<Vec<String>, SessionError> {
+        sqlx::query_scalar("SELECT t FROM unnest($1::text[]) t WHERE to_regclass(t) IS NULL")
+            .bind(tables)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("look for tables"))
+    }
+
     /// Platforms let some roles do it that are no superusers: it is tried.
     async fn try_to_hold_triggers(&mut self) -> bool {
         let tried =
@@ -365,11 +381,12 @@ fn relation(row: RelationRow) -> RelationFact {
         truncates: row.6,
         triggers: row.7,
         triggered: row.8,
-        columns: row.9,
-        referenced_by: std::iter::zip(row.10, row.11)
+        hides: row.9,
+        columns: row.10,
+        referenced_by: std::iter::zip(row.11, row.12)
             .map(|(table, constraint)| Reference { table, constraint })
             .collect(),
-        sequences: row.12,
+        sequences: row.13,
     }
 }
 

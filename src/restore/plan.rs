@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{guards::Asked, judge::Class, order::Waves, platform::Platform, statement::Statement};
+use super::{
+    identity::Asked, judge::Class, order::Waves, platform::Platform, statement::Statement,
+};
 use crate::{
     archive::{Manifest, TableName, manifest::Table},
     postgres::TargetFacts,

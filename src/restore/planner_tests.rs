@@ -2,9 +2,12 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
-    archive::Manifest,
-    postgres::{Reference, RelationFact, SchemaFact, ServerVersion},
-    restore::guards::Asked,
+    archive::{Manifest, manifest::Table},
+    postgres::{Reference, RelationFact, SchemaFact, ServerVersion, TargetFacts},
+    restore::{
+        identity::Asked,
+        plan::{Fill, Hold, Rest},
+    },
 };
 
 const PRE_DATA: &str = "SET row_security = off;
@@ -85,6 +88,7 @@ fn relation(name: &str, columns: &[&str]) -> RelationFact {
         truncates: true,
         triggers: true,
         triggered: false,
+        hides: false,
         columns: columns.iter().map(ToString::to_string).collect(),
         referenced_by: Vec::new(),
         sequences: Vec::new(),

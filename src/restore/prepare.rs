@@ -5,8 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     error::RestoreError,
-    guards::Asked,
-    identity,
+    identity::{self, Asked},
     members::Archive,
     options::Options,
     plan::{self, Contents, Plan, name},
@@ -115,7 +114,9 @@ async fn occupied(
     let there: BTreeSet<(&str, &str)> = facts
         .relations
         .iter()
-        .filter(|relation| relation.inserts)
+        // Whether there are rows that are hidden cannot be asked, and where it
+        // matters the plan refuses the table.
+        .filter(|relation| relation.inserts && !relation.hides)
         .map(|relation| (relation.schema.as_str(), relation.name.as_str()))
         .collect();
     let tables: Vec<TableName> = manifest

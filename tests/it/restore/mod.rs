@@ -8,6 +8,7 @@ mod legacy;
 mod parts;
 mod process;
 mod shown;
+mod skipped;
 mod whole;
 
 use std::process::Output;
