@@ -227,6 +227,7 @@ impl Planner<'_> {
                     && !foreign.contains(drop)
             };
             self.plan.drops = drops.into_iter().filter(allowed).collect();
+            self.plan.drops.extend(rows::emptied(contents, facts));
         }
     }
 

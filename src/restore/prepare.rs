@@ -116,7 +116,7 @@ async fn occupied(
         .iter()
         // Whether there are rows that are hidden cannot be asked, and where it
         // matters the plan refuses the table.
-        .filter(|relation| relation.inserts && !relation.hides)
+        .filter(|relation| relation.inserts && relation.selects && !relation.hides)
         .map(|relation| (relation.schema.as_str(), relation.name.as_str()))
         .collect();
     let tables: Vec<TableName> = manifest

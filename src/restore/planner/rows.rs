@@ -8,7 +8,7 @@ use super::{
         fill_order,
         judge::Class,
         kind::Kind,
-        plan::{Expected, Fill, Hold, Rest, Skipped, name},
+        plan::{Contents, Expected, Fill, Hold, Rest, Skipped, name},
         platform::Platform,
         select::Chosen,
         statement::name_of,
@@ -107,8 +107,8 @@ impl Planner<'_> {
     /// Whether a table that the archive does not make will be there and open.
     fn has_home(&mut self, table: &Table) -> bool {
         let (found, lost) = (self.found(table), table.rows > 0);
-        if found.is_some_and(|found| !found.inserts) {
-            self.skip(table, "the role may not insert into it", lost);
+        if found.is_some_and(|found| !found.inserts || !found.selects || found.hides) {
+            self.skip(table, "the role may not insert into it and read it", lost);
             return false;
         }
         let comes = found.is_some()
@@ -147,6 +147,12 @@ impl Planner<'_> {
         }
         if !found.inserts {
             self.cannot(table, managed, "the role may not insert into it");
+            return None;
+        }
+        if !found.selects {
+            let reason = "the role may not read it, and so neither see whether it is empty nor \
+                          count its rows (to mend it: GRANT SELECT)";
+            self.cannot(table, managed, reason);
             return None;
         }
         if managed && table.rows == 0 && !self.options.clean {
@@ -253,6 +259,19 @@ impl Planner<'_> {
         (self.plan.members, self.plan.bytes) =
             members.fold((0, 0), |(count, bytes), member| (count + 1, bytes + member.length));
     }
+}
+
+/// What removes the rows that a dump brings of tables that extensions made:
+/// extensions stay, and their own rows with them.
+pub(super) fn emptied(contents: &Contents, facts: &TargetFacts) -> Vec<String> {
+    let held: HashSet<TableName> = contents.manifest.tables.iter().map(name).collect();
+    let own = |r: &RelationFact| TableName { schema: r.schema.clone(), name: r.name.clone() };
+    let tables = facts.relations.iter().filter(|r| r.member && held.contains(&own(r)));
+    let delete = |r: &RelationFact| {
+        let condition = r.config.as_ref()?;
+        Some(format!("DELETE FROM ONLY {} {condition}", name_of(&own(r))).trim_end().to_owned())
+    };
+    tables.filter_map(delete).collect()
 }
 
 /// Sequences whose value belongs to what is restored.

@@ -225,3 +225,33 @@ fn a_closed_schema_of_no_platform_is_refused_with_what_opens_it() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(server.psql("copy", "select count(*) from closed.t").trim(), "1");
 }
+
+/// One stream cannot leave out what belongs to the platform.
+#[test]
+fn a_legacy_archive_is_not_tried_on_a_platform() {
+    let server = server();
+    project(&server, "project");
+    let product = Product::of(&server, "project");
+    let id = "2026-01-02T03-00-00Z";
+    let folder = product.store_dir().join("database/2026/01");
+    std::fs::create_dir_all(&folder).unwrap();
+    let line = format!("pg_dump --no-owner --no-privileges \"$URL\" | gzip > {id}.sql.gz");
+    let url = [("URL", server.url("project"))];
+    crate::support::product::shell(&folder, &server, &url, &line);
+    project(&server, "fresh");
+    server.psql(
+        "fresh",
+        "alter role postgres_ password 'hunter2'; grant create on database fresh to postgres_",
+    );
+    let before = server.dump_plain("fresh");
+    let product = product.set("TARGET", server.tcp_url("fresh", "postgres_", "hunter2"));
+    for more in [&["--dry-run"][..], &[], &["--clean", "--yes"]] {
+        let output = product.run(&[&["restore", id, "--to", "env:TARGET"], more].concat());
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        for part in ["hosted on Supabase", "into a plain PostgreSQL", "--to -"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    crate::support::postgres::assert_same_dump(&before, &server.dump_plain("fresh"));
+}

@@ -1,7 +1,9 @@
 //! A backup comes back: whole, in parts, onto other servers, after faults.
 
+mod endings;
 mod faults;
 mod guards;
+mod hidden;
 mod hosted;
 mod hostile;
 mod legacy;

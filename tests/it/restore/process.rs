@@ -77,7 +77,7 @@ impl Lock {
     }
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "{what}: not in time");
@@ -110,7 +110,7 @@ pub(super) fn start(restore: &mut Command, server: &Server, database: &str) -> C
     child
 }
 
-fn rest(child: &mut Child) -> String {
+pub(super) fn rest(child: &mut Child) -> String {
     let (mut out, mut err) = (String::new(), String::new());
     let _ = child.stdout.as_mut().unwrap().read_to_string(&mut out);
     let _ = child.stderr.as_mut().unwrap().read_to_string(&mut err);
