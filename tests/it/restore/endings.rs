@@ -155,8 +155,7 @@ fn a_drop_that_waits_was_warned_of_and_touches_nothing() {
             .spawn()
             .unwrap();
         process::until("the table is held", || {
-            let held =
-                "select count(*) from pg_locks where mode = 'AccessShareLock' and granted
+            let held = "select count(*) from pg_locks where mode = 'AccessShareLock' and granted
                         and relation = 'donor'::regclass";
             server.psql("copy", held).trim() == "1"
         });

@@ -6,6 +6,7 @@ mod guards;
 mod hidden;
 mod hosted;
 mod hostile;
+mod jobs;
 mod legacy;
 mod parts;
 mod process;
