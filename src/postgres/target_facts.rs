@@ -336,11 +336,15 @@ impl Target {
         Ok(Identity { system_identifier, database_oid, database, started_micros, standby })
     }
 
-    /// Which of these tables hold a row; each is named as SQL writes it.
+    /// Which of these tables hold a row; each is named as SQL writes it, with the
+    /// clause that tells which rows count, or nothing.
     ///
     /// # Errors
     /// When the server cannot be asked.
-    pub async fn occupied(&mut self, tables: &[String]) -> Result<Vec<String>, SessionError> {
+    pub async fn occupied(
+        &mut self,
+        tables: &[(String, String)],
+    ) -> Result<Vec<String>, SessionError> {
         let doing = failed("look whether tables are empty");
         let mut occupied = Vec::new();
         // Whoever holds a table for long must be named, not waited for.
@@ -348,8 +352,8 @@ impl Target {
             .execute(&mut self.connection)
             .await
             .map_err(&doing)?;
-        for table in tables {
-            let sql = format!("SELECT EXISTS (SELECT FROM ONLY {table})");
+        for (table, clause) in tables {
+            let sql = format!("SELECT EXISTS (SELECT FROM ONLY {table} {clause})");
             let holds: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
                 .fetch_one(&mut self.connection)
                 .await

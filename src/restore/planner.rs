@@ -174,10 +174,19 @@ impl Planner<'_> {
         false
     }
 
-    /// What is said of something that is skipped or tried goes the same way.
+    /// What is said of something that is skipped or tried, and what stands on a
+    /// table that is skipped, goes the same way.
     fn inherited(&self, statement: &Statement) -> Option<Verdict> {
-        let needed = Subject::needed_by(statement);
-        let (fate, what) = needed.iter().find_map(|subject| self.fates.get(subject))?;
+        let mut found = None;
+        if !self.fates.is_empty() {
+            let needed = Subject::needed_by(statement);
+            found = needed.iter().find_map(|subject| self.fates.get(subject));
+        }
+        if found.is_none() && self.fates.keys().any(Subject::is_relation) {
+            let mut mentioned = Subject::mentioned_by(statement);
+            found = mentioned.find_map(|subject| self.fates.get(&subject));
+        }
+        let (fate, what) = found?;
         Some(match fate {
             Fate::Skipped(class) => Verdict::Skip(*class, format!("{what} is skipped")),
             Fate::Tried(class) => Verdict::Try(*class),

@@ -174,7 +174,10 @@ fn a_table_that_is_there_is_only_filled_and_must_be_empty() {
     facts.relations = vec![relation("small", &["id", "m", "more"])];
     let plan = planned(&facts, &[], &of_table("small"));
     assert_eq!(plan.refusals, Vec::<String>::new());
-    assert_eq!(plan.fill, [Fill { table: 0, empty_first: false, hold: Hold::Disable }]);
+    assert_eq!(
+        plan.fill,
+        [Fill { table: 0, empty_first: false, config: None, hold: Hold::Disable }]
+    );
     assert!(plan.load.is_empty() && plan.post_data.indexes.is_empty());
     let refusals = planned(&facts, &["small"], &of_table("small")).refusals;
     assert_eq!(refusals, ["not empty: public.small; add --clean to remove their rows first"]);

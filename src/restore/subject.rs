@@ -50,6 +50,20 @@ impl Subject {
         Self { kind: Kind::Table, name: name.clone(), relation: None }
     }
 
+    /// Tables, views and the like that a statement mentions.
+    pub(super) fn mentioned_by(statement: &Statement) -> impl Iterator<Item = Self> {
+        statement.mentions().into_iter().map(|name| Self {
+            kind: Kind::Table,
+            name,
+            relation: None,
+        })
+    }
+
+    /// Whether it is a table, a view or the like.
+    pub(super) fn is_relation(&self) -> bool {
+        self.kind == Kind::Table
+    }
+
     /// What a statement makes.
     pub(super) fn made_by(statement: &Statement) -> Option<Self> {
         let object = statement.object.as_ref()?;
@@ -68,7 +82,11 @@ impl Subject {
         {
             needed.push(Self::relation(relation));
         }
-        let tokens = tokens(&statement.text);
+        // A function's body may be long, and nothing of it matters here.
+        let tokens = match statement.kind {
+            Kind::Routine | Kind::Table | Kind::View => Vec::new(),
+            _ => tokens(&statement.text),
+        };
         let mut sql = Cursor::new(&tokens);
         let object = statement.object.as_ref();
         match statement.kind {

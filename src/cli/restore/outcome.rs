@@ -63,9 +63,9 @@ impl Interrupted {
             None if seen.stage == RestoreStage::Check => {}
             None => {
                 interrupted.touched = None;
-                interrupted.message = "it did not end in time; sessions of it may still run on \
-                     the server; run it again with --clean"
-                    .to_owned();
+                let message = "it did not end in time; sessions of it may still run on the \
+                               server; run it again with --clean";
+                interrupted.message = message.into();
             }
         }
         interrupted

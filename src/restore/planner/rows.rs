@@ -58,11 +58,15 @@ impl Planner<'_> {
                 }
                 Place::There => {
                     if let Some(hold) = self.there(table, managed) {
-                        let triggered = self.found(table).is_some_and(|found| found.triggered);
+                        let found = self.found(table);
+                        let triggered = found.is_some_and(|found| found.triggered);
+                        // An extension may have rows of its own there.
+                        let at_least = found.is_some_and(|found| found.member);
+                        let config = found.and_then(|found| found.config.clone());
                         let empty_first = self.options.clean;
-                        fill.push((Fill { table: at, empty_first, hold }, triggered));
+                        fill.push((Fill { table: at, empty_first, config, hold }, triggered));
                         let rows = table.rows;
-                        self.plan.proof.push(Expected { table: own, rows, at_least: false });
+                        self.plan.proof.push(Expected { table: own, rows, at_least });
                     }
                 }
             }

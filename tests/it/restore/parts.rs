@@ -341,4 +341,13 @@ fn an_extension_s_own_rows_stay_and_are_not_counted_as_ours() {
             assert_eq!(server.psql(database, rows), server.psql("app", rows), "{which}");
         }
     }
+    // The table alone, twice.
+    let one = ["--table", "keeps.config"];
+    let said = fails(&product, &server, "ours", &one);
+    assert!(said.contains("not empty: keeps.config"), "{said}");
+    restored(&product, &server, "ours", &[&one[..], &["--clean", "--yes"]].concat());
+    assert_eq!(server.psql("ours", rows), server.psql("app", rows));
+    server.psql("ours", "delete from keeps.config where not own");
+    restored(&product, &server, "ours", &one);
+    assert_eq!(server.psql("ours", rows), server.psql("app", rows));
 }

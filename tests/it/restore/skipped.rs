@@ -34,7 +34,10 @@ fn what_is_said_of_something_skipped_is_skipped_and_listed() {
          create server far foreign data wrapper wrapper; comment on server far is 'x';
          create user mapping for public server far;
          create foreign table distant (a int default 1) server far;
-         comment on foreign table distant is 'x'; comment on column distant.a is 'x';",
+         comment on foreign table distant is 'x'; comment on column distant.a is 'x';
+         create view above as select * from distant; create view higher as select * from above;
+         create materialized view filled as select a + 1 as b from higher with no data;
+         comment on view higher is 'x'; create index on filled (b);",
     );
     let product = Product::of(&source, "app");
     product.backup(&[]);
@@ -63,6 +66,11 @@ fn what_is_said_of_something_skipped_is_skipped_and_listed() {
         "foreign table public.distant: server far is skipped (platform difference)",
         "comment on public.distant: foreign table public.distant is skipped (platform difference)",
         "comment on a of public.distant: foreign table public.distant is skipped (platform difference)",
+        "view public.above: foreign table public.distant is skipped (platform difference)",
+        "view public.higher: view public.above is skipped (platform difference)",
+        "comment on public.higher: view public.higher is skipped (platform difference)",
+        "materialized view public.filled: view public.higher is skipped (platform difference)",
+        "index public.filled_b_idx of public.filled: materialized view public.filled is skipped (platform difference)",
         "NOT whole: 2 things",
     ] {
         assert!(text.contains(part), "{part}: {text}");
