@@ -210,3 +210,18 @@ fn a_table_that_others_point_at_is_not_emptied_without_them() {
     both.tables.extend(of_table("large").tables);
     assert_eq!(planned(&facts, &["small"], &both).refusals, Vec::<String>::new());
 }
+
+/// No `pg_dump` writes it, and whoever does must not hang us.
+#[test]
+fn tables_that_are_each_other_s_partitions_end() {
+    let mut contents = contents();
+    contents.pre_data.extend(cut(
+        "ALTER TABLE ONLY public.small ATTACH PARTITION public.large FOR VALUES IN (1);
+         ALTER TABLE ONLY public.large ATTACH PARTITION public.small FOR VALUES IN (1);",
+    ));
+    let (facts, occupied) = (facts(), std::collections::BTreeSet::new());
+    let target = Target { facts: &facts, occupied: &occupied, asked: Asked::default() };
+    for options in [Options::default(), of_table("small")] {
+        assert!(!plan(&contents, &target, &options).unwrap().analyze.is_empty());
+    }
+}
