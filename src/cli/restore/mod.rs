@@ -142,7 +142,7 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         print::json(&outcome::failed(command.backup.as_deref(), error))?;
     }
     match result {
-        // It was said already, and it is no failure.
+        // The signal decides the exit code, as it does for every command.
         Err(error) if error.is::<Interrupted>() => {
             eprintln!("{error}");
             Ok(error.downcast_ref::<Interrupted>().map_or(FAILED, Interrupted::exit_code))
