@@ -12,6 +12,7 @@ use crate::{
         why,
     },
     settings::DatabaseSettings,
+    visible::visible,
     words::Keep,
 };
 
@@ -111,7 +112,7 @@ fn rest(decided: &Decided, layout: &Layout) -> String {
     if foreign > 0 {
         text += &format!("  {foreign} objects are not Reliquary's and left alone:\n");
         for key in inventory.foreign.iter().take(FOREIGN) {
-            text += &format!("    {}\n", key.escape_debug());
+            text += &format!("    {}\n", visible(key));
         }
         if foreign > FOREIGN as u64 {
             text += "    … (--json names more)\n";
