@@ -139,6 +139,7 @@ impl Catalog {
                     catalog.has_pointer = true;
                     continue;
                 }
+                Some(Key::Probe) => continue,
                 Some(
                     Key::Archive(kind, id)
                     | Key::Checksum(kind, id)

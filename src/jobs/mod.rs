@@ -4,6 +4,7 @@
 //! became of it. It neither retries nor records: [`runner`] owns exclusion,
 //! deadlines, panics, retries, outcomes and metrics.
 
+pub mod audit;
 pub mod backup;
 pub mod due;
 pub mod fetch;

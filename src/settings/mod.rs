@@ -51,6 +51,17 @@ pub struct Settings {
     pub log: LogSettings,
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
+    /// Files that hold secrets, the settings file among them where one stands in it.
+    pub secret_files: Vec<SecretFile>,
+}
+
+/// A file that holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretFile {
+    /// The key that names it, or that stands in it.
+    pub key: String,
+    /// Where it is.
+    pub path: PathBuf,
 }
 
 /// `[store]`

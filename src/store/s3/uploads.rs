@@ -23,7 +23,7 @@ pub(super) async fn begin(store: &S3Store, key: &str) -> Result<UploadHandle> {
     let begun = store
         .client()
         .create_multipart_upload()
-        .bucket(store.bucket())
+        .bucket(store.name())
         .key(key)
         .set_server_side_encryption(encryption)
         .set_ssekms_key_id(kms_key)
@@ -52,7 +52,7 @@ pub(super) async fn send_part(
     let sent = store
         .client()
         .upload_part()
-        .bucket(store.bucket())
+        .bucket(store.name())
         .key(&upload.key)
         .upload_id(&upload.id)
         .part_number(wire_number)
@@ -158,7 +158,7 @@ async fn send_complete(
     let answer = store
         .client()
         .complete_multipart_upload()
-        .bucket(store.bucket())
+        .bucket(store.name())
         .key(&upload.key)
         .upload_id(&upload.id)
         .multipart_upload(completed)
@@ -235,7 +235,7 @@ pub(super) async fn abort(store: &S3Store, upload: &UploadHandle) -> Result<()> 
     let aborted = store
         .client()
         .abort_multipart_upload()
-        .bucket(store.bucket())
+        .bucket(store.name())
         .key(&upload.key)
         .upload_id(&upload.id)
         .send()
@@ -256,7 +256,7 @@ pub(super) async fn unfinished(store: &S3Store, prefix: &str) -> Result<Vec<Unfi
         let page = store
             .client()
             .list_multipart_uploads()
-            .bucket(store.bucket())
+            .bucket(store.name())
             .prefix(prefix)
             .set_key_marker(key_marker.take())
             .set_upload_id_marker(id_marker.take())
