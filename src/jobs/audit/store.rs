@@ -9,7 +9,7 @@ use crate::{
     jobs::{Environment, Source},
     retention::{Policy, lifecycle::Remover},
     settings::SweepMode,
-    store::{Condition, Created, Observed, Removal, Result, S3Store, Store, Versioning},
+    store::{Address, Condition, Created, Observed, Removal, Result, S3Store, Store, Versioning},
     words::Check,
 };
 
@@ -92,7 +92,7 @@ async fn configuration(
         Err(error) => error.into(),
     };
     let (retention, remover) = (Policy::of(&source.settings), remover(source));
-    let tried = bucket.try_policy_change().await;
+    let tried = bucket.try_policy_change(Address::is_aws).await;
     gathered.findings.extend([
         checks::region(&bucket.signing_region(), &region),
         checks::transport(&address),

@@ -12,7 +12,7 @@ use aws_sdk_s3::{
 
 use super::{
     S3Store,
-    errors::{Call, is_not_implemented},
+    errors::{Call, is_not_implemented, is_unreadable_success, xml_element},
     wire::Destination,
 };
 use crate::store::{ErrorKind, Observed};
@@ -161,13 +161,13 @@ where
         Ok(answer) => return Observed::Value(answer),
         Err(error) => error,
     };
-    let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
-    if missing.contains(&code) {
+    let code = call.code(&error).unwrap_or_default();
+    if missing.contains(&code.as_str()) {
         return Observed::NotConfigured;
     }
     let unsupported = is_not_implemented(&error)
         || ["MethodNotAllowed", "NotSupported", "UnsupportedOperation", "XNotImplemented"]
-            .contains(&code);
+            .contains(&code.as_str());
     let error = call.failed(&error);
     match error.kind {
         _ if unsupported => Observed::Unsupported(error.detail),
@@ -307,6 +307,12 @@ impl S3Store {
     pub async fn versioning(&self) -> Observed<Versioning> {
         let call = self.ask("read the versioning of", "s3:GetBucketVersioning");
         let answer = self.client().get_bucket_versioning().bucket(self.name()).send().await;
+        if let Err(error) = &answer
+            && is_unreadable_success(error)
+            && let Some(body) = error.raw_response().and_then(|response| response.body().bytes())
+        {
+            return misnamed_versioning(body);
+        }
         flatten(
             observe(&call, answer, &[]).map(|answer| match answer.status {
                 Some(BucketVersioningStatus::Enabled) => Some(Versioning::Enabled {
@@ -344,6 +350,19 @@ impl S3Store {
             let target = answer.logging_enabled?;
             Some(LogTarget { bucket: target.target_bucket, prefix: target.target_prefix })
         }))
+    }
+}
+
+/// Some compatible stores give the document another name than Amazon's, for
+/// which the SDK refuses it; what stands in it is the same.
+fn misnamed_versioning(body: &[u8]) -> Observed<Versioning> {
+    match xml_element(body, "Status").as_deref() {
+        Some("Enabled") => Observed::Value(Versioning::Enabled {
+            mfa_delete: xml_element(body, "MfaDelete").as_deref() == Some("Enabled"),
+        }),
+        Some("Suspended") => Observed::Value(Versioning::Suspended),
+        Some("" | "None") | None => Observed::NotConfigured,
+        Some(status) => Observed::Unsupported(format!("its status is {status:?}")),
     }
 }
 

@@ -94,6 +94,8 @@ async fn send(
         .key(key)
         .set_server_side_encryption(encryption)
         .set_ssekms_key_id(kms_key)
+        // Named too: under Object Lock the value alone is not enough.
+        .set_checksum_algorithm(store.options().checksum.for_sdk())
         .set_checksum_crc64_nvme(seal.crc64nvme.clone())
         .set_checksum_crc32_c(seal.crc32c.clone())
         .set_checksum_sha256(seal.sha256.clone())

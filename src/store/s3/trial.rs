@@ -83,6 +83,7 @@ impl S3Store {
                 .put_object()
                 .bucket(self.name())
                 .key(key)
+                .set_checksum_algorithm(self.options().checksum.for_sdk())
                 .set_checksum_crc64_nvme(seal.crc64nvme)
                 .set_checksum_crc32_c(seal.crc32c)
                 .set_checksum_sha256(seal.sha256)
@@ -123,6 +124,7 @@ impl S3Store {
             .put_object()
             .bucket(self.name())
             .key(key)
+            .set_checksum_algorithm(self.options().checksum.for_sdk())
             .set_checksum_crc64_nvme(seal.crc64nvme)
             .set_checksum_crc32_c(seal.crc32c)
             .set_checksum_sha256(seal.sha256)
@@ -159,16 +161,10 @@ impl S3Store {
     /// Whether these credentials may change the bucket's policy, without a
     /// chance to change it: what is sent is no policy, and the checksum beside
     /// it is that of something else, so that a store that lets us in must
-    /// refuse it twice over. Amazon's S3 does; any other host is not asked.
-    pub async fn try_policy_change(&self) -> Observed<PolicyChange> {
-        self.try_policy_change_at(Address::is_aws).await
-    }
-
-    /// The same, at every host that the rule allows.
-    pub(super) async fn try_policy_change_at(
-        &self,
-        allowed: fn(&Address) -> bool,
-    ) -> Observed<PolicyChange> {
+    /// refuse it twice over. Amazon's S3 does ([`Address::is_aws`]); what another
+    /// store makes of it cannot be known, so only a host that `allowed` lets
+    /// through is asked.
+    pub async fn try_policy_change(&self, allowed: fn(&Address) -> bool) -> Observed<PolicyChange> {
         let call = self.on_bucket("change the policy of", "s3:PutBucketPolicy", "");
         let (address, _) = self.whereabouts().await;
         if !allowed(&address) {
@@ -192,8 +188,7 @@ impl S3Store {
             }
             Err(error) => error,
         };
-        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
-        let code = code.unwrap_or_default().to_owned();
+        let code = call.code(&error).unwrap_or_default();
         let objected = is_damaged(&error) || code == "MalformedPolicy";
         let error = call.failed(&error);
         match error.kind {

@@ -56,6 +56,7 @@ pub(super) async fn send_part(
         .key(&upload.key)
         .upload_id(&upload.id)
         .part_number(wire_number)
+        .set_checksum_algorithm(store.options().checksum.for_sdk())
         .set_checksum_crc64_nvme(seal.crc64nvme.clone())
         .set_checksum_crc32_c(seal.crc32c.clone())
         .set_checksum_sha256(seal.sha256.clone())
