@@ -83,6 +83,7 @@ pub fn environment(settings: &Settings, store: Arc<dyn Store>, clock: Clock) -> 
         client_dirs: settings.client_dirs.clone(),
         archive: settings.archive.clone(),
         part_size: settings.store.part_size,
+        secret_files: secret_files(settings),
     }
 }
 
@@ -149,7 +150,10 @@ impl Daemon {
                 lifecycle.clone(),
             );
             let verify = Some(&database.verify.schedule).filter(|_| database.verify.enabled);
-            for schedule in [&database.schedule].into_iter().chain(verify) {
+            let sweep = Some(&database.sweep.schedule).filter(|_| database.sweep.enabled);
+            let audit = Some(&database.audit.schedule).filter(|_| database.audit.enabled);
+            let others = verify.into_iter().chain(sweep).chain(audit);
+            for schedule in [&database.schedule].into_iter().chain(others) {
                 crons.entry(schedule.line.clone()).or_default().push(handle.clone());
             }
             runners.push(runner);

@@ -20,7 +20,7 @@
 //! cli/  http/                        what people and machines call
 //! app  lifecycle  schedule  jobs/    composition, signals, when, and the verbs
 //! catalog/  archive/  retention/
-//! restore/                           the domain
+//! audit/  restore/                   the domain
 //! postgres/  store/                  the outside world, behind narrow types
 //! settings/  state/  health  metrics  clock  process  telemetry  words
 //! ```

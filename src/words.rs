@@ -48,6 +48,8 @@ words! {
         Verify = "verify",
         /// Removes what retention no longer keeps, and debris.
         Sweep = "sweep",
+        /// Holds everything against the hardening checklist.
+        Audit = "audit",
     }
 }
 
@@ -104,6 +106,8 @@ words! {
         Remove = "remove",
         /// Holding the bucket's lifecycle rules against retention.
         Lifecycle = "lifecycle",
+        /// Holding everything against the hardening checklist.
+        Audit = "audit",
         /// The run's deadline passed.
         Timeout = "timeout",
         /// The run panicked.
@@ -161,6 +165,42 @@ words! {
         Month = "monthly",
         /// A year of the calendar.
         Year = "yearly",
+    }
+}
+
+words! {
+    /// Why a backup is kept.
+    Keep {
+        /// It is younger than `keep_for`.
+        Young = "young",
+        /// It is one of the last good ones.
+        Last = "last",
+        /// It is its hour's.
+        Hour = "hourly",
+        /// It is its day's.
+        Day = "daily",
+        /// It is its week's.
+        Week = "weekly",
+        /// It is its month's.
+        Month = "monthly",
+        /// It is its year's.
+        Year = "yearly",
+        /// A person made it, and only a person removes it.
+        Manual = "manual",
+    }
+}
+
+words! {
+    /// What debris is.
+    DebrisKind {
+        /// An upload that was neither completed nor thrown away.
+        Upload = "unfinished_upload",
+        /// An archive of ours that was never committed, or whose manifest is gone.
+        Archive = "archive_without_manifest",
+        /// A manifest whose archive is gone.
+        Manifest = "manifest_without_archive",
+        /// A checksum file or a verdict of nothing.
+        Orphan = "orphan",
     }
 }
 

@@ -1,14 +1,11 @@
 //! Checks of who may do what: the bucket's policy, and our own credentials.
 
-use chrono::TimeDelta;
-
 use super::{
     Finding,
     document::{Document, Principal, Statement},
     without_value,
 };
 use crate::{
-    clock,
     store::{
         ChecksumMode, Condition, Damage, ErrorKind, Identity, Observed, PolicyChange, Removal,
         StoreError, Versioning,
@@ -379,28 +376,6 @@ pub fn checksums(mode: ChecksumMode, outcome: &Result<Damage, StoreError>) -> Fi
         ),
         Err(error) => {
             Finding::unknown(check, format!("there was no answer: {error}"), "run the audit again")
-        }
-    }
-}
-
-/// How far two clocks may lie apart before something is wrong; half of that is
-/// worth a word.
-#[must_use]
-pub fn clock(check: Check, whose: &str, skew: Result<TimeDelta, String>) -> Finding {
-    let fix = "set this machine's clock (timedatectl set-ntp true), or the other one's";
-    match skew {
-        Err(why) => Finding::unknown(check, format!("{whose} time is not known: {why}"), fix),
-        Ok(skew) => {
-            let off = skew.abs();
-            let side = if skew > TimeDelta::zero() { "ahead of" } else { "behind" };
-            let found = format!("this machine's clock is {} s {side} {whose}", off.num_seconds());
-            if off > clock::TOLERANCE {
-                Finding::fail(check, found, fix)
-            } else if off > clock::TOLERANCE / 2 {
-                Finding::warn(check, found, fix)
-            } else {
-                Finding::pass(check, format!("this machine's clock agrees with {whose}"))
-            }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod bucket;
+pub mod clocks;
 pub mod document;
 pub mod eol;
 pub mod files;

@@ -40,9 +40,8 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let source = app::source(database)?;
     let store = app::store(&settings.store).await?;
     let environment = app::environment(&settings, store, Clock::system());
-    let secrets = app::secret_files(&settings);
     let cancel = CancellationToken::new();
-    let work = jobs::audit::run(&environment, &source, &secrets, &cancel);
+    let work = jobs::audit::run(&environment, &source, &cancel);
     let ended = interruptible(Signals::install()?, cancel.clone(), GRACE, Box::pin(work)).await;
     let report = match ended {
         Ended::Finished(Some(report)) => report,

@@ -14,6 +14,7 @@ mod run;
 mod shell;
 mod show;
 mod status;
+mod sweep;
 mod verify;
 
 use std::path::PathBuf;
@@ -86,6 +87,8 @@ enum Command {
     Audit(audit::Arguments),
     /// Print the least-privilege policies for this configuration.
     Policy(policy::Arguments),
+    /// Remove what retention no longer keeps, and debris; --dry-run prints what and why.
+    Sweep(sweep::Arguments),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -132,6 +135,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         Command::Policy(arguments) => policy::run(&global, &arguments).await,
         Command::Status(arguments) => status::run(&global, &arguments).await,
         Command::Fetch(arguments) => Box::pin(fetch::run(&global, &arguments)).await,
+        Command::Sweep(arguments) => Box::pin(sweep::run(&global, &arguments)).await,
         Command::Verify(arguments) => Box::pin(verify::run(&global, &arguments)).await,
     }
 }

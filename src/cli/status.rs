@@ -16,7 +16,7 @@ use crate::{
     jobs::survey::{survey, tell},
     settings::Settings,
     status::{self, StatusDocument},
-    words::JobKind,
+    words::{Check, JobKind},
 };
 
 /// How long a daemon may take to answer.
@@ -129,6 +129,7 @@ fn text(document: &StatusDocument, from: &str) -> String {
             let done = match running.job {
                 JobKind::Backup => format!("{} of dump", print::size(progress.dump_bytes)),
                 JobKind::Verify => format!("{} of archive", print::size(progress.archive_bytes)),
+                JobKind::Audit => format!("{} checks", Check::ALL.len()),
                 JobKind::Sweep => {
                     format!("{} of archive freed", print::size(progress.archive_bytes))
                 }

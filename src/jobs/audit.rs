@@ -34,14 +34,13 @@ impl Gathered {
 pub async fn run(
     environment: &Environment,
     source: &Source,
-    secrets: &[SecretFile],
     cancel: &CancellationToken,
 ) -> Option<Report> {
     let work = async {
         let mut gathered = Gathered::default();
         let data = source::check(environment, source, &mut gathered).await;
         store::check(environment, source, data, &mut gathered).await;
-        gathered.findings.push(secret_files(source, secrets));
+        gathered.findings.push(secret_files(source, &environment.secret_files));
         let now = environment.clock.now();
         Report::new(now, gathered.findings, gathered.exempt)
     };

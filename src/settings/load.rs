@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use super::{
     ArchiveSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems, RetentionSettings,
-    SecretFile, Settings, StoreLocation,
+    SecretFile, Settings, StoreLocation, audit,
     database::{self, General},
     document,
     problem::Report,
@@ -121,8 +121,13 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
         let verify = verify::verify(root.section("verify"));
         let retention = retention::over(root.section("retention"), &RetentionSettings::default());
         let sweep = sweep::sweep(root.section("sweep"));
-        let general =
-            General { verify: verify.clone(), retention: &retention, sweep: sweep.clone() };
+        let audit = audit::audit(root.section("audit"));
+        let general = General {
+            verify: verify.clone(),
+            retention: &retention,
+            sweep: sweep.clone(),
+            audit: audit.clone(),
+        };
         let databases = database::databases(root.section("databases"), &general);
         let archive = archive(root.section("archive"));
         let client_dirs = client_dirs(root.section("postgres"));
@@ -144,6 +149,7 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
             verify: verify?,
             retention,
             sweep: sweep?,
+            audit: audit?,
             archive,
             client_dirs,
             http,

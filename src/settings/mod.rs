@@ -3,6 +3,7 @@
 //! What a person may write is in `config/reliquary.toml`; [`load`] turns file,
 //! environment and defaults into [`Settings`], or into every mistake at once.
 
+mod audit;
 mod database;
 mod document;
 mod load;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub retention: RetentionSettings,
     /// How what is not kept goes, where a database does not say otherwise.
     pub sweep: SweepSettings,
+    /// When everything is held against the checklist, where a database does not say otherwise.
+    pub audit: AuditSettings,
     /// How an archive is made.
     pub archive: ArchiveSettings,
     /// Where PostgreSQL's client programs may be, searched first, in order.
@@ -169,6 +172,8 @@ pub struct DatabaseSettings {
     pub retention: RetentionSettings,
     /// How what is not kept goes.
     pub sweep: SweepSettings,
+    /// When it is held against the checklist.
+    pub audit: AuditSettings,
 }
 
 /// `[verify]`, and `[databases.<name>.verify]`, which overrides it
@@ -201,6 +206,15 @@ pub struct SweepSettings {
     pub enabled: bool,
     /// Who removes.
     pub mode: SweepMode,
+    /// When, six fields, UTC.
+    pub schedule: Schedule,
+}
+
+/// `[audit]`, and `[databases.<name>.audit]`, which overrides it
+#[derive(Clone, Debug)]
+pub struct AuditSettings {
+    /// Whether the daemon does it.
+    pub enabled: bool,
     /// When, six fields, UTC.
     pub schedule: Schedule,
 }

@@ -1,9 +1,10 @@
 //! What a sweep came to.
 
+use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::RunReport;
-use crate::words::SweepRefusal;
+use crate::words::{JobKind, Outcome, SweepRefusal};
 
 /// What the last sweep came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,4 +26,21 @@ pub struct SweepReport {
     /// Objects that are only hidden behind a delete marker, since the bucket
     /// keeps versions.
     pub hidden: u64,
+}
+
+impl Default for SweepReport {
+    /// One that had nothing to do, at the beginning of time.
+    fn default() -> Self {
+        let run = RunReport {
+            job: JobKind::Sweep,
+            outcome: Outcome::Ok,
+            started: DateTime::UNIX_EPOCH,
+            seconds: 0.0,
+            stage: None,
+            error: None,
+            backup: None,
+        };
+        let (removed, removed_bytes, debris, left, hidden) = (0, 0, 0, 0, 0);
+        Self { run, refused: None, removed, removed_bytes, debris, left, hidden }
+    }
 }

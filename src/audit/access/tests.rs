@@ -146,16 +146,3 @@ fn the_keys_of_a_whole_account_are_a_failure() {
     let silent = Observed::Unsupported("HTTP 404".to_owned());
     assert_eq!(identity(&silent).result, CheckResult::Unknown);
 }
-
-#[test]
-fn a_clock_may_be_a_little_off() {
-    let of =
-        |seconds| clock(Check::ClockStore, "the store's", Ok(TimeDelta::seconds(seconds))).result;
-    assert_eq!(of(-2), CheckResult::Pass);
-    assert_eq!(of(200), CheckResult::Warn);
-    assert_eq!(of(-301), CheckResult::Fail);
-    let ahead = clock(Check::ClockStore, "the store's", Ok(TimeDelta::seconds(400)));
-    assert_eq!(ahead.found, "this machine's clock is 400 s ahead of the store's");
-    let silent = clock(Check::ClockStore, "the store's", Err("no answer".to_owned()));
-    assert_eq!(silent.result, CheckResult::Unknown);
-}

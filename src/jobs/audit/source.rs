@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Gathered;
 use crate::{
-    audit::{Finding, access, files::DataPlace, source as checks},
+    audit::{Finding, clocks, files::DataPlace, source as checks},
     jobs::{Environment, Source},
     postgres::{Exclude, Obstacle, Session, SessionError, clients},
     words::Check,
@@ -77,7 +77,7 @@ async fn ask(
     let time = session.server_time().await;
     let middle = before + (environment.clock.now() - before) / 2;
     let skew = time.map(|time| middle - time).map_err(|error| url.redact(&error.to_string()));
-    let mut found = vec![access::clock(Check::ClockSource, "the database server's", skew)];
+    let mut found = vec![clocks::between(Check::ClockSource, "the database server's", skew)];
 
     let server = session.server().clone();
     found.push(checks::server_version(&server, environment.clock.now().date_naive()));

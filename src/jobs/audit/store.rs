@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Gathered;
 use crate::{
-    audit::{Finding, access, bucket as checks, files, lifecycle},
+    audit::{Finding, access, bucket as checks, clocks, files, lifecycle},
     catalog::Key,
     jobs::{Environment, Source},
     retention::{Policy, lifecycle::Remover},
@@ -204,5 +204,5 @@ async fn clock(environment: &Environment) -> Finding {
     let time = environment.store.server_time().await;
     let middle = before + (environment.clock.now() - before) / 2;
     let skew = time.map(|time| middle - time).map_err(|error| error.to_string());
-    access::clock(Check::ClockStore, "the store's", skew)
+    clocks::between(Check::ClockStore, "the store's", skew)
 }

@@ -1,148 +1,97 @@
-//! The runner's other job: reading stored backups again, while no backup is due.
-//!
-//! A verify never delays a backup. The runner goes on listening while one runs,
-//! and stops it, in the middle of an archive if need be, as soon as a backup
-//! falls due or is asked for; what is left has its turn afterwards.
-
-use std::time::Instant;
+//! Reading stored backups again, while no backup is due.
 
 use chrono::{DateTime, Utc};
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
-use super::{Order, Runner};
+use super::{
+    Runner,
+    turn::{End, InTurn},
+};
 use crate::{
     catalog::Entry,
     jobs::{
-        due::{self, Tried},
+        Environment, Source,
         verify::{self, Options, Recorded, Verified, VerifyError, rota},
     },
-    state::RunReport,
+    settings::{DatabaseSettings, Schedule},
+    state::{Progress, RunReport},
     store::Patience,
     words::{JobKind, Outcome, Stage},
 };
 
-/// Which slots of the verify schedule have had their run.
-#[derive(Debug, Default)]
-pub(super) struct Turns {
-    /// The slot whose run came to its end.
-    done: Option<DateTime<Utc>>,
-    tried: Option<Tried>,
-    /// Who was told to wait while one ran; dropped when all is done.
-    waiting: Vec<oneshot::Sender<()>>,
-}
-
-impl Turns {
-    /// All that was due is done.
-    pub(super) fn settle(&mut self) {
-        self.waiting.clear();
-    }
-}
-
 /// What a run came to.
-type Results = Vec<(Entry, Result<Verified, VerifyError>)>;
+pub(super) type Results = Vec<(Entry, Result<Verified, VerifyError>)>;
 
-/// What became of a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// Nothing had its turn.
-    Nobodys,
-    /// A run has ended, by itself or because a backup is due.
-    Over,
-    /// A run gave way to a backup that a person ordered.
-    Ordered,
-}
+/// The job.
+pub(super) struct Verify;
 
-impl Runner {
-    /// Verifies what has its turn, until it is done or something comes in
-    /// between; that is for the caller to look at.
-    pub(super) async fn verify_in_turn(&mut self) -> Turn {
-        let now = self.environment.clock.now();
-        let settings = &self.source.settings.verify;
-        let slot = due::newest_slot(&settings.schedule.cron, now).filter(|_| settings.enabled);
-        let (Some(slot), Some(catalog)) = (slot, &self.catalog) else { return Turn::Nobodys };
-        let may = due::may_try(self.turns.tried, slot, self.retries(), now);
-        if self.turns.done == Some(slot) || !may {
-            return Turn::Nobodys;
-        }
-        let entries = rota::targets(catalog, slot, settings.sample);
-        if entries.is_empty() {
-            return Turn::Nobodys;
-        }
-        let (began, clock) = (self.environment.clock.now(), Instant::now());
-        let (results, turn) = self.verify(entries).await;
-        let report = self.verify_report(results.as_ref(), began, clock.elapsed().as_secs_f64());
-        let results = results.unwrap_or_default();
-        self.note_turn(slot, &report, &results);
-        self.tell_verified(report, results).await;
-        turn
+impl InTurn for Verify {
+    const JOB: JobKind = JobKind::Verify;
+    type Task = Vec<Entry>;
+    type Results = Results;
+
+    fn schedule(settings: &DatabaseSettings) -> Option<&Schedule> {
+        Some(&settings.verify.schedule).filter(|_| settings.verify.enabled)
     }
 
-    /// Runs it as a task of its own, and listens meanwhile.
-    async fn verify(&mut self, entries: Vec<Entry>) -> (Option<Results>, Turn) {
-        let name = self.source.settings.name.clone();
-        let began = self.environment.clock.now();
-        let progress = self.state.update(&name, |database| database.began(JobKind::Verify, began));
-        let progress = progress.unwrap_or_default();
-        let cancel = CancellationToken::new();
+    fn prepare(runner: &Runner, slot: DateTime<Utc>) -> Option<Vec<Entry>> {
+        let sample = runner.source.settings.verify.sample;
+        let entries = rota::targets(runner.catalog.as_ref()?, slot, sample);
+        (!entries.is_empty()).then_some(entries)
+    }
+
+    async fn run(
+        environment: Environment,
+        source: Source,
+        entries: Vec<Entry>,
+        progress: Progress,
+        cancel: CancellationToken,
+    ) -> Results {
         let options = Options {
-            threads: self.environment.archive.threads,
+            threads: environment.archive.threads,
             at_once: 1,
             record: true,
             patience: Patience::default(),
         };
-        let (environment, layout) = (self.environment.clone(), self.source.layout.clone());
-        let (token, span) = (cancel.clone(), tracing::info_span!("verify", database = name));
-        let run = async move {
-            let mut results = Results::new();
-            let done = |entry: &Entry, result: Result<Verified, VerifyError>| {
-                tell(entry, &result);
-                results.push((entry.clone(), result));
-            };
-            verify::all(&environment, &layout, entries, options, &progress, &token, done).await;
-            results
+        let mut results = Results::new();
+        let done = |entry: &Entry, result: Result<Verified, VerifyError>| {
+            tell(entry, &result);
+            results.push((entry.clone(), result));
         };
-        let mut running = tokio::spawn(run.instrument(span));
-        let mut turn = Turn::Over;
-        let results = loop {
-            let order = tokio::select! {
-                biased;
-                results = &mut running => break results,
-                () = self.lifecycle.soft.cancelled(), if !cancel.is_cancelled() => None,
-                order = self.orders.next(), if !cancel.is_cancelled() => order,
-            };
-            match order {
-                Some(Order::Nudge(settled)) => {
-                    // Whoever waits, waits for the verify too, or for the backup.
-                    self.turns.waiting.extend(settled);
-                    if self.due_slot().is_none() {
-                        continue;
-                    }
-                }
-                Some(Order::Start) => turn = Turn::Ordered,
-                None => {}
-            }
-            cancel.cancel();
-        };
-        (results.ok(), turn)
+        let layout = &source.layout;
+        verify::all(&environment, layout, entries, options, &progress, &cancel, done).await;
+        results
     }
 
-    fn note_turn(&mut self, slot: DateTime<Utc>, report: &RunReport, results: &Results) {
+    fn report(
+        runner: &Runner,
+        results: Option<&Results>,
+        started: DateTime<Utc>,
+        seconds: f64,
+    ) -> RunReport {
+        runner.verify_report(results, started, seconds)
+    }
+
+    fn end(report: &RunReport, results: &Results) -> End {
         let gave_way = results.iter().any(|(_, result)| is_cancelled(result));
         // Damage that was found is an end, too, where it is written down; it
         // must not hide that another backup could not be read.
         let found = report.outcome == Outcome::Ok || report.stage == Some(Stage::Verify);
-        if found && !gave_way && !results.iter().any(|(_, result)| is_unsettled(result)) {
-            self.turns.done = Some(slot);
-        }
-        if report.outcome == Outcome::Failed && !gave_way {
-            let before = self.turns.tried.filter(|tried| tried.slot == slot);
-            let failures = before.map_or(0, |tried| tried.failures) + 1;
-            self.turns.tried = Some(Tried { slot, failures, last: self.environment.clock.now() });
+        let unsettled = results.iter().any(|(_, result)| is_unsettled(result));
+        match report.outcome {
+            _ if gave_way => End::GaveWay,
+            _ if found && !unsettled => End::Done,
+            Outcome::Failed => End::Failed,
+            _ => End::GaveWay,
         }
     }
 
+    async fn tell(runner: &mut Runner, report: RunReport, results: Results) {
+        runner.tell_verified(report, results).await;
+    }
+}
+
+impl Runner {
     async fn tell_verified(&mut self, report: RunReport, results: Results) {
         let name = self.source.settings.name.clone();
         tracing::info!(

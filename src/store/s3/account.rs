@@ -6,8 +6,9 @@ use aws_config::{retry::RetryConfig, timeout::TimeoutConfig};
 
 use super::{
     S3Store,
-    bucket::{Address, PublicAccess, observe},
+    bucket::observe,
     errors::Call,
+    facts::{Address, PublicAccess},
     wire::Redirect,
 };
 use crate::store::{ErrorKind, Observed};

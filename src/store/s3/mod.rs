@@ -17,6 +17,7 @@ mod bucket;
 mod checksum;
 mod connect;
 mod errors;
+mod facts;
 mod lifecycle;
 mod objects;
 mod read;
@@ -41,12 +42,12 @@ use futures::stream::BoxStream;
 
 pub use self::{
     account::Identity,
-    bucket::{
+    checksum::ChecksumMode,
+    connect::{AccessKey, Encryption, S3Options},
+    facts::{
         Address, DefaultEncryption, Grant, LockDefault, LogTarget, ObjectLock, PublicAccess,
         Versioning,
     },
-    checksum::ChecksumMode,
-    connect::{AccessKey, Encryption, S3Options},
     trial::{Condition, Damage, PolicyChange, Removal},
 };
 use self::{errors::Call, wire::ServerDate};

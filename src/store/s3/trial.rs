@@ -11,9 +11,9 @@ use bytes::Bytes;
 
 use super::{
     S3Store,
-    bucket::Address,
     checksum::{ChecksumMode, content_md5},
     errors::{DAMAGED, is_conflict, is_not_implemented, is_precondition_failed},
+    facts::Address,
     objects::NOTHING_THERE,
     wire::OnlyTo,
 };

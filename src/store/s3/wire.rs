@@ -18,7 +18,7 @@ use aws_sdk_s3::{
 };
 use chrono::{DateTime, Utc};
 
-use super::{bucket::Address, checksum::content_md5, errors::xml_element};
+use super::{checksum::content_md5, errors::xml_element, facts::Address};
 
 /// Counts how often one call went over the wire. After a second attempt a
 /// "precondition failed" may be about the object that the first one wrote.

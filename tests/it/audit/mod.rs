@@ -68,7 +68,7 @@ impl Installation {
         let environment = app::environment(&settings, store, clock);
         let source = app::source(settings.databases.values().next().unwrap()).unwrap();
         let cancel = CancellationToken::new();
-        jobs::audit::run(&environment, &source, &settings.secret_files, &cancel).await.unwrap()
+        jobs::audit::run(&environment, &source, &cancel).await.unwrap()
     }
 }
 

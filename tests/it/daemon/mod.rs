@@ -1,5 +1,6 @@
 //! The daemon through time: schedule, catch-up, clocks, restarts, outages.
 
+mod audit;
 mod catch_up;
 mod clock;
 mod hours;
@@ -8,6 +9,7 @@ mod odd_store;
 mod over_http;
 mod process;
 mod several;
+mod sweep;
 mod takeover;
 mod verify;
 

@@ -15,8 +15,7 @@ use futures::stream::BoxStream;
 use reliquary::{
     clock::Clock,
     store::{
-        Created, Deletion, ObjectMeta, Page, PartTag, Result, Store, StoreError, UnfinishedUpload,
-        UploadHandle,
+        Created, Deletion, ObjectMeta, Page, PartTag, Result, Store, UnfinishedUpload, UploadHandle,
     },
 };
 

@@ -20,8 +20,8 @@ use reliquary::{
     jobs::verify::{self, Options, Verified},
     state::Progress,
     store::{
-        Created, Deletion, ObjectMeta, Page, PartTag, Patience, Result, Store, StoreError,
-        UnfinishedUpload, UploadHandle,
+        Created, Deletion, ObjectMeta, Page, PartTag, Patience, Result, Store, UnfinishedUpload,
+        UploadHandle,
     },
 };
 use tokio_util::sync::CancellationToken;
