@@ -69,9 +69,8 @@ pub fn policy_grants(
             let name = principal.name().to_owned();
             let foreign = match (principal, identity) {
                 (Principal::Everybody | Principal::Other(_), _) => true,
-                (Principal::Service(_), _) => false,
                 // Whose account this is cannot be told without an identity.
-                (_, None) => false,
+                (Principal::Service(_), _) | (_, None) => false,
                 (_, Some(own)) => principal.account() != Some(own.account.as_str()),
             };
             if foreign && statement.conditions.is_empty() {

@@ -258,7 +258,7 @@ mod tests {
 
     use super::*;
 
-    fn one(statement: Value) -> Statement {
+    fn one(statement: &Value) -> Statement {
         let policy = json!({ "Version": "2012-10-17", "Statement": statement }).to_string();
         Document::parse(&policy).unwrap().statements.remove(0)
     }
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn principals_are_told_apart() {
-        let principals = one(json!({
+        let principals = one(&json!({
             "Effect": "Allow",
             "Principal": { "AWS": ["*", "111122223333", "arn:aws:iam::1:root",
                                    "arn:aws:iam::1:role/r"], "Service": "logging.s3.amazonaws.com" },
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn only_a_whole_refusal_of_plain_http_counts() {
         let deny = |resource: Value, action: &str, condition: Value| {
-            one(json!({ "Effect": "Deny", "Principal": "*", "Action": action,
+            one(&json!({ "Effect": "Deny", "Principal": "*", "Action": action,
                         "Resource": resource, "Condition": condition }))
             .refuses_plain_http("b")
         };

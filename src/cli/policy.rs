@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     /// what protects it, and keeps other accounts out [default: ask AWS who we are].
     #[arg(long, value_name = "ARN")]
     principal: Vec<String>,
-    /// ARN of the KMS key that objects are encrypted with [default: store.kms_key_id].
+    /// ARN of the KMS key that objects are encrypted with [default: `store.kms_key_id`].
     #[arg(long, value_name = "ARN")]
     kms_key: Option<String>,
 }

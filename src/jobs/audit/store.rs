@@ -47,18 +47,14 @@ pub(super) async fn check(
     let store = environment.store.as_ref();
     let key = source.layout.key(Key::Probe);
     gathered.findings.push(clock(environment).await);
-    match store.bucket() {
-        Some(bucket) => {
-            let versioning = configuration(source, bucket, gathered).await;
-            gathered.findings.extend(trials(source, store, bucket, &key, &versioning).await);
-            let folder = [Check::StoreFolder, Check::StoreDisk];
-            gathered.exempt(&folder, "the store is a bucket");
-        }
-        None => {
-            gathered.exempt(&BUCKET_ONLY, "the store is a folder on this machine");
-            folder(store, &key, data, gathered).await;
-        }
-    }
+    let Some(bucket) = store.bucket() else {
+        gathered.exempt(&BUCKET_ONLY, "the store is a folder on this machine");
+        return folder(store, &key, data, gathered).await;
+    };
+    // So many questions at once make a large future.
+    let versioning = Box::pin(configuration(source, bucket, gathered)).await;
+    gathered.findings.extend(trials(source, store, bucket, &key, &versioning).await);
+    gathered.exempt(&[Check::StoreFolder, Check::StoreDisk], "the store is a bucket");
 }
 
 /// Reads the bucket's configuration; gives back whether it keeps versions,

@@ -70,8 +70,10 @@ impl S3Store {
             Err(error) => {
                 let error = call.failed(&error);
                 match error.kind {
-                    ErrorKind::Denied(_) | ErrorKind::Credentials => error.into(),
-                    ErrorKind::TimedOut | ErrorKind::Unavailable => error.into(),
+                    ErrorKind::Denied(_)
+                    | ErrorKind::Credentials
+                    | ErrorKind::TimedOut
+                    | ErrorKind::Unavailable => error.into(),
                     _ => Observed::Unsupported(error.detail),
                 }
             }

@@ -254,9 +254,8 @@ fn lock_default(retention: &DefaultRetention) -> Option<LockDefault> {
 /// A value that is not there says that nothing is configured.
 fn flatten<T>(observed: Observed<Option<T>>) -> Observed<T> {
     match observed {
-        Observed::Value(None) => Observed::NotConfigured,
         Observed::Value(Some(value)) => Observed::Value(value),
-        Observed::NotConfigured => Observed::NotConfigured,
+        Observed::Value(None) | Observed::NotConfigured => Observed::NotConfigured,
         Observed::Denied(permission) => Observed::Denied(permission),
         Observed::Unsupported(said) => Observed::Unsupported(said),
         Observed::Failed(why) => Observed::Failed(why),

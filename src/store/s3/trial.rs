@@ -182,11 +182,8 @@ impl S3Store {
             .interceptor(OnlyTo(allowed))
             .send()
             .await;
-        let error = match answer {
-            Ok(_) => {
-                return Observed::Value(PolicyChange::Allowed("the store took it".to_owned()));
-            }
-            Err(error) => error,
+        let Err(error) = answer else {
+            return Observed::Value(PolicyChange::Allowed("the store took it".to_owned()));
         };
         let code = call.code(&error).unwrap_or_default();
         let objected = is_damaged(&error) || code == "MalformedPolicy";
