@@ -74,7 +74,9 @@ pub async fn inventory(store: &dyn Store, layout: &Layout) -> Result<Inventory, 
     let mut next: Option<String> = None;
     loop {
         let page = store.list_page(layout.prefix(), next.as_deref()).await?;
-        page.objects.iter().for_each(|object| sorter.take(object));
+        for object in &page.objects {
+            sorter.take(object);
+        }
         match page.next {
             Some(token) => next = Some(token),
             None => break,

@@ -30,7 +30,9 @@ impl Inventory {
     #[must_use]
     pub fn from_listing(layout: &Layout, objects: &[ObjectMeta]) -> Self {
         let mut sorter = Sorter::new(layout);
-        objects.iter().for_each(|object| sorter.take(object));
+        for object in objects {
+            sorter.take(object);
+        }
         sorter.finish()
     }
 }

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    AuditSettings, DatabaseSettings, Exclusions, RetentionSettings, Schedule, SweepSettings,
-    VerifySettings, audit, raw::Section, retention, sweep, units::duration_text, verify,
+    AuditSettings, DatabaseSettings, Exclusions, RetentionSettings, Schedule, SweepMode,
+    SweepSettings, VerifySettings, audit, raw::Section, retention, sweep, units::duration_text,
+    verify,
 };
 
 /// The first user's prefix, and everybody's who has one database.
@@ -108,6 +109,7 @@ impl Draft {
         let sweep = sweep.and_then(|sweep| sweep::over(section.section("sweep"), &sweep));
         let audit = general.audit.clone().or_else(AuditSettings::usual);
         let audit = audit.and_then(|audit| audit::over(section.section("audit"), &audit));
+        warn_of_refused_sweeps(&section, schedule.as_ref(), &retention, sweep.as_ref());
         section.finish();
         let settings = || {
             Some(DatabaseSettings {
@@ -261,6 +263,32 @@ fn warn_of_false_alarms(
             duration_text(pause),
         ),
     );
+}
+
+/// A sweep that would remove more than half of what is there is refused; where
+/// that comes with the settings it is refused every time.
+fn warn_of_refused_sweeps(
+    section: &Section<'_>,
+    schedule: Option<&Schedule>,
+    retention: &RetentionSettings,
+    sweep: Option<&SweepSettings>,
+) {
+    let (Some(schedule), Some(sweep)) = (schedule, sweep) else { return };
+    let pause = schedule.longest_pause().as_secs().max(1);
+    let made = sweep.schedule.longest_pause().as_secs() / pause;
+    let young = retention.keep_for.as_secs() / pause;
+    let tiers: u32 = retention.tiers.iter().copied().fold(0, u32::saturating_add);
+    let kept = young.max(retention.keep_last.into()) + u64::from(tiers);
+    if made > kept && sweep.enabled && sweep.mode == SweepMode::Delete {
+        section.warning(
+            "retention",
+            format!(
+                "keeps about {kept} backups, and about {made} are made between two sweeps: a \
+                 sweep that would remove more than half at once is refused; keep more, or sweep \
+                 more often"
+            ),
+        );
+    }
 }
 
 fn exclude(mut section: Section<'_>) -> Exclusions {

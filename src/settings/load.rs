@@ -139,8 +139,10 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
             let in_bucket = matches!(store.location, StoreLocation::S3 { .. });
             for database in databases.values() {
                 let path = format!("databases.{}.sweep", database.name);
-                let problem = sweep::check_mode(&path, database.sweep.mode, in_bucket);
-                problem.into_iter().for_each(|(path, what)| context.report.problem(path, what));
+                if let Some((path, what)) = sweep::check_mode(&path, database.sweep.mode, in_bucket)
+                {
+                    context.report.problem(path, what);
+                }
             }
         }
         Some(Settings {

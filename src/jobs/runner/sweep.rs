@@ -18,7 +18,7 @@ use crate::{
     },
     settings::{DatabaseSettings, Schedule},
     state::{Progress, RunReport, SweepReport},
-    words::{JobKind, Outcome, Stage},
+    words::{JobKind, Outcome, Stage, SweepRefusal},
 };
 
 /// The job.
@@ -145,7 +145,7 @@ fn log(database: &str, report: &SweepReport) {
     let SweepReport { run, removed, removed_bytes, debris, left, hidden, .. } = report;
     let outcome = run.outcome.as_str();
     let seconds = (run.seconds * 1000.0).round() / 1000.0;
-    let refused = report.refused.map(|reason| reason.as_str());
+    let refused = report.refused.map(SweepRefusal::as_str);
     if run.outcome == Outcome::Failed {
         let error = run.error.as_deref();
         tracing::error!(

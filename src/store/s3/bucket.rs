@@ -11,7 +11,7 @@ use aws_sdk_s3::{
 
 use super::{
     S3Store,
-    errors::{Call, is_not_implemented, is_unreadable_success, xml_element},
+    errors::{Call, code_of, is_not_implemented, is_unreadable_success, xml_element},
     facts::{
         Address, DefaultEncryption, Grant, LockDefault, LogTarget, ObjectLock, PublicAccess,
         Versioning,
@@ -34,7 +34,7 @@ where
         Ok(answer) => return Observed::Value(answer),
         Err(error) => error,
     };
-    let code = call.code(&error).unwrap_or_default();
+    let code = code_of(&error).unwrap_or_default();
     if missing.contains(&code.as_str()) {
         return Observed::NotConfigured;
     }

@@ -72,14 +72,6 @@ impl Call {
         self.error(kind, detail)
     }
 
-    /// S3's own word for what went wrong.
-    pub(super) fn code<E>(&self, error: &SdkError<E, HttpResponse>) -> Option<String>
-    where
-        E: ProvideErrorMetadata,
-    {
-        Answer::of(error).code
-    }
-
     /// What an error inside a successful answer means, as of one key of many.
     pub(super) fn refused(&self, code: Option<&str>, message: Option<&str>) -> StoreError {
         let answer = Answer {
@@ -214,6 +206,13 @@ pub(super) fn xml_element(body: &[u8], name: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     let (value, _) = rest.split_once(&format!("</{name}>"))?;
     Some(value.trim().to_owned())
+}
+
+/// S3's own word for what went wrong, also where the SDK did not find it.
+pub(super) fn code_of<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+) -> Option<String> {
+    Answer::of(error).code
 }
 
 /// Whether the store said that it cannot do conditional writes.

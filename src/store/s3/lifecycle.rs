@@ -1,8 +1,11 @@
 //! Reads the bucket's lifecycle rules.
 
-use aws_sdk_s3::types::{
-    ExpirationStatus, LifecycleRule as Wire, LifecycleRuleAndOperator, LifecycleRuleFilter,
-    TransitionStorageClass,
+use aws_sdk_s3::{
+    error::ProvideErrorMetadata as _,
+    types::{
+        ExpirationStatus, LifecycleRule as Wire, LifecycleRuleAndOperator, LifecycleRuleFilter,
+        TransitionStorageClass,
+    },
 };
 
 use super::{S3Store, errors::Call, time};
@@ -20,7 +23,7 @@ pub(super) async fn rules(store: &S3Store) -> Result<Vec<LifecycleRule>> {
         Ok(found) => {
             found.rules.unwrap_or_default().into_iter().map(|rule| read(&call, rule)).collect()
         }
-        Err(error) if call.code(&error).as_deref() == Some(NONE) => Ok(Vec::new()),
+        Err(error) if error.code() == Some(NONE) => Ok(Vec::new()),
         Err(error) => Err(call.failed(&error)),
     }
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{
     S3Store,
     checksum::{ChecksumMode, content_md5},
-    errors::{DAMAGED, is_conflict, is_not_implemented, is_precondition_failed},
+    errors::{DAMAGED, code_of, is_conflict, is_not_implemented, is_precondition_failed},
     facts::Address,
     objects::NOTHING_THERE,
     wire::OnlyTo,
@@ -185,7 +185,7 @@ impl S3Store {
         let Err(error) = answer else {
             return Observed::Value(PolicyChange::Allowed("the store took it".to_owned()));
         };
-        let code = call.code(&error).unwrap_or_default();
+        let code = code_of(&error).unwrap_or_default();
         let objected = is_damaged(&error) || code == "MalformedPolicy";
         let error = call.failed(&error);
         match error.kind {

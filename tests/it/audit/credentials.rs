@@ -216,7 +216,7 @@ async fn moto_s_own_iam_tells_who_may_change_the_policy() {
     for (id, secret) in keys {
         let options = s3::options(&moto.endpoint, "backups", &id, &secret);
         let store = S3Store::connect(options).await.unwrap();
-        tried.push(store.try_policy_change(|address| address.is_loopback()).await);
+        tried.push(store.try_policy_change(Address::is_loopback).await);
     }
     assert_eq!(tried[0], Observed::Value(PolicyChange::Refused));
     // moto, unlike Amazon, takes anything for a policy: the reason why only

@@ -22,8 +22,9 @@ async fn each_slot_has_one_audit_which_is_told_and_changes_no_health() {
     let life = Life::settled(&settings, store, &clock).await;
     let metric = |series: &str| {
         let text = life.metrics.render(&life.state).unwrap();
-        let line = text.lines().find(|line| line.starts_with(series)).map(str::to_owned);
-        line.unwrap_or_else(|| panic!("{series}")).rsplit_once(' ').unwrap().1.to_owned()
+        let found = text.lines().find(|line| line.starts_with(series));
+        let found = found.unwrap_or_else(|| panic!("{series}"));
+        found.rsplit_once(' ').unwrap().1.to_owned()
     };
     let runs =
         || metric("reliquary_job_runs_total{database=\"main\",job=\"audit\",outcome=\"failed\"}");
