@@ -1,6 +1,6 @@
 //! The composition root: the only place where adapters are built from settings.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, env, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
 use secrecy::SecretString;
@@ -19,8 +19,8 @@ use crate::{
     postgres::ConnectionUrl,
     schedule::{self, Line},
     settings::{
-        ChecksumMode, DatabaseSettings, Encryption, HttpSettings, Settings, StoreLocation,
-        StoreSettings,
+        ChecksumMode, DatabaseSettings, Encryption, HttpSettings, SecretFile, Settings,
+        StoreLocation, StoreSettings,
     },
     state::{DatabaseState, State},
     status::StatusInfo,
@@ -39,6 +39,27 @@ pub async fn store(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
         }
     };
     Ok(store)
+}
+
+/// Every file that holds a secret of this installation: those of the settings,
+/// and those that AWS's own chain and a restore read.
+#[must_use]
+pub fn secret_files(settings: &Settings) -> Vec<SecretFile> {
+    let mut files = settings.secret_files.clone();
+    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    let is_bucket = matches!(settings.store.location, StoreLocation::S3 { .. });
+    if is_bucket && settings.store.credentials.is_none() && variable("AWS_ACCESS_KEY_ID").is_none()
+    {
+        let usual = || Some(PathBuf::from(variable("HOME")?).join(".aws/credentials"));
+        let named = variable("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
+        if let Some(path) = named.or_else(usual).filter(|path| path.exists()) {
+            files.push(SecretFile { key: "AWS credentials".to_owned(), path });
+        }
+    }
+    if let Some(path) = variable("PGPASSFILE").map(PathBuf::from).filter(|path| path.exists()) {
+        files.push(SecretFile { key: "PGPASSFILE".to_owned(), path });
+    }
+    files
 }
 
 /// Judges a database's URL for the settings.
@@ -62,6 +83,7 @@ pub fn environment(settings: &Settings, store: Arc<dyn Store>, clock: Clock) -> 
         client_dirs: settings.client_dirs.clone(),
         archive: settings.archive.clone(),
         part_size: settings.store.part_size,
+        secret_files: secret_files(settings),
     }
 }
 
@@ -132,7 +154,9 @@ impl Daemon {
                 lifecycle.clone(),
             );
             let sweep = Some(&database.sweep.schedule).filter(|_| database.sweep.enabled);
-            for schedule in [&database.schedule].into_iter().chain(verify).chain(sweep) {
+            let audit = Some(&database.audit.schedule).filter(|_| database.audit.enabled);
+            let others = verify.into_iter().chain(sweep).chain(audit);
+            for schedule in [&database.schedule].into_iter().chain(others) {
                 crons.entry(schedule.line.clone()).or_default().push(handle.clone());
             }
             runners.push(runner);

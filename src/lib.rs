@@ -20,7 +20,7 @@
 //! cli/  http/                        what people and machines call
 //! app  lifecycle  schedule  jobs/    composition, signals, when, and the verbs
 //! catalog/  archive/  retention/
-//! restore/                           the domain
+//! audit/  restore/                   the domain
 //! postgres/  store/                  the outside world, behind narrow types
 //! settings/  state/  health  metrics  clock  process  telemetry  visible  words
 //! ```
@@ -41,6 +41,7 @@
 
 pub mod app;
 pub mod archive;
+pub mod audit;
 pub mod catalog;
 pub mod cli;
 pub mod clock;

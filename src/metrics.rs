@@ -19,7 +19,7 @@ use prometheus::{
 use crate::{
     health,
     state::{DatabaseState, RunReport, State, SweepReport},
-    words::{Direction, JobKind, Outcome, Stage, StoreOperation, SweepRefusal},
+    words::{CheckResult, Direction, JobKind, Outcome, Stage, StoreOperation, SweepRefusal},
 };
 
 /// What every name begins with.
@@ -111,6 +111,10 @@ metrics! {
     sweep_refused_total: IntCounterVec [DATABASE, "reason"];
     /// When the last sweep began that came to its end, in seconds since 1970; 0 when none has since the start.
     last_sweep_timestamp_seconds: IntGaugeVec [DATABASE];
+    /// Checks of the last audit of this process, by result.
+    audit_checks: IntGaugeVec [DATABASE, "result"];
+    /// When the last audit of this process began, in seconds since 1970; 0 when none was made.
+    last_audit_timestamp_seconds: IntGaugeVec [DATABASE];
     /// Calls of the store, by outcome; retries inside a call are not counted.
     store_requests_total: IntCounterVec ["operation", "outcome"];
     /// How long calls of the store took, retries included, in seconds.
@@ -266,6 +270,7 @@ impl Series {
                 JobKind::Backup => database.next_run,
                 JobKind::Verify => database.next_verify,
                 JobKind::Sweep => database.next_sweep,
+                JobKind::Audit => database.next_audit,
             });
             self.next_run_timestamp_seconds.with_label_values(&labels).set(next_run);
         }
@@ -286,6 +291,13 @@ impl Series {
         set(&self.last_verify_timestamp_seconds, timestamp(totals.last_verify));
         set(&self.backups_verified, count(totals.verified));
         set(&self.last_sweep_timestamp_seconds, timestamp(database.last_clean_sweep));
+        let audit = database.last_audit.as_ref();
+        set(&self.last_audit_timestamp_seconds, timestamp(audit.map(|audit| audit.run.started)));
+        for result in CheckResult::ALL {
+            let labels = [database.name.as_str(), result.as_str()];
+            let checks = audit.map_or(0, |audit| audit.count(*result));
+            self.audit_checks.with_label_values(&labels).set(count(checks));
+        }
     }
 }
 

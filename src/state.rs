@@ -4,6 +4,7 @@
 //! No lock is ever held over an await: readers get a copy, writers a closure.
 //! Nothing here is stored: it is rebuilt from the bucket at start.
 
+mod audit;
 mod run;
 mod sweep;
 
@@ -18,6 +19,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
+pub use audit::AuditReport;
 pub use run::{BackupSize, NewBackup, Progress, ProgressReport, RunReport, Running};
 pub use sweep::SweepReport;
 
@@ -81,6 +83,10 @@ pub struct DatabaseState {
     pub next_sweep: Option<DateTime<Utc>>,
     /// What the last sweep of this process came to.
     pub last_sweep: Option<SweepReport>,
+    /// When the next scheduled audit is due.
+    pub next_audit: Option<DateTime<Utc>>,
+    /// What the last audit of this process came to.
+    pub last_audit: Option<AuditReport>,
     /// When the last sweep of this process began that came to its end.
     pub last_clean_sweep: Option<DateTime<Utc>>,
     /// What the store holds; `None` before the first listing that succeeded.
@@ -290,6 +296,8 @@ impl DatabaseState {
             next_sweep: None,
             last_sweep: None,
             last_clean_sweep: None,
+            next_audit: None,
+            last_audit: None,
             catalog: None,
             catalog_error: None,
             pointer_ok: None,
@@ -310,6 +318,12 @@ impl DatabaseState {
     pub fn verify_ended(&mut self, report: RunReport) {
         self.running = None;
         self.last_verify = Some(report);
+    }
+
+    /// Notes what an audit came to. It says nothing of how backups are made.
+    pub fn audit_ended(&mut self, report: AuditReport) {
+        self.running = None;
+        self.last_audit = Some(report);
     }
 
     /// Notes how a sweep ended. One that gave way has not: it goes on, and what

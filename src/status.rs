@@ -8,7 +8,8 @@ use crate::{
     health::{self, DatabaseHealth, Status},
     rfc3339,
     state::{
-        BackupSize, CatalogTotals, DatabaseState, ProgressReport, RunReport, State, SweepReport,
+        AuditReport, BackupSize, CatalogTotals, DatabaseState, ProgressReport, RunReport, State,
+        SweepReport,
     },
     words::JobKind,
 };
@@ -72,6 +73,12 @@ pub struct DatabaseStatus {
     /// What the last sweep of this process came to; a refused one says why.
     #[serde(default)]
     pub last_sweep: Option<SweepReport>,
+    /// When the next scheduled audit is due.
+    #[serde(default, with = "rfc3339::option")]
+    pub next_audit: Option<DateTime<Utc>>,
+    /// What the last audit of this process came to.
+    #[serde(default)]
+    pub last_audit: Option<AuditReport>,
     /// How the last backup ended.
     pub last_run: Option<RunReport>,
     /// How the last run that failed did so; stays after a success.
@@ -146,6 +153,8 @@ fn database_status(
         last_verify: database.last_verify,
         next_sweep: database.next_sweep,
         last_sweep: database.last_sweep,
+        next_audit: database.next_audit,
+        last_audit: database.last_audit,
         last_run: database.last_run,
         last_failure: database.last_failure,
         consecutive_failures: database.consecutive_failures,

@@ -9,6 +9,7 @@
 //! <prefix>manual/2026-11-23T14-05-09Z.sql.gz       with the same companions
 //! <prefix>LATEST.txt
 //! <prefix>LATEST.sha256
+//! <prefix>audit/probe.sql.gz                      what an audit tries its rights on
 //! ```
 
 use super::id::BackupId;
@@ -36,6 +37,9 @@ pub enum Key {
     PointerText,
     /// `LATEST.sha256`
     PointerChecksum,
+    /// What an audit writes, and deletes where it may. It ends like an archive,
+    /// so that rights that are narrowed by the name's end hold for it as well.
+    Probe,
 }
 
 const ARCHIVE: &str = ".sql.gz";
@@ -45,6 +49,7 @@ const VERIFIED: &str = ".verified.json";
 const DAMAGED: &str = ".damaged.json";
 const POINTER_TEXT: &str = "LATEST.txt";
 const POINTER_CHECKSUM: &str = "LATEST.sha256";
+const PROBE: &str = "audit/probe.sql.gz";
 const MANUAL: &str = "manual";
 
 impl Layout {
@@ -76,6 +81,7 @@ impl Layout {
             Key::Verdict(kind, id, Verdict::Damaged) => companion(kind, id, DAMAGED),
             Key::PointerText => format!("{prefix}{POINTER_TEXT}"),
             Key::PointerChecksum => format!("{prefix}{POINTER_CHECKSUM}"),
+            Key::Probe => format!("{prefix}{PROBE}"),
         }
     }
 
@@ -101,6 +107,7 @@ impl Layout {
         match rest {
             POINTER_TEXT => return Some(Key::PointerText),
             POINTER_CHECKSUM => return Some(Key::PointerChecksum),
+            PROBE => return Some(Key::Probe),
             _ => {}
         }
         let (place, file) = rest.rsplit_once('/')?;
@@ -163,6 +170,7 @@ mod tests {
                 "database/manual/2026-11-23T14-00-00Z.damaged.json",
             ),
             (Key::PointerText, "database/LATEST.txt"),
+            (Key::Probe, "database/audit/probe.sql.gz"),
             (Key::PointerChecksum, "database/LATEST.sha256"),
         ] {
             assert_eq!(layout.key(key), text);

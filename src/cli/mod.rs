@@ -1,10 +1,12 @@
 //! The command line: one file a command.
 
+mod audit;
 mod backup;
 mod config;
 mod demo;
 mod fetch;
 mod list;
+mod policy;
 mod print;
 mod progress;
 mod restore;
@@ -83,6 +85,10 @@ enum Command {
     Fetch(fetch::Arguments),
     /// Get a backup back: into a database, or as SQL.
     Restore(restore::Arguments),
+    /// Hold bucket, credentials, source and clock against the hardening checklist; exits 3 on a failed check.
+    Audit(audit::Arguments),
+    /// Print the least-privilege policies for this configuration.
+    Policy(policy::Arguments),
     /// Remove what retention no longer keeps, and debris; --dry-run prints what and why.
     Sweep(sweep::Arguments),
     /// Check or show the settings.
@@ -127,6 +133,8 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         Command::List(arguments) => list::run(&global, &arguments).await,
         Command::Show(arguments) => show::run(&global, &arguments).await,
         Command::Restore(arguments) => Box::pin(restore::run(&global, &arguments)).await,
+        Command::Audit(arguments) => Box::pin(audit::run(&global, &arguments)).await,
+        Command::Policy(arguments) => policy::run(&global, &arguments).await,
         Command::Status(arguments) => status::run(&global, &arguments).await,
         Command::Fetch(arguments) => Box::pin(fetch::run(&global, &arguments)).await,
         Command::Sweep(arguments) => Box::pin(sweep::run(&global, &arguments)).await,

@@ -17,7 +17,7 @@ use crate::{
     settings::Settings,
     status::{self, StatusDocument},
     visible::visible_lines,
-    words::JobKind,
+    words::{Check, JobKind},
 };
 
 /// How long a daemon may take to answer.
@@ -130,6 +130,7 @@ fn text(document: &StatusDocument, from: &str) -> String {
             let done = match running.job {
                 JobKind::Backup => format!("{} of dump", print::size(progress.dump_bytes)),
                 JobKind::Verify => format!("{} of archive", print::size(progress.archive_bytes)),
+                JobKind::Audit => format!("{} checks", Check::ALL.len()),
                 JobKind::Sweep => {
                     format!("{} of archive freed", print::size(progress.archive_bytes))
                 }

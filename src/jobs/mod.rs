@@ -4,6 +4,7 @@
 //! became of it. It neither retries nor records: [`runner`] owns exclusion,
 //! deadlines, panics, retries, outcomes and metrics.
 
+pub mod audit;
 pub mod backup;
 pub mod due;
 pub mod fetch;
@@ -24,7 +25,7 @@ use crate::{
     catalog::Layout,
     clock::Clock,
     postgres::ConnectionUrl,
-    settings::{ArchiveSettings, DatabaseSettings},
+    settings::{ArchiveSettings, DatabaseSettings, SecretFile},
     store::Store,
 };
 
@@ -41,6 +42,8 @@ pub struct Environment {
     pub archive: ArchiveSettings,
     /// Wanted size of an upload's parts, in bytes.
     pub part_size: u64,
+    /// Files that hold secrets of this installation.
+    pub secret_files: Vec<SecretFile>,
 }
 
 /// One database, as its jobs see it.

@@ -6,6 +6,7 @@
 //! (see [`super::due`]), so that a nudge too many, too late or too few does no
 //! harm. The run itself is a task: a panic in it is an outcome like any other.
 
+mod audit;
 mod sweep;
 mod turn;
 mod verify;
@@ -211,12 +212,14 @@ impl Runner {
     }
 
     fn say_what_is_next(&self) {
-        let [backup, verify, sweep] =
-            [JobKind::Backup, JobKind::Verify, JobKind::Sweep].map(|job| self.next_slot(job));
+        let [backup, verify, sweep, audit] =
+            [JobKind::Backup, JobKind::Verify, JobKind::Sweep, JobKind::Audit]
+                .map(|job| self.next_slot(job));
         self.state.update(&self.source.settings.name, |database| {
             database.next_run = backup;
             database.next_verify = verify;
             database.next_sweep = sweep;
+            database.next_audit = audit;
         });
     }
 

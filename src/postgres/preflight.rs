@@ -21,10 +21,25 @@ const NAMED: usize = 20;
 /// Something that would stop a dump, and what mends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// Of what kind it is.
+    pub kind: Obstacle,
     /// What is wrong, with the objects' names.
     pub what: String,
     /// What mends it: SQL where SQL does.
     pub fix: String,
+}
+
+/// What kind of thing stops a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The server is too old.
+    Version,
+    /// A schema, a table or a sequence that the role may not read.
+    Tables,
+    /// Rows that policies hide.
+    RowSecurity,
+    /// Large objects that the role may not read.
+    LargeObjects,
 }
 
 /// A dump would fail or would not be whole.
@@ -50,7 +65,7 @@ impl PreflightError {
 }
 
 fn list(problems: &[Problem]) -> String {
-    problems.iter().fold(String::new(), |mut text, Problem { what, fix }| {
+    problems.iter().fold(String::new(), |mut text, Problem { what, fix, .. }| {
         let separator = if text.is_empty() { "" } else { "; " };
         // Writing to a string does not fail.
         let _ = write!(text, "{separator}{what} (to mend it: {fix})");
@@ -66,15 +81,32 @@ impl Session {
     /// # Errors
     /// With every problem at once, or when the server cannot be asked.
     pub async fn preflight(&mut self, exclude: &Exclude) -> Result<Vec<String>, PreflightError> {
+        let (problems, warnings) = self.obstacles(exclude).await?;
+        if problems.is_empty() { Ok(warnings) } else { Err(PreflightError::Refused(problems)) }
+    }
+
+    /// The same, with what stops a dump beside what does not.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn obstacles(
+        &mut self,
+        exclude: &Exclude,
+    ) -> Result<(Vec<Problem>, Vec<String>), SessionError> {
         within("look for obstacles to a dump", WORK_WITHIN, self.look(exclude)).await
     }
 
-    async fn look(&mut self, exclude: &Exclude) -> Result<Vec<String>, PreflightError> {
+    async fn look(
+        &mut self,
+        exclude: &Exclude,
+    ) -> Result<(Vec<Problem>, Vec<String>), SessionError> {
         if self.server.major < OLDEST_MAJOR {
-            return Err(PreflightError::Refused(vec![Problem {
+            let problem = Problem {
+                kind: Obstacle::Version,
                 what: format!("the server is PostgreSQL {}", self.server.text),
                 fix: format!("upgrade it to {OLDEST_MAJOR} or later"),
-            }]));
+            };
+            return Ok((vec![problem], Vec::new()));
         }
         let all = relations::read(&mut self.connection).await?;
         let (exclusions, mut warnings) = exclude.resolve(&all);
@@ -83,7 +115,7 @@ impl Session {
         problems.extend(self.large_objects(&role).await?);
         warnings.extend(self.standby_warnings(&all).await?);
         warnings.extend(self.subscriptions().await?);
-        if problems.is_empty() { Ok(warnings) } else { Err(PreflightError::Refused(problems)) }
+        Ok((problems, warnings))
     }
 
     /// Large objects have owners and grants of their own, which no table's
@@ -107,6 +139,7 @@ impl Session {
         }
         let named: Vec<String> = first.iter().map(ToString::to_string).collect();
         Ok(Some(Problem {
+            kind: Obstacle::LargeObjects,
             what: format!(
                 "role {role} may not read {count} large object(s), among them {}",
                 named.join(", ")
@@ -191,18 +224,21 @@ fn judge(
     if !schemas.is_empty() {
         let schemas: Vec<String> = schemas.into_iter().map(quote).collect();
         problems.push(Problem {
+            kind: Obstacle::Tables,
             what: format!("role {role} has no USAGE on schema {}", shorten(&schemas)),
             fix: format!("GRANT USAGE ON SCHEMA {} TO {role}", shorten(&schemas)),
         });
     }
     if let Some(tables) = names(wanted().filter(|r| locked(r) && !r.readable)) {
         problems.push(Problem {
+            kind: Obstacle::Tables,
             what: format!("role {role} may not SELECT table {tables}"),
             fix: format!("GRANT SELECT ON {tables} TO {role}, or exclude what need not be kept"),
         });
     }
     if let Some(sequences) = names(wanted().filter(|r| valued(r) && !r.readable)) {
         problems.push(Problem {
+            kind: Obstacle::Tables,
             what: format!("role {role} may not SELECT sequence {sequences}"),
             fix: format!("GRANT SELECT ON SEQUENCE {sequences} TO {role}"),
         });
@@ -210,6 +246,7 @@ fn judge(
     let hidden = all.iter().filter(|r| r.row_security && exclusions.keeps_rows(r, standby));
     if let Some(tables) = names(hidden) {
         problems.push(Problem {
+            kind: Obstacle::RowSecurity,
             what: format!("row-level security would hide rows from role {role} in {tables}"),
             fix: format!("ALTER ROLE {role} BYPASSRLS"),
         });

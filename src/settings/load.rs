@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use super::{
     ArchiveSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems, RetentionSettings,
-    Settings, StoreLocation,
+    SecretFile, Settings, StoreLocation, audit,
     database::{self, General},
     document,
     problem::Report,
@@ -113,6 +113,7 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
         sources,
         report: Report::default(),
         file_is_open_to_all: std::cell::Cell::new(false),
+        secret_files: std::cell::RefCell::default(),
     };
     let settings = document::read(&context).and_then(|document| {
         let mut root = Section::root(document.values, &context);
@@ -120,8 +121,13 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
         let verify = verify::verify(root.section("verify"));
         let retention = retention::over(root.section("retention"), &RetentionSettings::default());
         let sweep = sweep::sweep(root.section("sweep"));
-        let general =
-            General { verify: verify.clone(), retention: &retention, sweep: sweep.clone() };
+        let audit = audit::audit(root.section("audit"));
+        let general = General {
+            verify: verify.clone(),
+            retention: &retention,
+            sweep: sweep.clone(),
+            audit: audit.clone(),
+        };
         let databases = database::databases(root.section("databases"), &general);
         let archive = archive(root.section("archive"));
         let client_dirs = client_dirs(root.section("postgres"));
@@ -145,15 +151,31 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
             verify: verify?,
             retention,
             sweep: sweep?,
+            audit: audit?,
             archive,
             client_dirs,
             http,
             grace,
             log,
+            secret_files: secret_files(&context, document.file.as_deref()),
             file: document.file,
         })
     });
     (settings, context.report)
+}
+
+/// Those that were noted, and the settings file itself where a secret stands in it.
+fn secret_files(context: &Context<'_>, file: Option<&std::path::Path>) -> Vec<SecretFile> {
+    let mut files = context.secret_files.take();
+    for secret in &mut files {
+        if let (true, Some(file)) = (secret.path.as_os_str().is_empty(), file) {
+            file.clone_into(&mut secret.path);
+        }
+    }
+    files.retain(|secret| !secret.path.as_os_str().is_empty());
+    files.sort_by(|a, b| (&a.path, &a.key).cmp(&(&b.path, &b.key)));
+    files.dedup_by(|later, first| later.path == first.path);
+    files
 }
 
 fn archive(mut section: Section<'_>) -> ArchiveSettings {

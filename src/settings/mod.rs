@@ -3,6 +3,7 @@
 //! What a person may write is in `config/reliquary.toml`; [`load`] turns file,
 //! environment and defaults into [`Settings`], or into every mistake at once.
 
+mod audit;
 mod database;
 mod document;
 mod load;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub retention: RetentionSettings,
     /// How what is not kept goes, where a database does not say otherwise.
     pub sweep: SweepSettings,
+    /// When everything is held against the checklist, where a database does not say otherwise.
+    pub audit: AuditSettings,
     /// How an archive is made.
     pub archive: ArchiveSettings,
     /// Where PostgreSQL's client programs may be, searched first, in order.
@@ -51,6 +54,17 @@ pub struct Settings {
     pub log: LogSettings,
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
+    /// Files that hold secrets, the settings file among them where one stands in it.
+    pub secret_files: Vec<SecretFile>,
+}
+
+/// A file that holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretFile {
+    /// The key that names it, or that stands in it.
+    pub key: String,
+    /// Where it is.
+    pub path: PathBuf,
 }
 
 /// `[store]`
@@ -158,6 +172,8 @@ pub struct DatabaseSettings {
     pub retention: RetentionSettings,
     /// How what is not kept goes.
     pub sweep: SweepSettings,
+    /// When it is held against the checklist.
+    pub audit: AuditSettings,
 }
 
 /// `[verify]`, and `[databases.<name>.verify]`, which overrides it
@@ -190,6 +206,15 @@ pub struct SweepSettings {
     pub enabled: bool,
     /// Who removes.
     pub mode: SweepMode,
+    /// When, six fields, UTC.
+    pub schedule: Schedule,
+}
+
+/// `[audit]`, and `[databases.<name>.audit]`, which overrides it
+#[derive(Clone, Debug)]
+pub struct AuditSettings {
+    /// Whether the daemon does it.
+    pub enabled: bool,
     /// When, six fields, UTC.
     pub schedule: Schedule,
 }

@@ -23,6 +23,8 @@ pub(super) struct Context<'s> {
     pub(super) report: Report,
     /// The settings file may be read by every user of the machine.
     pub(super) file_is_open_to_all: std::cell::Cell<bool>,
+    /// Files in which secrets were found.
+    pub(super) secret_files: std::cell::RefCell<Vec<super::SecretFile>>,
 }
 
 /// One section, `[store]` say, whose keys are taken out as they are understood.

@@ -4,12 +4,16 @@ use std::{
     fs::File,
     io::{ErrorKind, Read},
     os::unix::fs::PermissionsExt,
+    path::PathBuf,
 };
 
 use config::Value;
 use secrecy::SecretString;
 
-use super::raw::{Section, is_from_environment};
+use super::{
+    SecretFile,
+    raw::{Section, is_from_environment},
+};
 
 /// More than any secret is long, in bytes: whatever is longer is another file.
 const LONGEST: u64 = 64 * 1024;
@@ -58,6 +62,10 @@ impl Section<'_> {
                     ),
                 );
             }
+            if !from_environment {
+                // Which file that is, is known when all of it was read.
+                self.note_secret_file(&name, PathBuf::new());
+            }
             Some(text)
         };
         secret.map(SecretString::from)
@@ -104,7 +112,13 @@ impl Section<'_> {
                  take that right away (`chmod 640`)",
             );
         }
+        self.note_secret_file(name, path);
         Some(secret.to_owned())
+    }
+
+    fn note_secret_file(&self, name: &str, path: PathBuf) {
+        let key = self.path_of(name);
+        self.context().secret_files.borrow_mut().push(SecretFile { key, path });
     }
 
     fn variable(&self, name: &str, variable: &str) -> Option<String> {

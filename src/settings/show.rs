@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    ChecksumMode, DatabaseSettings, Encryption, LogFormat, RetentionSettings, Settings,
-    StoreLocation, StoreSettings, SweepSettings, VerifySettings,
+    AuditSettings, ChecksumMode, DatabaseSettings, Encryption, LogFormat, RetentionSettings,
+    Settings, StoreLocation, StoreSettings, SweepSettings, VerifySettings,
     store::CHECKSUMS,
     sweep::MODES,
     units::{duration_text, size_text},
@@ -47,6 +47,7 @@ struct Shown<'s> {
     verify: ShownVerify<'s>,
     retention: ShownRetention,
     sweep: ShownSweep<'s>,
+    audit: ShownAudit<'s>,
     archive: ShownArchive,
     postgres: ShownPostgres<'s>,
     http: ShownHttp,
@@ -95,6 +96,7 @@ struct ShownDatabase<'s> {
     verify: ShownVerify<'s>,
     retention: ShownRetention,
     sweep: ShownSweep<'s>,
+    audit: ShownAudit<'s>,
 }
 
 #[derive(Serialize)]
@@ -103,6 +105,12 @@ struct ShownRetention {
     keep_last: u32,
     #[serde(flatten)]
     tiers: BTreeMap<&'static str, u32>,
+}
+
+#[derive(Serialize)]
+struct ShownAudit<'s> {
+    enabled: bool,
+    schedule: &'s str,
 }
 
 #[derive(Serialize)]
@@ -169,6 +177,7 @@ impl<'s> Shown<'s> {
             verify: ShownVerify::of(&settings.verify),
             retention: ShownRetention::of(&settings.retention),
             sweep: ShownSweep::of(&settings.sweep),
+            audit: ShownAudit::of(&settings.audit),
             archive: ShownArchive {
                 member_size: size_text(settings.archive.member_size as u64),
                 threads: settings.archive.threads,
@@ -239,6 +248,7 @@ impl<'s> ShownDatabase<'s> {
             verify: ShownVerify::of(&database.verify),
             retention: ShownRetention::of(&database.retention),
             sweep: ShownSweep::of(&database.sweep),
+            audit: ShownAudit::of(&database.audit),
         }
     }
 }
@@ -258,6 +268,12 @@ impl ShownRetention {
             keep_last: retention.keep_last,
             tiers: tiers.collect(),
         }
+    }
+}
+
+impl<'s> ShownAudit<'s> {
+    fn of(audit: &'s AuditSettings) -> Self {
+        Self { enabled: audit.enabled, schedule: &audit.schedule.line }
     }
 }
 

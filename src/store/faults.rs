@@ -14,6 +14,7 @@
 //! ```
 
 use std::{
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -24,7 +25,7 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream::BoxStream};
 
 use super::{
-    Created, Deletion, ErrorKind, LifecycleRule, ObjectMeta, Page, PartTag, Result, Store,
+    Created, Deletion, ErrorKind, LifecycleRule, ObjectMeta, Page, PartTag, Result, S3Store, Store,
     StoreError, UnfinishedUpload, UploadHandle,
 };
 
@@ -177,6 +178,14 @@ impl FaultyStore {
 impl Store for FaultyStore {
     fn uri(&self, key: &str) -> String {
         self.store.uri(key)
+    }
+
+    fn bucket(&self) -> Option<&S3Store> {
+        self.store.bucket()
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        self.store.folder()
     }
 
     fn parts_in_flight(&self) -> usize {

@@ -147,6 +147,10 @@ impl Store for LocalStore {
     }
 
     /// Parts stand in one file, one after the other.
+    fn folder(&self) -> Option<&std::path::Path> {
+        Some(&self.root)
+    }
+
     fn parts_in_flight(&self) -> usize {
         1
     }

@@ -1,6 +1,6 @@
 //! A decorator that counts and times every call.
 
-use std::{sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream::BoxStream};
 
 use super::{
-    Created, Deletion, LifecycleRule, ObjectMeta, Page, PartTag, Result, Store, UnfinishedUpload,
-    UploadHandle,
+    Created, Deletion, LifecycleRule, ObjectMeta, Page, PartTag, Result, S3Store, Store,
+    UnfinishedUpload, UploadHandle,
 };
 use crate::{
     metrics::Observer,
@@ -55,6 +55,14 @@ impl Metered {
 impl Store for Metered {
     fn uri(&self, key: &str) -> String {
         self.store.uri(key)
+    }
+
+    fn bucket(&self) -> Option<&S3Store> {
+        self.store.bucket()
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        self.store.folder()
     }
 
     fn parts_in_flight(&self) -> usize {

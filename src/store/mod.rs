@@ -11,10 +11,11 @@ mod lifecycle;
 mod local;
 mod metered;
 mod multipart;
+mod observed;
 mod resume;
 mod s3;
 
-use std::fmt::Debug;
+use std::{fmt::Debug, path::Path};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,8 +27,13 @@ pub use lifecycle::{LifecycleRule, Narrowed};
 pub use local::LocalStore;
 pub use metered::Metered;
 pub use multipart::{MIN_PART, ParallelUpload, part_size_for, parts_in_flight};
+pub use observed::Observed;
 pub use resume::{Patience, read_on};
-pub use s3::{AccessKey, ChecksumMode, Encryption, S3Options, S3Store};
+pub use s3::{
+    AccessKey, Address, ChecksumMode, Condition, Damage, DefaultEncryption, Encryption, Grant,
+    Identity, LockDefault, LogTarget, ObjectLock, PolicyChange, PublicAccess, Removal, S3Options,
+    S3Store, Versioning,
+};
 
 /// What every call of this module returns.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -118,6 +124,16 @@ pub struct PartTag {
 pub trait Store: Debug + Send + Sync + 'static {
     /// The address a person or a stock tool would use, `s3://bucket/key` or `file:///dir/key`.
     fn uri(&self, key: &str) -> String;
+
+    /// The bucket behind it, to ask about its configuration; `None` where there is none.
+    fn bucket(&self) -> Option<&S3Store> {
+        None
+    }
+
+    /// The folder behind it; `None` where there is none.
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
 
     /// How many parts of one upload may be in flight at once (at least 1).
     fn parts_in_flight(&self) -> usize;

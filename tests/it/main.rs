@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod archive_fidelity;
+mod audit;
 mod awscli;
 mod backup_faults;
 mod cli;

@@ -338,6 +338,7 @@ fn what_is_shown_can_be_loaded_again(#[case] text: &str) {
     let again = Place::with_file(&restored);
     let mut loaded = again.settings();
     loaded.file.clone_from(&settings.file);
+    loaded.secret_files.clone_from(&settings.secret_files);
     assert_eq!(format!("{loaded:?}"), format!("{settings:?}"));
     assert_eq!(loaded.render_toml(), shown);
 

@@ -17,7 +17,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Order, Runner, sweep::Sweep, verify::Verify};
+use super::{Order, Runner, audit::Audit, sweep::Sweep, verify::Verify};
 use crate::{
     jobs::{
         Environment, Source,
@@ -134,6 +134,7 @@ impl Runner {
             JobKind::Backup => Turn::Nobodys,
             JobKind::Verify => self.in_turn::<Verify>().await,
             JobKind::Sweep => self.in_turn::<Sweep>().await,
+            JobKind::Audit => self.in_turn::<Audit>().await,
         }
     }
 
@@ -144,6 +145,7 @@ impl Runner {
             JobKind::Backup => Some(&settings.schedule),
             JobKind::Verify => Verify::schedule(settings),
             JobKind::Sweep => Sweep::schedule(settings),
+            JobKind::Audit => Audit::schedule(settings),
         };
         due::next_slot(&schedule?.cron, self.environment.clock.now())
     }

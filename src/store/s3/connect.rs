@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use aws_config::{
-    BehaviorVersion, Region, environment::EnvironmentVariableRegionProvider,
+    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableRegionProvider,
     meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig,
     stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
@@ -104,10 +104,10 @@ pub enum Encryption {
 /// The slowest line on which an upload is not given up, in bytes a millisecond.
 const SLOWEST: u64 = 256;
 
-/// Builds the client. Nothing is sent: a wrong bucket or key shows with the
+/// Builds the client, and what clients of other services are built from. Nothing is sent: a wrong bucket or key shows with the
 /// first request. Of the network only the credentials' chain may make use, with
 /// the first request, and only where it is needed.
-pub(super) async fn client(options: &S3Options) -> Result<Client, StoreError> {
+pub(super) async fn client(options: &S3Options) -> Result<(Client, SdkConfig), StoreError> {
     check(options)?;
     let attempts = options.attempts.max(1);
     let region = region(options).await;
@@ -137,11 +137,12 @@ pub(super) async fn client(options: &S3Options) -> Result<Client, StoreError> {
             "settings",
         ));
     }
-    let config = aws_sdk_s3::config::Builder::from(&loader.load().await)
+    let shared = loader.load().await;
+    let config = aws_sdk_s3::config::Builder::from(&shared)
         .force_path_style(options.path_style)
         .retry_classifier(RetryDamage)
         .build();
-    Ok(Client::from_conf(config))
+    Ok((Client::from_conf(config), shared))
 }
 
 /// The deadlines of a request that carries so many bytes, where it has to share

@@ -208,6 +208,13 @@ pub(super) fn xml_element(body: &[u8], name: &str) -> Option<String> {
     Some(value.trim().to_owned())
 }
 
+/// S3's own word for what went wrong, also where the SDK did not find it.
+pub(super) fn code_of<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+) -> Option<String> {
+    Answer::of(error).code
+}
+
 /// Whether the store said that it cannot do conditional writes.
 pub(super) fn is_not_implemented<E: ProvideErrorMetadata>(
     error: &SdkError<E, HttpResponse>,

@@ -18,7 +18,7 @@ const NONE: &str = "NoSuchLifecycleConfiguration";
 pub(super) async fn rules(store: &S3Store) -> Result<Vec<LifecycleRule>> {
     let call = store.on_bucket("read the lifecycle rules of", "s3:GetLifecycleConfiguration", "");
     let answer =
-        store.client().get_bucket_lifecycle_configuration().bucket(store.bucket()).send().await;
+        store.client().get_bucket_lifecycle_configuration().bucket(store.name()).send().await;
     match answer {
         Ok(found) => {
             found.rules.unwrap_or_default().into_iter().map(|rule| read(&call, rule)).collect()

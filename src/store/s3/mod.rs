@@ -12,12 +12,16 @@
 //!   that, it becomes a HEAD and then a plain write, which two writers at the same
 //!   moment can both win; this is said once in the log.
 
+mod account;
+mod bucket;
 mod checksum;
 mod connect;
 mod errors;
+mod facts;
 mod lifecycle;
 mod objects;
 mod read;
+mod trial;
 mod uploads;
 mod wire;
 
@@ -30,14 +34,21 @@ use std::{
 };
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use aws_sdk_s3::{Client, types::ServerSideEncryption};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 
 pub use self::{
+    account::Identity,
     checksum::ChecksumMode,
     connect::{AccessKey, Encryption, S3Options},
+    facts::{
+        Address, DefaultEncryption, Grant, LockDefault, LogTarget, ObjectLock, PublicAccess,
+        Versioning,
+    },
+    trial::{Condition, Damage, PolicyChange, Removal},
 };
 use self::{errors::Call, wire::ServerDate};
 use super::{
@@ -51,6 +62,8 @@ pub struct S3Store(Arc<Inner>);
 
 struct Inner {
     client: Client,
+    /// What the clients of other services are made from.
+    shared: SdkConfig,
     options: S3Options,
     /// Turned off by a store that does not implement conditional writes.
     conditional: AtomicBool,
@@ -69,8 +82,9 @@ impl S3Store {
     /// # Errors
     /// When the bucket's name or the endpoint cannot be right.
     pub async fn connect(options: S3Options) -> Result<Self> {
-        let client = connect::client(&options).await?;
-        Ok(Self(Arc::new(Inner { client, options, conditional: AtomicBool::new(true) })))
+        let (client, shared) = connect::client(&options).await?;
+        let conditional = AtomicBool::new(true);
+        Ok(Self(Arc::new(Inner { client, shared, options, conditional })))
     }
 
     fn client(&self) -> &Client {
@@ -87,8 +101,20 @@ impl S3Store {
         aws_sdk_s3::config::Builder::new().timeout_config(deadlines)
     }
 
-    fn bucket(&self) -> &str {
+    /// The bucket's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
         &self.0.options.bucket
+    }
+
+    /// The encryption that every object of ours asks for, as S3 names it.
+    #[must_use]
+    pub fn asked_encryption(&self) -> Option<&'static str> {
+        match &self.options().encryption {
+            Encryption::BucketDefault => None,
+            Encryption::SseS3 => Some("AES256"),
+            Encryption::SseKms(_) => Some("aws:kms"),
+        }
     }
 
     /// A call on an object, which needs `right` on it.
@@ -96,7 +122,7 @@ impl S3Store {
         Call {
             operation: operation.into(),
             target: self.uri(key),
-            permission: format!("{right} on arn:aws:s3:::{}/{key}", self.bucket()),
+            permission: format!("{right} on arn:aws:s3:::{}/{key}", self.name()),
         }
     }
 
@@ -105,7 +131,7 @@ impl S3Store {
         Call {
             operation: operation.to_owned(),
             target: self.uri(prefix),
-            permission: format!("{right} on arn:aws:s3:::{}", self.bucket()),
+            permission: format!("{right} on arn:aws:s3:::{}", self.name()),
         }
     }
 
@@ -126,7 +152,7 @@ impl S3Store {
     fn give_up_conditional(&self) {
         if self.0.conditional.swap(false, Ordering::Relaxed) {
             tracing::warn!(
-                bucket = self.bucket(),
+                bucket = self.name(),
                 "the store does not implement conditional writes; whether an object is there is \
                  asked before it is written, so two writers at the same moment may both succeed"
             );
@@ -137,7 +163,11 @@ impl S3Store {
 #[async_trait]
 impl Store for S3Store {
     fn uri(&self, key: &str) -> String {
-        format!("s3://{}/{key}", self.bucket())
+        format!("s3://{}/{key}", self.name())
+    }
+
+    fn bucket(&self) -> Option<&S3Store> {
+        Some(self)
     }
 
     fn parts_in_flight(&self) -> usize {
@@ -214,7 +244,7 @@ impl Store for S3Store {
         let answer = self
             .client()
             .head_bucket()
-            .bucket(self.bucket())
+            .bucket(self.name())
             .customize()
             .interceptor(date.clone())
             .send()

@@ -90,10 +90,12 @@ async fn send(
     store
         .client()
         .put_object()
-        .bucket(store.bucket())
+        .bucket(store.name())
         .key(key)
         .set_server_side_encryption(encryption)
         .set_ssekms_key_id(kms_key)
+        // Named too: under Object Lock the value alone is not enough.
+        .set_checksum_algorithm(store.options().checksum.for_sdk())
         .set_checksum_crc64_nvme(seal.crc64nvme.clone())
         .set_checksum_crc32_c(seal.crc32c.clone())
         .set_checksum_sha256(seal.sha256.clone())
@@ -129,7 +131,7 @@ async fn holds(store: &S3Store, key: &str, body: &Bytes) -> Result<bool> {
 
 pub(super) async fn head(store: &S3Store, key: &str) -> Result<Option<Found>> {
     let call = store.on_object("look at", "s3:GetObject", key);
-    let found = match store.client().head_object().bucket(store.bucket()).key(key).send().await {
+    let found = match store.client().head_object().bucket(store.name()).key(key).send().await {
         Ok(found) => found,
         Err(error) => {
             let error = call.failed(&error);
@@ -155,7 +157,7 @@ pub(super) async fn list_page(store: &S3Store, prefix: &str, next: Option<&str>)
     let page = store
         .client()
         .list_objects_v2()
-        .bucket(store.bucket())
+        .bucket(store.name())
         .prefix(prefix)
         .max_keys(1000)
         .set_continuation_token(next.map(str::to_owned))
@@ -189,7 +191,7 @@ pub(super) async fn list_page(store: &S3Store, prefix: &str, next: Option<&str>)
 
 pub(super) async fn delete(store: &S3Store, key: &str) -> Result<()> {
     let call = store.on_object("delete", "s3:DeleteObject", key);
-    match store.client().delete_object().bucket(store.bucket()).key(key).send().await {
+    match store.client().delete_object().bucket(store.name()).key(key).send().await {
         Ok(_) => Ok(()),
         Err(error) => {
             let error = call.failed(&error);
@@ -213,7 +215,7 @@ pub(super) async fn delete_many(store: &S3Store, keys: &[String]) -> Result<Dele
         let request = store
             .client()
             .delete_objects()
-            .bucket(store.bucket())
+            .bucket(store.name())
             .delete(objects)
             .set_checksum_algorithm(store.options().checksum.for_sdk())
             .customize();

@@ -37,7 +37,7 @@ async fn get_once(store: &S3Store, key: &str, limit: u64) -> Result<Bytes> {
     let answer = store
         .client()
         .get_object()
-        .bucket(store.bucket())
+        .bucket(store.name())
         .key(key)
         .set_checksum_mode(echo)
         .send()
@@ -124,7 +124,7 @@ impl Download {
             .store
             .client()
             .get_object()
-            .bucket(self.store.bucket())
+            .bucket(self.store.name())
             .key(&self.key)
             .range(format!("bytes={}-{}", self.position, self.end - 1))
             .set_if_match(self.etag.clone())

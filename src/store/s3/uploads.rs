@@ -23,7 +23,7 @@ pub(super) async fn begin(store: &S3Store, key: &str) -> Result<UploadHandle> {
     let begun = store
         .client()
         .create_multipart_upload()
-        .bucket(store.bucket())
+        .bucket(store.name())
         .key(key)
         .set_server_side_encryption(encryption)
         .set_ssekms_key_id(kms_key)
@@ -52,10 +52,11 @@ pub(super) async fn send_part(
     let sent = store
         .client()
         .upload_part()
-        .bucket(store.bucket())
+        .bucket(store.name())
         .key(&upload.key)
         .upload_id(&upload.id)
         .part_number(wire_number)
+        .set_checksum_algorithm(store.options().checksum.for_sdk())
         .set_checksum_crc64_nvme(seal.crc64nvme.clone())
         .set_checksum_crc32_c(seal.crc32c.clone())
         .set_checksum_sha256(seal.sha256.clone())
@@ -158,7 +159,7 @@ async fn send_complete(
     let answer = store
         .client()
         .complete_multipart_upload()
-        .bucket(store.bucket())
+        .bucket(store.name())
         .key(&upload.key)
         .upload_id(&upload.id)
         .multipart_upload(completed)
@@ -235,7 +236,7 @@ pub(super) async fn abort(store: &S3Store, upload: &UploadHandle) -> Result<()> 
     let aborted = store
         .client()
         .abort_multipart_upload()
-        .bucket(store.bucket())
+        .bucket(store.name())
         .key(&upload.key)
         .upload_id(&upload.id)
         .send()
@@ -256,7 +257,7 @@ pub(super) async fn unfinished(store: &S3Store, prefix: &str) -> Result<Vec<Unfi
         let page = store
             .client()
             .list_multipart_uploads()
-            .bucket(store.bucket())
+            .bucket(store.name())
             .prefix(prefix)
             .set_key_marker(key_marker.take())
             .set_upload_id_marker(id_marker.take())

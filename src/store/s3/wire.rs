@@ -18,7 +18,7 @@ use aws_sdk_s3::{
 };
 use chrono::{DateTime, Utc};
 
-use super::{checksum::content_md5, errors::xml_element};
+use super::{checksum::content_md5, errors::xml_element, facts::Address};
 
 /// Counts how often one call went over the wire. After a second attempt a
 /// "precondition failed" may be about the object that the first one wrote.
@@ -108,6 +108,85 @@ impl Intercept for ContentMd5 {
             headers.remove(name);
         }
         headers.insert("content-md5", md5);
+        Ok(())
+    }
+}
+
+/// Notes where a request goes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Destination(Arc<Mutex<Address>>);
+
+impl Destination {
+    pub(super) fn get(&self) -> Address {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Intercept for Destination {
+    fn name(&self) -> &'static str {
+        "Destination"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = address(context.request().uri())?;
+        Ok(())
+    }
+}
+
+fn address(uri: &str) -> Result<Address, BoxError> {
+    let url = url::Url::parse(uri)?;
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    Ok(Address { host, tls: url.scheme() == "https" })
+}
+
+/// Keeps a request from leaving for any host that the rule does not allow.
+#[derive(Debug)]
+pub(super) struct OnlyTo(pub(super) fn(&Address) -> bool);
+
+impl Intercept for OnlyTo {
+    fn name(&self) -> &'static str {
+        "OnlyTo"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let address = address(context.request().uri())?;
+        if (self.0)(&address) { Ok(()) } else { Err("this is not sent to that host".into()) }
+    }
+}
+
+/// Sends a request to another address, with a header of its own: for the one
+/// question to the account that is asked in the very words of one to a bucket.
+#[derive(Debug)]
+pub(super) struct Redirect {
+    pub(super) uri: String,
+    pub(super) header: (&'static str, String),
+}
+
+impl Intercept for Redirect {
+    fn name(&self) -> &'static str {
+        "Redirect"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        request.set_uri(self.uri.clone())?;
+        request.headers_mut().insert(self.header.0, self.header.1.clone());
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The daemon through time: schedule, catch-up, clocks, restarts, outages.
 
+mod audit;
 mod catch_up;
 mod clock;
 mod hours;

@@ -89,7 +89,8 @@ impl Running {
 
         let (_, metrics) = self.get("/metrics").await;
         let value = |name: &str| -> i64 {
-            let line = metrics.lines().find(|line| line.starts_with(&format!("{name}{{")));
+            let start = format!("{name}{}", if name.contains('{') { "" } else { "{" });
+            let line = metrics.lines().find(|line| line.starts_with(&start));
             let value = line.unwrap_or_else(|| panic!("no {name}")).rsplit_once(' ').unwrap().1;
             #[expect(clippy::cast_possible_truncation, reason = "whole seconds and flags")]
             let value = value.parse::<f64>().unwrap() as i64;
@@ -97,7 +98,8 @@ impl Running {
         };
         let seconds = last_success.map_or(0, |time| time.timestamp());
         assert_eq!(value("reliquary_last_success_timestamp_seconds"), seconds);
-        assert_eq!(value("reliquary_next_run_timestamp_seconds"), next.timestamp());
+        let next_run = "reliquary_next_run_timestamp_seconds{database=\"main\",job=\"backup\"}";
+        assert_eq!(value(next_run), next.timestamp());
         assert_eq!(value("reliquary_healthy"), i64::from(health == "ok"));
 
         assert_eq!(self.get("/livez").await.0, StatusCode::OK);

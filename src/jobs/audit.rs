@@ -1,0 +1,76 @@
+//! Holds the bucket, the credentials, the source and this machine against the
+//! hardening checklist. It changes nothing but one small object of our own.
+
+mod source;
+mod store;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Environment, Source};
+use crate::{
+    audit::{Exempt, Finding, Report, files},
+    settings::SecretFile,
+    words::Check,
+};
+
+/// Findings as they come in.
+#[derive(Debug, Default)]
+struct Gathered {
+    findings: Vec<Finding>,
+    exempt: Vec<Exempt>,
+}
+
+impl Gathered {
+    fn exempt(&mut self, checks: &[Check], why: &str) {
+        let exempt = |check: &Check| Exempt { check: *check, why: why.to_owned() };
+        self.exempt.extend(checks.iter().map(exempt));
+    }
+}
+
+/// Makes every check that makes sense for this store and this source.
+/// `None` when it was told to stop.
+///
+/// An audit does not fail: what cannot be asked is a finding.
+pub async fn run(
+    environment: &Environment,
+    source: &Source,
+    cancel: &CancellationToken,
+) -> Option<Report> {
+    let work = async {
+        let mut gathered = Gathered::default();
+        let data = source::check(environment, source, &mut gathered).await;
+        store::check(environment, source, data, &mut gathered).await;
+        gathered.findings.push(secret_files(source, &environment.secret_files));
+        let now = environment.clock.now();
+        Report::new(now, gathered.findings, gathered.exempt)
+    };
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => None,
+        report = work => Some(report),
+    }
+}
+
+fn secret_files(source: &Source, secrets: &[SecretFile]) -> Finding {
+    let check = Check::SecretFiles;
+    let named = secrets.iter().map(|secret| (secret.key.clone(), secret.path.clone()));
+    let key = source
+        .url
+        .key_file()
+        .map(|path| (format!("sslkey in databases.{}.url", source.settings.name), path));
+    let mut facts = Vec::new();
+    for (what, path) in named.chain(key) {
+        match files::FileFacts::read(what, &path) {
+            Ok(file) => facts.push(file),
+            Err(error) => {
+                let path = path.display();
+                return Finding::unknown(
+                    check,
+                    format!("{path} cannot be looked at: {error}"),
+                    format!("ls -l {path}"),
+                );
+            }
+        }
+    }
+    files::secret_files(&facts, nix::unistd::geteuid().as_raw())
+}

@@ -1,0 +1,38 @@
+//! What an audit came to.
+
+use serde::{Deserialize, Serialize};
+
+use super::RunReport;
+use crate::words::{Check, CheckResult};
+
+/// What the last audit came to. Its findings name hosts and files, and so they
+/// stand in the log and not here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditReport {
+    /// How the run ended; `failed` where a check failed.
+    #[serde(flatten)]
+    pub run: RunReport,
+    /// Checks that passed.
+    pub pass: u64,
+    /// Checks of what could be safer.
+    pub warn: u64,
+    /// Checks that failed.
+    pub fail: u64,
+    /// Checks that came to nothing.
+    pub unknown: u64,
+    /// Which failed.
+    pub failed: Vec<Check>,
+}
+
+impl AuditReport {
+    /// How many checks came to a result.
+    #[must_use]
+    pub fn count(&self, result: CheckResult) -> u64 {
+        match result {
+            CheckResult::Pass => self.pass,
+            CheckResult::Warn => self.warn,
+            CheckResult::Fail => self.fail,
+            CheckResult::Unknown => self.unknown,
+        }
+    }
+}
