@@ -8,8 +8,8 @@
 # --mb "N …"     about how much plain dump each database makes, in MB
 # --no-restore   without the restores, which take the longest
 #
-# Beside the peaks of reliquary stand those of `pg_dump | gzip` and
-# `gunzip | psql`, each the largest of its programs. The server's own memory is
+# Beside the peaks of reliquary stand those of `pg_dump` and of `gunzip | psql`,
+# each the largest of its programs. The server's own memory is
 # not in any of them.
 #
 # Environment: RELIQUARY (default target/release/reliquary), PGBIN (the
@@ -63,14 +63,11 @@ for mb in $sizes; do
   mkdir -p "$scratch/store"
   rm -rf "${scratch:?}/store/"* "${scratch:?}/s3/bench/database"
   megabytes='?'
-  file=$scratch/today.gz
-  measure today "$pg_bin/pg_dump --no-owner --no-privileges | gzip > $file"
-  megabytes=$(($(gunzip -c "$file" | wc -c) / 1000000))
-  peak=$(tail -1 "$scratch/today.times")
-  # shellcheck disable=SC2086 # four numbers
-  set -- $peak
-  row 'pg_dump | gzip' "$megabytes" "$1" "$(awk -v k="$2" 'BEGIN { printf "%.1f", k / 1024 }')" >>"$table"
-  rm "$file"
+  rm -f "$scratch/one.times"
+  measure one "$pg_bin/pg_dump --no-owner --no-privileges | wc -c"
+  megabytes=$(($(cat "$scratch/out") / 1000000))
+  row 'pg_dump' "$megabytes" "$(awk '{ print $1 }' "$scratch/one.times")" \
+    "$(awk '{ printf "%.1f", $2 / 1024 }' "$scratch/one.times")" >>"$table"
   take 'reliquary backup, s3' "$to_s3 exec $reliquary -q backup"
   rm -rf "${scratch:?}/s3/bench/database"
   take 'reliquary backup, directory' "$to_dir exec $reliquary -q backup"
