@@ -187,6 +187,10 @@ words! {
         Year = "yearly",
         /// A person made it, and only a person removes it.
         Manual = "manual",
+        /// It is a legacy archive that stays until there are good ones in its place.
+        Legacy = "legacy",
+        /// It is damaged, and people shall have time to look at it.
+        Damaged = "damaged",
     }
 }
 

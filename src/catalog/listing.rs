@@ -90,11 +90,12 @@ pub struct Totals {
     pub manual: u64,
     /// Legacy archives.
     pub legacy: u64,
-    /// Backups and legacy archives in which verify found damage.
+    /// Backups and legacy archives in which verify found damage, and backups
+    /// whose archive is gone.
     pub damaged: u64,
     /// Good backups that verify has read back whole.
     pub verified: u64,
-    /// Debris and broken backups.
+    /// What was never committed, or is left of what was removed.
     pub debris: u64,
     /// Keys that are not ours.
     pub foreign: u64,
@@ -155,8 +156,9 @@ impl Catalog {
                 (State::Good, Kind::Scheduled) => totals.scheduled += 1,
                 (State::Good, Kind::Manual) => totals.manual += 1,
                 (State::Legacy | State::Unclear, _) => totals.legacy += 1,
-                (State::Damaged, _) => totals.damaged += 1,
-                (State::Debris | State::Broken, _) => totals.debris += 1,
+                // Nothing of ours removes an archive before its manifest.
+                (State::Damaged | State::Broken, _) => totals.damaged += 1,
+                (State::Debris, _) => totals.debris += 1,
             }
             if entry.state == State::Good && entry.verified.is_some() {
                 totals.verified += 1;
@@ -226,7 +228,8 @@ mod tests {
         assert_eq!(catalog.foreign, 1);
         assert!(catalog.has_pointer);
         let totals = catalog.totals();
-        assert_eq!((totals.scheduled, totals.manual, totals.legacy, totals.debris), (2, 0, 3, 2));
+        assert_eq!((totals.scheduled, totals.manual, totals.legacy, totals.debris), (2, 0, 3, 1));
+        assert_eq!(totals.damaged, 1);
         assert_eq!(totals.bytes, 5 + 7 + 5 + 5);
         assert_eq!(totals.newest.unwrap().to_string(), "2026-11-23T15-00-00Z");
     }

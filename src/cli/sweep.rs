@@ -187,6 +187,7 @@ fn document(
         "unfinished_uploads": uploads,
         "unfinished_uploads_error": decided.uploads_unknown.as_ref().map(ToString::to_string),
         "young_debris": decided.debris.young,
+        "manual_without_manifest": decided.debris.manual,
         "foreign": { "count": inventory.catalog.foreign, "keys": inventory.foreign },
         "removal": removal.map(|removal| json!({
             "removed": removal.gone.len(),

@@ -1,9 +1,10 @@
 //! What was never a backup, or is none any more, and is old enough to go.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Policy;
 use crate::{
+    archive::manifest::Kind,
     catalog::{Inventory, Layout, Parts, State},
     store::UnfinishedUpload,
     words::DebrisKind,
@@ -18,6 +19,8 @@ pub struct Debris {
     pub uploads: Vec<UnfinishedUpload>,
     /// What is left alone because it may be a backup under way.
     pub young: u64,
+    /// Archives that a person asked for and whose manifest is gone; they are left alone.
+    pub manual: u64,
     /// Unfinished uploads of keys that are not ours; they are left alone.
     pub foreign_uploads: u64,
 }
@@ -27,6 +30,12 @@ impl Debris {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.uploads.is_empty()
+    }
+
+    /// How many archives go that lost their manifest, or never had one.
+    #[must_use]
+    pub fn archives(&self) -> usize {
+        self.entries.iter().filter(|(_, kind)| *kind == DebrisKind::Archive).count()
     }
 }
 
@@ -40,18 +49,27 @@ pub fn debris(
     store_now: DateTime<Utc>,
 ) -> Debris {
     let mut debris = Debris::default();
-    let is_over = |touched: DateTime<Utc>| {
-        touched.checked_add_signed(policy.grace).is_some_and(|over| over <= store_now)
+    let is_older = |touched: DateTime<Utc>, grace: TimeDelta| {
+        touched.checked_add_signed(grace).is_some_and(|over| over <= store_now)
     };
+    // No sweep of ours leaves a manifest whose archive is gone: somebody else
+    // removed that, and the manifest is all that tells.
+    let evidence = policy.grace.max(policy.keep_damaged());
     for (at, (entry, parts)) in inventory.catalog.entries.iter().zip(&inventory.parts).enumerate() {
         if !matches!(entry.state, State::Debris | State::Broken) {
+            continue;
+        }
+        if entry.kind == Kind::Manual && parts.has_archive() {
+            debris.manual += 1;
             continue;
         }
         // A verdict alone has no date but its own.
         let alone = entry.last_modified == DateTime::UNIX_EPOCH;
         let touched = entry.verified.filter(|_| alone).unwrap_or(entry.last_modified);
-        if is_over(touched) {
-            debris.entries.push((at, kind(*parts)));
+        let kind = kind(*parts);
+        let grace = if kind == DebrisKind::Manifest { evidence } else { policy.grace };
+        if is_older(touched, grace) {
+            debris.entries.push((at, kind));
         } else {
             debris.young += 1;
         }
@@ -59,7 +77,7 @@ pub fn debris(
     for upload in uploads {
         if layout.parse(&upload.upload.key).is_none() {
             debris.foreign_uploads += 1;
-        } else if is_over(upload.started) {
+        } else if is_older(upload.started, policy.grace) {
             debris.uploads.push(upload);
         } else {
             debris.young += 1;
@@ -130,22 +148,42 @@ mod tests {
 
     #[test]
     fn debris_goes_when_its_grace_is_over_and_not_before() {
-        let found = find(&inventory(&KEYS, 24), Vec::new());
-        let kinds: Vec<DebrisKind> = found.entries.iter().map(|(_, kind)| *kind).collect();
-        let expected = [
-            DebrisKind::Archive,
-            DebrisKind::Manifest,
-            DebrisKind::Orphan,
-            DebrisKind::Orphan,
-            DebrisKind::Orphan,
-        ];
-        assert_eq!(kinds, expected);
-        assert_eq!(found.young, 0);
+        let kinds = |hours| {
+            let found = find(&inventory(&KEYS, hours), Vec::new());
+            found.entries.iter().map(|(_, kind)| *kind).collect::<Vec<_>>()
+        };
+        let [archive, manifest, orphan] =
+            [DebrisKind::Archive, DebrisKind::Manifest, DebrisKind::Orphan];
+        // A manifest whose archive is gone tells that somebody removed it.
+        assert_eq!(kinds(24), [archive, orphan, orphan, orphan]);
+        assert_eq!(kinds(30 * 24 - 1), kinds(24));
+        assert_eq!(kinds(30 * 24), [archive, manifest, orphan, orphan, orphan]);
+        assert_eq!(find(&inventory(&KEYS, 24), Vec::new()).archives(), 1);
         for hours in [23, 0, -5] {
             let found = find(&inventory(&KEYS, hours), Vec::new());
             assert!(found.is_empty());
             assert_eq!(found.young, 5, "{hours}");
         }
+    }
+
+    #[test]
+    fn what_a_person_made_is_left_alone_without_its_manifest_too() {
+        let manual = |rest: &str| ObjectMeta {
+            key: format!("database/manual/2026-11-23T10-00-00Z{rest}"),
+            size: 1,
+            last_modified: at(-9000),
+        };
+        let layout = Layout::new("database/");
+        let archive = [manual(".sql.gz"), manual(".sql.gz.sha256")];
+        let mut inventory = Inventory::from_listing(&layout, &archive);
+        settle(&mut inventory.catalog);
+        let found = find(&inventory, Vec::new());
+        assert!(found.is_empty());
+        assert_eq!(found.manual, 1);
+        // What is left of one that a person removed goes.
+        let mut inventory = Inventory::from_listing(&layout, &archive[1..]);
+        settle(&mut inventory.catalog);
+        assert_eq!(find(&inventory, Vec::new()).entries.len(), 1);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Decisions in words.
 
+use chrono::TimeDelta;
+
 use super::{Decision, Policy};
 use crate::{
     catalog::{Entry, State},
@@ -21,6 +23,10 @@ pub fn explain(reason: Keep, policy: &Policy) -> String {
         Keep::Month => of("month", Period::Month),
         Keep::Year => of("year", Period::Year),
         Keep::Manual => "made by hand".to_owned(),
+        Keep::Legacy => format!("there are not yet {} good ones", policy.keep_last),
+        Keep::Damaged => {
+            format!("found damaged less than {} ago, to be looked at", span(policy.keep_damaged()))
+        }
     }
 }
 
@@ -40,5 +46,9 @@ pub fn why(decision: &Decision, entry: &Entry, policy: &Policy) -> String {
 }
 
 fn age(policy: &Policy) -> String {
-    humantime::format_duration(policy.keep_for.to_std().unwrap_or_default()).to_string()
+    span(policy.keep_for)
+}
+
+fn span(delta: TimeDelta) -> String {
+    humantime::format_duration(delta.to_std().unwrap_or_default()).to_string()
 }

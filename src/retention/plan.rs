@@ -1,8 +1,8 @@
 //! The plan: for every backup and legacy archive, whether it is kept and why.
 //!
 //! A backup is kept when anything keeps it: its age, its place among the last
-//! good ones, a period whose one backup it is, or that a person made it. What
-//! nothing keeps goes. No rule looks at the time but the one of age, so that a
+//! good ones, a period whose one backup it is, that a person made it, or that it
+//! was found damaged of late. What nothing keeps goes. No rule looks at the time but the one of age, so that a
 //! clock that goes back never removes more, and each period is counted from
 //! the newest one that has a backup, so that a year without backups removes
 //! nothing.
@@ -94,6 +94,9 @@ pub fn plan(entries: &[Entry], policy: &Policy, now: DateTime<Utc>) -> Plan {
         if until.is_none_or(|until| until > now) {
             decision.keep.add(Keep::Young);
         }
+        if entry.state == State::Damaged && is_evidence(entry, policy, now) {
+            decision.keep.add(Keep::Damaged);
+        }
     }
     // What a person made is kept anyway, and must not stand in for what the
     // schedule made: the person may remove it.
@@ -107,8 +110,14 @@ pub fn plan(entries: &[Entry], policy: &Policy, now: DateTime<Utc>) -> Plan {
         newest_first.iter().copied().filter(fits).collect::<Vec<_>>()
     };
     let (good, legacy) = (of(State::Good), of(State::Legacy));
-    for &place in good.iter().take(policy.keep_last.max(1)) {
+    let last = policy.keep_last.max(1);
+    for &place in good.iter().take(last) {
         decisions[place].keep.add(Keep::Last);
+    }
+    // Until there are as many good ones, what was there before them is worth
+    // more than its age: on the day of a takeover it is all there is.
+    for &place in legacy.iter().take(last.saturating_sub(good.len())) {
+        decisions[place].keep.add(Keep::Legacy);
     }
     for (period, reason) in Period::ALL.iter().zip(TIERS) {
         let tier = policy.tier(*period);
@@ -120,6 +129,14 @@ pub fn plan(entries: &[Entry], policy: &Policy, now: DateTime<Utc>) -> Plan {
         }
     }
     Plan { decisions }
+}
+
+/// Whether a damaged one's verdict is so young that people may not have looked
+/// yet. A verdict may be wrong: a bad cache between us and the store must not
+/// empty it.
+fn is_evidence(entry: &Entry, policy: &Policy, now: DateTime<Utc>) -> bool {
+    let until = entry.verified.and_then(|judged| judged.checked_add_signed(policy.keep_damaged()));
+    until.is_none_or(|until| until > now)
 }
 
 /// The reason that each period's tier is, in the order of [`Period::ALL`].

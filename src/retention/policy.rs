@@ -12,6 +12,9 @@ use crate::{
 /// Debris younger than this may be a backup under way.
 const GRACE: TimeDelta = TimeDelta::hours(24);
 
+/// Time enough to come back from anywhere and look.
+const WEEK: TimeDelta = TimeDelta::days(8);
+
 /// How much longer than its deadline a backup is believed to be under way.
 const MARGIN: TimeDelta = TimeDelta::hours(1);
 
@@ -38,6 +41,13 @@ impl Policy {
         // Whoever lets a backup take days must not have its parts thrown away.
         let grace = GRACE.max(delta(settings.timeout) + MARGIN);
         Self { keep_for: delta(keep_for), keep_last: count(keep_last).max(1), tiers, grace }
+    }
+
+    /// How long a damaged backup is kept from its verdict on: as long as a new
+    /// one, and at least over a week.
+    #[must_use]
+    pub fn keep_damaged(&self) -> TimeDelta {
+        self.keep_for.max(WEEK)
     }
 
     /// Of how many of the newest periods of a kind one backup is kept.

@@ -51,6 +51,19 @@ pub enum Refusal {
         /// How many there are.
         good: usize,
     },
+    /// Legacy archives, damaged backups and archives without a manifest are
+    /// worth a look before most of them go at once.
+    #[error(
+        "{removed} of the {all} archives would go at once, which is more than half, whether they \
+         count as good or not; look at `reliquary sweep --dry-run`, and if that is what you want, \
+         do it once by hand: `reliquary sweep --more-than-half`"
+    )]
+    MoreThanHalfOfAll {
+        /// How many archives would go.
+        removed: usize,
+        /// How many there are.
+        all: usize,
+    },
     /// While backups fail, the old ones are all there is.
     #[error(
         "{}, and while no backup is younger than {} (stale_after) nothing is removed; let one \
@@ -84,7 +97,9 @@ impl Refusal {
         match self {
             Self::Listing(_) => SweepRefusal::Listing,
             Self::ClockUnknown(_) | Self::Clock { .. } => SweepRefusal::Clock,
-            Self::MoreThanHalf { .. } => SweepRefusal::MoreThanHalf,
+            Self::MoreThanHalf { .. } | Self::MoreThanHalfOfAll { .. } => {
+                SweepRefusal::MoreThanHalf
+            }
             Self::NoFreshBackup { .. } => SweepRefusal::NoFreshBackup,
             Self::NewestUnreadable { .. } => SweepRefusal::NewestUnreadable,
         }
@@ -100,14 +115,15 @@ pub fn check_clock(ours: DateTime<Utc>, stores: DateTime<Utc>) -> Result<(), Ref
     if apart > clock::TOLERANCE { Err(Refusal::Clock { ours, stores }) } else { Ok(()) }
 }
 
-/// Holds a plan against what must remain. `more_than_half` says that a person
-/// wants even that.
+/// Holds a plan against what must remain. `debris` is how many archives without
+/// a manifest go beside it; `more_than_half` says that a person wants even that.
 ///
 /// # Errors
 /// When nothing may be removed.
 pub fn check(
     entries: &[Entry],
     plan: &Plan,
+    debris: usize,
     stale_after: Duration,
     more_than_half: bool,
     now: DateTime<Utc>,
@@ -131,6 +147,14 @@ pub fn check(
     if removed * 2 > all && !more_than_half {
         return Err(Refusal::MoreThanHalf { removed, good: all });
     }
+    // What counts for nothing may still be all that somebody has: the old
+    // workflow's archives on the day of a takeover, backups that a bad line
+    // made look damaged, archives whose manifests somebody removed.
+    let removed = plan.removed().count() + debris;
+    let all = plan.decisions.len() + debris;
+    if removed * 2 > all && !more_than_half {
+        return Err(Refusal::MoreThanHalfOfAll { removed, all });
+    }
     Ok(())
 }
 
@@ -146,7 +170,7 @@ fn newest(age: Option<&Duration>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retention::testing::{at, entries, policy};
+    use crate::retention::testing::{at, entries, entry, policy};
 
     const TWO_HOURS: Duration = Duration::from_hours(2);
 
@@ -154,7 +178,7 @@ mod tests {
     fn checked(hours: &[i64], now: i64, by_hand: bool) -> Result<(), Refusal> {
         let entries = entries(hours);
         let plan = crate::retention::plan(&entries, &policy(), at(now));
-        check(&entries, &plan, TWO_HOURS, by_hand, at(now))
+        check(&entries, &plan, 0, TWO_HOURS, by_hand, at(now))
     }
 
     #[test]
@@ -167,6 +191,31 @@ mod tests {
         assert_eq!(refusal, Refusal::MoreThanHalf { removed: 723, good: 1443 });
         assert!(refusal.to_string().contains("reliquary sweep --more-than-half"));
         assert_eq!(checked(&more, 1442, true), Ok(()));
+    }
+
+    #[test]
+    fn what_counts_for_nothing_does_not_go_all_at_once_either() {
+        // A takeover: forty days of the old workflow, and a first backup.
+        let mut entries = entries(&(0..960).collect::<Vec<_>>());
+        for entry in &mut entries[..959] {
+            entry.state = State::Legacy;
+        }
+        let sweep = |entries: &[Entry], debris, hour, by_hand| {
+            let plan = crate::retention::plan(entries, &policy(), at(hour));
+            check(entries, &plan, debris, TWO_HOURS, by_hand, at(hour))
+        };
+        // Day by day they may go.
+        assert_eq!(sweep(&entries, 0, 959, false), Ok(()));
+        entries[959] = entry(960 + 40 * 24);
+        let refused = sweep(&entries, 0, 960 + 40 * 24, false).unwrap_err();
+        // 23 stay beside the one good.
+        assert_eq!(refused, Refusal::MoreThanHalfOfAll { removed: 936, all: 960 });
+        assert_eq!(refused.reason(), SweepRefusal::MoreThanHalf);
+        assert_eq!(sweep(&entries, 0, 960 + 40 * 24, true), Ok(()));
+        // Manifests that somebody removed leave archives that look like debris.
+        let few = &entries[955..];
+        assert!(sweep(few, 5, 960 + 40 * 24, false).is_ok());
+        assert!(sweep(few, 6, 960 + 40 * 24, false).is_err());
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl World {
         self.swept = Some(day.and_utc());
         match self.sweep(false) {
             Ok(()) => {}
-            Err(Refusal::MoreThanHalf { .. }) => {
+            Err(Refusal::MoreThanHalf { .. } | Refusal::MoreThanHalfOfAll { .. }) => {
                 *self.told.refused.entry("more_than_half").or_default() += 1;
                 // A person looks, and finds that it is so.
                 self.told.by_hand += 1;
@@ -194,7 +194,7 @@ impl World {
         check_clock(ours, self.now)?;
         self.entries.sort_by_key(|entry| (entry.id, entry.kind.name()));
         let plan = plan(&self.entries, &self.policy, ours);
-        check(&self.entries, &plan, STALE_AFTER, by_hand, ours)?;
+        check(&self.entries, &plan, 0, STALE_AFTER, by_hand, ours)?;
         let judge = Judge::new(&self.entries, &self.names, &self.policy, self.now);
         let mut going: Vec<usize> = plan.removed().map(|decision| decision.at).collect();
         for (at, entry) in self.entries.iter().enumerate() {
@@ -247,6 +247,13 @@ impl Judge {
         let good = || newest.iter().filter(|entry| entry.state == State::Good);
         let mut kept: BTreeSet<BackupId> =
             good().take(policy.keep_last).map(|entry| entry.id).collect();
+        let missing = policy.keep_last.saturating_sub(kept.len());
+        let legacy = newest.iter().filter(|entry| entry.state == State::Legacy);
+        kept.extend(legacy.take(missing).map(|entry| entry.id));
+        let found = now - policy.keep_for.max(TimeDelta::days(8));
+        let damaged = newest.iter().filter(|entry| entry.state == State::Damaged);
+        let looked_at = |entry: &&&Entry| entry.verified.is_none_or(|time| time > found);
+        kept.extend(damaged.filter(looked_at).map(|entry| entry.id));
         for (column, tier) in policy.tiers.into_iter().enumerate().filter(|(_, tier)| *tier > 0) {
             let name = |entry: &Entry| names[&entry.id][column].as_str();
             let good: Vec<&Entry> = good().copied().collect();

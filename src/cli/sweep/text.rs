@@ -101,6 +101,12 @@ fn rest(decided: &Decided, layout: &Layout) -> String {
     if let Some(error) = &debris_unknown(decided) {
         text += &format!("  unfinished uploads are left alone: {error}\n");
     }
+    if debris.manual > 0 {
+        text += &format!(
+            "  {} archives under manual/ have no manifest and are left alone\n",
+            debris.manual
+        );
+    }
     if debris.young > 0 {
         text += &format!(
             "  {} debris younger than {} left alone: a backup may be under way\n",

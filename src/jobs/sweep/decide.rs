@@ -50,7 +50,8 @@ pub async fn decide(
     let entries = &inventory.catalog.entries;
     let plan = retention::plan(entries, &policy, now);
     let debris = retention::debris(&inventory, uploads, layout, &policy, stores);
-    let checked = retention::check(entries, &plan, settings.stale_after, more_than_half, now);
+    let (lost, stale) = (debris.archives(), settings.stale_after);
+    let checked = retention::check(entries, &plan, lost, stale, more_than_half, now);
     let refusal = readable.and(checked).err();
     Ok(Decided { inventory, policy, plan, debris, uploads_unknown, now, refusal })
 }

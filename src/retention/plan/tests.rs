@@ -90,7 +90,35 @@ fn legacy_archives_age_and_fill_periods_and_count_for_nothing() {
     assert_eq!(kept_as(&entries, &tiers([0, 2, 0, 0, 0]), 900, Keep::Day), [48, 72, 96]);
     assert_eq!(kept_as(&entries, &tiers([0, 4, 0, 0, 0]), 900, Keep::Day), [25, 48, 72, 96]);
     assert_eq!(kept_as(&entries, &tiers([0; 5]), 900, Keep::Last), [72]);
-    assert_eq!(gone(&entries, &policy(), 24 * 30 + 1), [0, 1]);
+    let last = Policy { keep_last: 2, ..policy() };
+    assert_eq!(gone(&entries, &last, 24 * 30 + 1), [0, 1]);
+}
+
+#[test]
+fn legacy_archives_stand_in_until_there_are_good_ones_enough() {
+    let mut entries = entries(&(0..9).collect::<Vec<_>>());
+    for entry in &mut entries[..8] {
+        entry.state = State::Legacy;
+    }
+    let last = Policy { keep_last: 4, ..tiers([0; 5]) };
+    assert_eq!(gone(&entries, &last, 9000), [0, 1, 2, 3, 4]);
+    assert_eq!(kept_as(&entries, &last, 9000, Keep::Legacy), [5, 6, 7]);
+    for entry in &mut entries[5..] {
+        entry.state = State::Good;
+    }
+    assert_eq!(gone(&entries, &last, 9000), [0, 1, 2, 3, 4]);
+    assert_eq!(kept_as(&entries, &last, 9000, Keep::Legacy), NOTHING);
+}
+
+#[test]
+fn what_was_found_damaged_stays_to_be_looked_at() {
+    let mut entries = entries(&[0, 1, 9000]);
+    entries[0].state = State::Damaged;
+    entries[0].verified = Some(at(9000));
+    assert_eq!(gone(&entries, &tiers([0; 5]), 9000), [1]);
+    assert_eq!(gone(&entries, &tiers([0; 5]), 9000 + 8 * 24 - 1), [1]);
+    assert_eq!(gone(&entries, &tiers([0; 5]), 9000 + 8 * 24), [0, 1]);
+    assert_eq!(gone(&entries, &policy(), 9000 + 30 * 24 - 1), NOTHING);
 }
 
 #[test]

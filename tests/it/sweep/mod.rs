@@ -238,7 +238,7 @@ pub(super) fn copy(from: &Path, to: &Path) {
 }
 
 /// A little of everything: of nine good ones three go, and beside them a legacy
-/// archive, a damaged backup, and every kind of debris.
+/// archive, a backup that was long known to be damaged, and every kind of debris.
 pub(super) async fn motley() -> Bench {
     let bench = Bench::new("retention.keep_for = \"30h\"\nretention.keep_last = 2");
     bench.scheduled([0, 1, 2, 3, 4, 36, 37, 38]);
@@ -246,15 +246,19 @@ pub(super) async fn motley() -> Bench {
     bench.verdict(37, Verdict::Good, 30);
     bench.legacy(55);
     bench.legacy(6);
-    for hours in [5, 48] {
+    // Of the damaged ones, two were found so of late.
+    for (hours, found) in [(5, 4), (90, 80), (500, 300)] {
         bench.backup(Kind::Scheduled, hours);
-        bench.verdict(hours, Verdict::Damaged, 28);
+        bench.verdict(hours, Verdict::Damaged, found);
     }
-    // Debris: never committed, without an archive, alone; and some that may be under way.
+    // Debris: never committed, without an archive, alone; and some that may be
+    // under way, that a person made, or that tells of a loss.
     bench.unfinished(Kind::Scheduled, 70);
     bench.unfinished(Kind::Manual, 71);
-    bench.backup(Kind::Scheduled, 72);
-    fs::remove_file(bench.path(Key::Archive(Kind::Scheduled, bench.id(72)))).unwrap();
+    for hours in [72, 272] {
+        bench.backup(Kind::Scheduled, hours);
+        fs::remove_file(bench.path(Key::Archive(Kind::Scheduled, bench.id(hours)))).unwrap();
+    }
     bench.object(Key::Checksum(Kind::Scheduled, bench.id(73)), b"", 73);
     bench.verdict(74, Verdict::Damaged, 74);
     bench.verdict(75, Verdict::Good, 1);
@@ -273,7 +277,7 @@ pub(super) const KEPT: [i64; 6] = [400, 4, 3, 2, 1, 0];
 
 /// What of [`motley`] must be there after a sweep.
 pub(super) async fn must_stay(bench: &Bench) -> BTreeSet<String> {
-    let gone: Vec<String> = [36, 37, 38, 48, 55, 70, 71, 72, 73, 74]
+    let gone: Vec<String> = [36, 37, 38, 55, 70, 73, 74, 272, 500]
         .map(|hours| bench.id(hours).to_string())
         .into_iter()
         .chain([format!("upload of {}", layout().key(Key::Archive(Kind::Scheduled, bench.id(60))))])
