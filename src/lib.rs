@@ -18,8 +18,8 @@
 //! ```text
 //! cli/  http/                        what people and machines call
 //! app  lifecycle  schedule  jobs/    composition, signals, when, and the verbs
-//! catalog/  archive/  restore/       the domain
-//! postgres/  store/                  the outside world, behind narrow types
+//! alerts/  catalog/  archive/  restore/   the domain
+//! postgres/  store/  notify/         the outside world, behind narrow types
 //! settings/  state/  health  metrics  clock  process  telemetry  visible  words
 //! ```
 //!
@@ -37,6 +37,7 @@
 //!   Prometheus all read the same ones.
 //! - No password, and on no page a host or user.
 
+pub mod alerts;
 pub mod app;
 pub mod archive;
 pub mod catalog;
@@ -47,6 +48,7 @@ pub mod http;
 pub mod jobs;
 pub mod lifecycle;
 pub mod metrics;
+pub mod notify;
 pub mod postgres;
 pub mod process;
 pub mod restore;
