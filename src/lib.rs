@@ -41,6 +41,7 @@ pub mod alerts;
 pub mod app;
 pub mod archive;
 pub mod catalog;
+pub mod channels;
 pub mod cli;
 pub mod clock;
 pub mod health;

@@ -1,14 +1,18 @@
 //! The status document: everything a dashboard needs, from the live state and
 //! the one evaluation of health. `/status` and `reliquary status` are this.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     health::{self, DatabaseHealth, Status},
     rfc3339,
-    state::{BackupSize, CatalogTotals, DatabaseState, ProgressReport, RunReport, State},
-    words::JobKind,
+    state::{
+        BackupSize, CatalogTotals, ChannelState, DatabaseState, ProgressReport, RunReport, State,
+    },
+    words::{ChannelKind, JobKind},
 };
 
 /// What the document says of the settings beyond the live state.
@@ -39,6 +43,9 @@ pub struct StatusDocument {
     pub store: String,
     /// Each database, in the order of their names.
     pub databases: Vec<DatabaseStatus>,
+    /// The channels that alerts go through.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub channels: BTreeMap<ChannelKind, ChannelState>,
 }
 
 /// What the document says of one database.
@@ -119,6 +126,7 @@ pub fn document(state: &State, info: &StatusInfo) -> StatusDocument {
             .zip(health.databases)
             .map(|(database, health)| database_status(now, database, health))
             .collect(),
+        channels: state.channels(),
     }
 }
 

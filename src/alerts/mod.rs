@@ -19,3 +19,6 @@ mod seen;
 
 pub use book::{Book, Open, Policy};
 pub use seen::{Finding, Seen, Sight, seen};
+
+#[cfg(test)]
+mod week_tests;

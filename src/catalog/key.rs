@@ -9,6 +9,7 @@
 //! <prefix>manual/2026-11-23T14-05-09Z.sql.gz       with the same companions
 //! <prefix>LATEST.txt
 //! <prefix>LATEST.sha256
+//! <prefix>alerts.json                              which problems were told
 //! ```
 
 use super::id::BackupId;
@@ -36,6 +37,8 @@ pub enum Key {
     PointerText,
     /// `LATEST.sha256`
     PointerChecksum,
+    /// `alerts.json`: which problems were told.
+    Alerts,
 }
 
 const ARCHIVE: &str = ".sql.gz";
@@ -45,6 +48,7 @@ const VERIFIED: &str = ".verified.json";
 const DAMAGED: &str = ".damaged.json";
 const POINTER_TEXT: &str = "LATEST.txt";
 const POINTER_CHECKSUM: &str = "LATEST.sha256";
+const ALERTS: &str = "alerts.json";
 const MANUAL: &str = "manual";
 
 impl Layout {
@@ -76,6 +80,7 @@ impl Layout {
             Key::Verdict(kind, id, Verdict::Damaged) => companion(kind, id, DAMAGED),
             Key::PointerText => format!("{prefix}{POINTER_TEXT}"),
             Key::PointerChecksum => format!("{prefix}{POINTER_CHECKSUM}"),
+            Key::Alerts => format!("{prefix}{ALERTS}"),
         }
     }
 
@@ -92,6 +97,7 @@ impl Layout {
         match rest {
             POINTER_TEXT => return Some(Key::PointerText),
             POINTER_CHECKSUM => return Some(Key::PointerChecksum),
+            ALERTS => return Some(Key::Alerts),
             _ => {}
         }
         let (place, file) = rest.rsplit_once('/')?;
@@ -155,6 +161,7 @@ mod tests {
             ),
             (Key::PointerText, "database/LATEST.txt"),
             (Key::PointerChecksum, "database/LATEST.sha256"),
+            (Key::Alerts, "database/alerts.json"),
         ] {
             assert_eq!(layout.key(key), text);
             assert_eq!(layout.parse(text), Some(key));

@@ -135,6 +135,7 @@ impl Catalog {
                     catalog.foreign += 1;
                     continue;
                 }
+                Some(Key::Alerts) => continue,
                 Some(Key::PointerText | Key::PointerChecksum) => {
                     catalog.has_pointer = true;
                     continue;

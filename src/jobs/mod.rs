@@ -13,6 +13,7 @@ pub mod runner;
 pub mod survey;
 mod trigger;
 pub mod verify;
+pub mod watch;
 
 use std::{path::PathBuf, sync::Arc};
 

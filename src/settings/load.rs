@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use super::{
     ArchiveSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems, Settings, database,
-    document,
+    document, notify,
     problem::Report,
     raw::{Context, Section},
     store,
@@ -119,6 +119,10 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
         let databases = database::databases(root.section("databases"), verify.as_ref());
         let archive = archive(root.section("archive"));
         let client_dirs = client_dirs(root.section("postgres"));
+        let names: Vec<String> =
+            databases.iter().flat_map(|databases| databases.keys().cloned()).collect();
+        let notify = notify::notify(root.section("notify"), &names);
+        let anomalies = notify::anomalies(root.section("anomalies"));
         let http = http(root.section("http"));
         let grace = grace(root.section("daemon"));
         let log = log(root.section("log"));
@@ -129,6 +133,8 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
             verify: verify?,
             archive,
             client_dirs,
+            notify,
+            anomalies,
             http,
             grace,
             log,

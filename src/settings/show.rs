@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{
     ChecksumMode, DatabaseSettings, Encryption, LogFormat, Settings, StoreLocation, StoreSettings,
     VerifySettings,
+    show_notify::{ShownAnomalies, ShownNotify},
     store::CHECKSUMS,
     units::{duration_text, size_text},
 };
@@ -45,6 +46,8 @@ struct Shown<'s> {
     verify: ShownVerify<'s>,
     archive: ShownArchive,
     postgres: ShownPostgres<'s>,
+    notify: ShownNotify<'s>,
+    anomalies: ShownAnomalies<'s>,
     http: ShownHttp,
     daemon: ShownDaemon,
     log: ShownLog<'s>,
@@ -151,6 +154,8 @@ impl<'s> Shown<'s> {
                 threads: settings.archive.threads,
             },
             postgres: ShownPostgres { client_dirs },
+            notify: ShownNotify::of(&settings.notify),
+            anomalies: ShownAnomalies::of(&settings.anomalies),
             http: ShownHttp {
                 listen: settings.http.listen.to_string(),
                 token: settings.http.token.as_ref().map(mask),
@@ -225,7 +230,7 @@ impl<'s> ShownVerify<'s> {
     }
 }
 
-fn mask(_: &SecretString) -> &'static str {
+pub(super) fn mask(_: &SecretString) -> &'static str {
     MASK
 }
 
