@@ -215,7 +215,7 @@ impl Book {
         match std::mem::take(&mut self.repaired_untold) {
             0 => {}
             untold => {
-                lines.push(format!("the same happened {untold} times since it was last told"))
+                lines.push(format!("the same happened {untold} times since it was last told"));
             }
         }
         let title = format!("{}: a failed backup was repaired by a later attempt", about.database);

@@ -13,20 +13,20 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Samples {
     layout: Layout,
-    samples: Vec<Sample>,
+    kept: Vec<Sample>,
     /// The newest backup at the last reading.
     newest: Option<DateTime<Utc>>,
 }
 
 impl Samples {
     pub(super) fn new(layout: Layout) -> Self {
-        Self { layout, samples: Vec::new(), newest: None }
+        Self { layout, kept: Vec::new(), newest: None }
     }
 
     /// What is odd about the newest one; `None` before any was read.
     pub(super) fn anomalies(&self, thresholds: &Thresholds) -> Option<Anomalies> {
         self.newest?;
-        Some(anomalies(&self.samples, thresholds))
+        Some(anomalies(&self.kept, thresholds))
     }
 
     /// Reads the manifests that are new, where there is a new backup: one
@@ -47,21 +47,21 @@ impl Samples {
             .filter(|(time, _)| newest - *time <= DAY && *time <= newest)
             .collect();
         ids.sort_unstable();
-        self.samples.retain(|sample| ids.iter().any(|(_, id)| id.to_string() == sample.id));
+        self.kept.retain(|sample| ids.iter().any(|(_, id)| id.to_string() == sample.id));
         for (_, id) in ids {
-            if self.samples.iter().any(|sample| sample.id == id.to_string()) {
+            if self.kept.iter().any(|sample| sample.id == id.to_string()) {
                 continue;
             }
             let read =
                 catalog::read_manifest(store, &self.layout, &catalog, Kind::Scheduled, id).await;
             match read {
-                Ok(manifest) => self.samples.push(Sample::of(&manifest)),
+                Ok(manifest) => self.kept.push(Sample::of(&manifest)),
                 Err(CatalogError::Store(error)) => return Err(error.into()),
                 // The survey tells of it.
                 Err(error) => tracing::debug!(backup = %id, %error, "not compared"),
             }
         }
-        self.samples.sort_by_key(|sample| sample.time);
+        self.kept.sort_by_key(|sample| sample.time);
         self.newest = Some(newest);
         Ok(())
     }

@@ -125,7 +125,7 @@ async fn its_limit_is_a_403_with_the_time_to_wait() {
     .await;
     let error = github(&server).deliver(&message(Event::Opened)).await.unwrap_err();
     assert!(error.is_transient());
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+    assert_eq!(error.retry_after(), Some(Duration::from_mins(1)));
     let server = Server::start(|_, _| Reply::status(403)).await;
     let error = github(&server).probe().await.unwrap_err();
     assert!(!error.is_transient());

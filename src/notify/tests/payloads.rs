@@ -3,7 +3,7 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::*;
-use crate::notify::test_server::{Reply, Server};
+use crate::notify::test_server::{Received, Reply, Server};
 
 async fn server() -> Server {
     Server::start(|_, _| Reply::ok("ok")).await
@@ -61,7 +61,7 @@ async fn pagerduty_triggers_and_resolves_under_one_key() {
     }
     let received = server.received();
     assert!(received.iter().all(|asked| asked.line() == "POST /v2/enqueue"));
-    let bodies: Vec<_> = received.iter().map(|asked| asked.json()).collect();
+    let bodies: Vec<_> = received.iter().map(Received::json).collect();
     let actions: Vec<_> = bodies.iter().map(|body| body["event_action"].clone()).collect();
     assert_eq!(actions, ["trigger", "trigger", "resolve", "trigger", "resolve"]);
     let key = bodies[0]["dedup_key"].as_str().unwrap();
