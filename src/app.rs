@@ -8,14 +8,17 @@ use tokio::net::TcpListener;
 
 use crate::{
     catalog::Layout,
+    channels,
     clock::Clock,
     http::{self, Limits, Token},
     jobs::{
         Environment, Handle, Handles, Source,
         runner::{Runner, runner},
+        watch::Watch,
     },
     lifecycle::{Lifecycle, Signals, Stop},
     metrics::{Metrics, Observer},
+    notify::{Channel, Delivery, Desk, Timing},
     postgres::ConnectionUrl,
     schedule::{self, Line},
     settings::{
@@ -25,6 +28,7 @@ use crate::{
     state::{DatabaseState, State},
     status::StatusInfo,
     store::{self, AccessKey, LocalStore, Metered, S3Options, S3Store, Store},
+    words::ChannelKind,
 };
 
 /// Builds the store that the settings name.
@@ -114,6 +118,9 @@ pub struct Daemon {
     info: StatusInfo,
     http: HttpSettings,
     crons: BTreeMap<String, Vec<Handle>>,
+    watch: Option<Watch>,
+    deliveries: Vec<Delivery>,
+    channels: Vec<Channel>,
 }
 
 impl Daemon {
@@ -131,6 +138,7 @@ impl Daemon {
         let info = StatusInfo { store: store.uri("").trim_end_matches('/').to_owned() };
         let observer: Arc<dyn Observer> = metrics.clone();
         let store: Arc<dyn Store> = Arc::new(Metered::new(store, observer));
+        let (channels, watch, deliveries) = alerts(settings, &store, &state, &metrics)?;
         let environment = environment(settings, store, clock);
         let (mut runners, mut handles) = (Vec::new(), Vec::new());
         let mut crons: BTreeMap<String, Vec<Handle>> = BTreeMap::new();
@@ -163,7 +171,19 @@ impl Daemon {
             handles.push(handle);
         }
         let http = settings.http.clone();
-        Ok(Self { state, metrics, lifecycle, runners, handles, info, http, crons })
+        Ok(Self {
+            state,
+            metrics,
+            lifecycle,
+            runners,
+            handles,
+            info,
+            http,
+            crons,
+            watch,
+            deliveries,
+            channels,
+        })
     }
 
     /// What the status document says of the settings.
@@ -200,6 +220,14 @@ impl Daemon {
         // The server outlives the jobs, so that it can be asked while they end.
         let enough = tokio_util::sync::CancellationToken::new();
         let server = tokio::spawn(http::serve(listener, router, Limits::default(), enough.clone()));
+        for delivery in self.deliveries.drain(..) {
+            self.lifecycle.spawn(delivery.run(self.lifecycle.hard.clone()));
+        }
+        if let Some(watch) = self.watch.take() {
+            self.lifecycle.spawn(watch.run(self.lifecycle.clone()));
+        }
+        // Nobody waits for it: a channel that is down is no reason to back up later.
+        tokio::spawn(reach(std::mem::take(&mut self.channels), self.state.clone()));
         for runner in self.runners.drain(..) {
             self.lifecycle.spawn(runner.run());
         }
@@ -222,6 +250,71 @@ impl Daemon {
         // It ends within its own limits; a panic in it has been told already.
         let _ = server.await;
         Ok(stop)
+    }
+}
+
+/// The channels, who watches, and who delivers. Without a channel nobody does.
+fn alerts(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    state: &State,
+    metrics: &Arc<Metrics>,
+) -> Result<(Vec<Channel>, Option<Watch>, Vec<Delivery>)> {
+    let channels = channels::channels(&settings.notify)?;
+    if channels.is_empty() {
+        return Ok((channels, None, Vec::new()));
+    }
+    let observer = {
+        let (state, metrics) = (state.clone(), Arc::clone(metrics));
+        Arc::new(move |kind: ChannelKind, result: Result<(), String>| {
+            metrics.notified(kind, result.is_ok());
+            let now = state.now();
+            if let Err(error) = &result {
+                tracing::error!(channel = kind.as_str(), error, "an alert did not arrive");
+            }
+            state.update_channel(kind, |channel| match result {
+                Ok(()) => {
+                    channel.last_sent = Some(now);
+                    channel.error = None;
+                }
+                Err(error) => {
+                    channel.last_failed = Some(now);
+                    channel.error = Some(error);
+                }
+            });
+        })
+    };
+    let scrub = channels::scrub(settings);
+    let (desk, deliveries) = Desk::new(channels.clone(), scrub, Timing::default(), observer);
+    let databases = settings
+        .databases
+        .values()
+        .map(|database| (database.name.clone(), Layout::new(database.prefix.clone())))
+        .collect();
+    let settings = channels::watch_settings(settings);
+    let watch = Watch::new(state.clone(), Arc::clone(store), desk, settings, databases);
+    Ok((channels, Some(watch), deliveries))
+}
+
+/// Says which channels there are and whether each could be reached.
+async fn reach(channels: Vec<Channel>, state: State) {
+    if channels.is_empty() {
+        tracing::warn!("no channel is configured under [notify]: nobody is told of problems");
+        return;
+    }
+    let probes = channels.iter().map(|channel| async {
+        let error = channel.deliver.probe().await.err().map(|error| error.to_string());
+        (channel.kind, error)
+    });
+    for (kind, error) in futures::future::join_all(probes).await {
+        match &error {
+            None => tracing::info!(channel = kind.as_str(), "alerts go here; it can be reached"),
+            Some(error) => {
+                let channel = kind.as_str();
+                tracing::error!(channel, error, "alerts go here, and it cannot be reached");
+            }
+        }
+        state.update_channel(kind, |channel| channel.error = error);
     }
 }
 

@@ -19,9 +19,9 @@
 //! ```text
 //! cli/  http/                        what people and machines call
 //! app  lifecycle  schedule  jobs/    composition, signals, when, and the verbs
-//! catalog/  archive/  retention/
+//! alerts/  catalog/  archive/  retention/
 //! audit/  restore/                   the domain
-//! postgres/  store/                  the outside world, behind narrow types
+//! postgres/  store/  notify/         the outside world, behind narrow types
 //! settings/  state/  health  metrics  clock  process  telemetry  visible  words
 //! ```
 //!
@@ -39,10 +39,12 @@
 //!   Prometheus all read the same ones.
 //! - No password, and on no page a host or user.
 
+pub mod alerts;
 pub mod app;
 pub mod archive;
 pub mod audit;
 pub mod catalog;
+pub mod channels;
 pub mod cli;
 pub mod clock;
 pub mod health;
@@ -50,6 +52,7 @@ pub mod http;
 pub mod jobs;
 pub mod lifecycle;
 pub mod metrics;
+pub mod notify;
 pub mod postgres;
 pub mod process;
 pub mod restore;

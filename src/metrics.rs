@@ -19,7 +19,9 @@ use prometheus::{
 use crate::{
     health,
     state::{DatabaseState, RunReport, State, SweepReport},
-    words::{CheckResult, Direction, JobKind, Outcome, Stage, StoreOperation, SweepRefusal},
+    words::{
+        ChannelKind, CheckResult, Direction, JobKind, Outcome, Stage, StoreOperation, SweepRefusal,
+    },
 };
 
 /// What every name begins with.
@@ -121,6 +123,8 @@ metrics! {
     store_request_duration_seconds: HistogramVec ["operation"] in REQUEST_SECONDS;
     /// Bytes of objects sent to and received from the store.
     store_bytes_total: IntCounterVec ["direction"];
+    /// Alerts and signs of life that arrived, or did not before their deadline.
+    notifications_total: IntCounterVec ["channel", "outcome"];
 }
 
 /// The process's metrics.
@@ -154,6 +158,12 @@ impl Metrics {
         for direction in Direction::ALL {
             series.store_bytes_total.with_label_values(&[direction.as_str()]);
         }
+        for channel in ChannelKind::ALL {
+            for outcome in [Outcome::Ok, Outcome::Failed] {
+                let labels = [channel.as_str(), outcome.as_str()];
+                series.notifications_total.with_label_values(&labels);
+            }
+        }
         for database in databases {
             series.add_database(database);
         }
@@ -172,6 +182,13 @@ impl Metrics {
         if let (Outcome::Failed, Some(stage)) = (run.outcome, run.stage) {
             series.failures_total.with_label_values(&[database, job, stage.as_str()]).inc();
         }
+    }
+
+    /// Counts an alert or a sign of life that arrived, or did not.
+    pub fn notified(&self, channel: ChannelKind, ok: bool) {
+        let outcome = if ok { Outcome::Ok } else { Outcome::Failed };
+        let labels = [channel.as_str(), outcome.as_str()];
+        self.series.notifications_total.with_label_values(&labels).inc();
     }
 
     /// Counts a backup that verify found damaged, or could not read back.

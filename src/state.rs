@@ -18,6 +18,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 
 pub use audit::AuditReport;
 pub use run::{BackupSize, NewBackup, Progress, ProgressReport, RunReport, Running};
@@ -26,7 +27,7 @@ pub use sweep::SweepReport;
 use crate::{
     clock::Clock,
     settings::Schedule,
-    words::{JobKind, Outcome},
+    words::{ChannelKind, JobKind, Outcome},
 };
 
 /// How long the scheduler may be silent before it counts as dead.
@@ -46,6 +47,23 @@ struct Inner {
     heartbeat: Mutex<Instant>,
     runners_lost: AtomicUsize,
     stopping: AtomicBool,
+    /// Tells that something about a database has changed.
+    changes: watch::Sender<()>,
+    channels: RwLock<BTreeMap<ChannelKind, ChannelState>>,
+}
+
+/// What is known about a channel that alerts go through.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ChannelState {
+    /// When a message last arrived.
+    #[serde(with = "crate::rfc3339::option")]
+    pub last_sent: Option<DateTime<Utc>>,
+    /// When one last did not.
+    #[serde(with = "crate::rfc3339::option")]
+    pub last_failed: Option<DateTime<Utc>>,
+    /// Why the last one did not arrive, or the channel could not be reached at
+    /// the start; `None` when all is well.
+    pub error: Option<String>,
 }
 
 /// What is known about one database.
@@ -176,6 +194,8 @@ impl State {
             heartbeat: Mutex::new(Instant::now()),
             runners_lost: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
+            changes: watch::Sender::new(()),
+            channels: RwLock::default(),
         }))
     }
 
@@ -227,8 +247,30 @@ impl State {
     /// Changes one database's state in one step, and returns what `change`
     /// returns; `None` where there is no such database.
     pub fn update<T>(&self, name: &str, change: impl FnOnce(&mut DatabaseState) -> T) -> Option<T> {
-        let mut databases = self.0.databases.write().unwrap_or_else(PoisonError::into_inner);
-        databases.get_mut(name).map(change)
+        let changed = {
+            let mut databases = self.0.databases.write().unwrap_or_else(PoisonError::into_inner);
+            databases.get_mut(name).map(change)
+        };
+        self.0.changes.send_replace(());
+        changed
+    }
+
+    /// Tells whenever something about a database has changed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.0.changes.subscribe()
+    }
+
+    /// Changes what is known about a channel; one that is not known yet is added.
+    pub fn update_channel(&self, kind: ChannelKind, change: impl FnOnce(&mut ChannelState)) {
+        let mut channels = self.0.channels.write().unwrap_or_else(PoisonError::into_inner);
+        change(channels.entry(kind).or_default());
+    }
+
+    /// A copy of what is known about the channels.
+    #[must_use]
+    pub fn channels(&self) -> BTreeMap<ChannelKind, ChannelState> {
+        self.0.channels.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The scheduler's sign of life; call it at least once a minute.

@@ -1,6 +1,8 @@
 //! The status document: everything a dashboard needs, from the live state and
 //! the one evaluation of health. `/status` and `reliquary status` are this.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -8,10 +10,10 @@ use crate::{
     health::{self, DatabaseHealth, Status},
     rfc3339,
     state::{
-        AuditReport, BackupSize, CatalogTotals, DatabaseState, ProgressReport, RunReport, State,
-        SweepReport,
+        AuditReport, BackupSize, CatalogTotals, ChannelState, DatabaseState, ProgressReport,
+        RunReport, State, SweepReport,
     },
-    words::JobKind,
+    words::{ChannelKind, JobKind},
 };
 
 /// What the document says of the settings beyond the live state.
@@ -42,6 +44,9 @@ pub struct StatusDocument {
     pub store: String,
     /// Each database, in the order of their names.
     pub databases: Vec<DatabaseStatus>,
+    /// The channels that alerts go through.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub channels: BTreeMap<ChannelKind, ChannelState>,
 }
 
 /// What the document says of one database.
@@ -134,6 +139,7 @@ pub fn document(state: &State, info: &StatusInfo) -> StatusDocument {
             .zip(health.databases)
             .map(|(database, health)| database_status(now, database, health))
             .collect(),
+        channels: state.channels(),
     }
 }
 

@@ -10,6 +10,7 @@
 //! <prefix>LATEST.txt
 //! <prefix>LATEST.sha256
 //! <prefix>audit/probe.sql.gz                      what an audit tries its rights on
+//! <prefix>alerts.json                              which problems were told
 //! ```
 
 use super::id::BackupId;
@@ -40,6 +41,8 @@ pub enum Key {
     /// What an audit writes, and deletes where it may. It ends like an archive,
     /// so that rights that are narrowed by the name's end hold for it as well.
     Probe,
+    /// `alerts.json`: which problems were told.
+    Alerts,
 }
 
 const ARCHIVE: &str = ".sql.gz";
@@ -50,6 +53,7 @@ const DAMAGED: &str = ".damaged.json";
 const POINTER_TEXT: &str = "LATEST.txt";
 const POINTER_CHECKSUM: &str = "LATEST.sha256";
 const PROBE: &str = "audit/probe.sql.gz";
+const ALERTS: &str = "alerts.json";
 const MANUAL: &str = "manual";
 
 impl Layout {
@@ -81,6 +85,7 @@ impl Layout {
             Key::Verdict(kind, id, Verdict::Damaged) => companion(kind, id, DAMAGED),
             Key::PointerText => format!("{prefix}{POINTER_TEXT}"),
             Key::PointerChecksum => format!("{prefix}{POINTER_CHECKSUM}"),
+            Key::Alerts => format!("{prefix}{ALERTS}"),
             Key::Probe => format!("{prefix}{PROBE}"),
         }
     }
@@ -108,6 +113,7 @@ impl Layout {
             POINTER_TEXT => return Some(Key::PointerText),
             POINTER_CHECKSUM => return Some(Key::PointerChecksum),
             PROBE => return Some(Key::Probe),
+            ALERTS => return Some(Key::Alerts),
             _ => {}
         }
         let (place, file) = rest.rsplit_once('/')?;
@@ -172,6 +178,7 @@ mod tests {
             (Key::PointerText, "database/LATEST.txt"),
             (Key::Probe, "database/audit/probe.sql.gz"),
             (Key::PointerChecksum, "database/LATEST.sha256"),
+            (Key::Alerts, "database/alerts.json"),
         ] {
             assert_eq!(layout.key(key), text);
             assert_eq!(layout.parse(text), Some(key));

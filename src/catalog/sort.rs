@@ -113,7 +113,7 @@ impl<'l> Sorter<'l> {
             return;
         };
         let (kind, id, bit) = match key {
-            Key::Probe => return,
+            Key::Probe | Key::Alerts => return,
             Key::PointerText | Key::PointerChecksum => {
                 self.has_pointer = true;
                 return;

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod fetch;
 mod list;
+mod notify;
 mod policy;
 mod print;
 mod progress;
@@ -85,6 +86,9 @@ enum Command {
     Fetch(fetch::Arguments),
     /// Get a backup back: into a database, or as SQL.
     Restore(restore::Arguments),
+    /// See whether alerts arrive.
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Hold bucket, credentials, source and clock against the hardening checklist; exits 3 on a failed check.
     Audit(audit::Arguments),
     /// Print the least-privilege policies for this configuration.
@@ -128,6 +132,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         Command::Man { dir } => shell::man(dir.as_deref()),
         Command::Demo(arguments) => Box::pin(demo::run(&global, &arguments)).await,
         Command::Config(command) => config::run(&global, &command),
+        Command::Notify(command) => notify::run(&global, &command).await,
         Command::Run => run::run(&global).await,
         Command::Backup(arguments) => Box::pin(backup::run(&global, &arguments)).await,
         Command::List(arguments) => list::run(&global, &arguments).await,

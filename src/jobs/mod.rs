@@ -15,6 +15,7 @@ pub mod survey;
 pub mod sweep;
 mod trigger;
 pub mod verify;
+pub mod watch;
 
 use std::{path::PathBuf, sync::Arc};
 

@@ -100,6 +100,12 @@ pub enum UrlError {
 }
 
 impl ConnectionUrl {
+    /// The password, where there is one.
+    #[must_use]
+    pub fn password(&self) -> Option<&SecretString> {
+        self.password.as_ref()
+    }
+
     /// Reads a `postgres://` or `postgresql://` URL.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use super::{
     ArchiveSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems, RetentionSettings,
     SecretFile, Settings, StoreLocation, audit,
     database::{self, General},
-    document,
+    document, notify,
     problem::Report,
     raw::{Context, Section},
     retention, store, sweep,
@@ -131,6 +131,10 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
         let databases = database::databases(root.section("databases"), &general);
         let archive = archive(root.section("archive"));
         let client_dirs = client_dirs(root.section("postgres"));
+        let names: Vec<String> =
+            databases.iter().flat_map(|databases| databases.keys().cloned()).collect();
+        let notify = notify::notify(root.section("notify"), &names);
+        let anomalies = notify::anomalies(root.section("anomalies"));
         let http = http(root.section("http"));
         let grace = grace(root.section("daemon"));
         let log = log(root.section("log"));
@@ -154,6 +158,8 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
             audit: audit?,
             archive,
             client_dirs,
+            notify,
+            anomalies,
             http,
             grace,
             log,

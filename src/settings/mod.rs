@@ -7,12 +7,14 @@ mod audit;
 mod database;
 mod document;
 mod load;
+mod notify;
 mod problem;
 mod raw;
 mod retention;
 mod schedule;
 mod secret;
 mod show;
+mod show_notify;
 mod store;
 mod sweep;
 mod units;
@@ -24,6 +26,10 @@ use croner::Cron;
 use secrecy::SecretString;
 
 pub use load::{Sources, UrlCheck, load};
+pub use notify::{
+    AnomalySettings, EmailSettings, GithubSettings, MailTls, NotifySettings, PagerdutySettings,
+    RouteSettings, UrlSettings, WebhookSettings,
+};
 pub use problem::{Problem, Problems};
 pub use schedule::ScheduleError;
 
@@ -46,6 +52,10 @@ pub struct Settings {
     pub archive: ArchiveSettings,
     /// Where PostgreSQL's client programs may be, searched first, in order.
     pub client_dirs: Vec<PathBuf>,
+    /// Who is told of problems.
+    pub notify: NotifySettings,
+    /// What is odd about a backup.
+    pub anomalies: AnomalySettings,
     /// The HTTP server.
     pub http: HttpSettings,
     /// How long a stop waits for a running job before it is aborted.

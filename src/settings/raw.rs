@@ -65,6 +65,11 @@ impl<'c> Section<'c> {
         names.into_iter().map(|name| (name.clone(), self.section(&name))).collect()
     }
 
+    /// Whether anything was written in it, and not taken yet.
+    pub(super) fn is_written(&self) -> bool {
+        !self.values.is_empty()
+    }
+
     pub(super) fn context(&self) -> &'c Context<'c> {
         self.context
     }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{
     AuditSettings, ChecksumMode, DatabaseSettings, Encryption, LogFormat, RetentionSettings,
     Settings, StoreLocation, StoreSettings, SweepSettings, VerifySettings,
+    show_notify::{ShownAnomalies, ShownNotify},
     store::CHECKSUMS,
     sweep::MODES,
     units::{duration_text, size_text},
@@ -50,6 +51,8 @@ struct Shown<'s> {
     audit: ShownAudit<'s>,
     archive: ShownArchive,
     postgres: ShownPostgres<'s>,
+    notify: ShownNotify<'s>,
+    anomalies: ShownAnomalies<'s>,
     http: ShownHttp,
     daemon: ShownDaemon,
     log: ShownLog<'s>,
@@ -183,6 +186,8 @@ impl<'s> Shown<'s> {
                 threads: settings.archive.threads,
             },
             postgres: ShownPostgres { client_dirs },
+            notify: ShownNotify::of(&settings.notify),
+            anomalies: ShownAnomalies::of(&settings.anomalies),
             http: ShownHttp {
                 listen: settings.http.listen.to_string(),
                 token: settings.http.token.as_ref().map(mask),
@@ -285,7 +290,7 @@ impl<'s> ShownSweep<'s> {
     }
 }
 
-fn mask(_: &SecretString) -> &'static str {
+pub(super) fn mask(_: &SecretString) -> &'static str {
     MASK
 }
 

@@ -187,6 +187,7 @@ fn help_is_there_for_every_command() {
         "verify",
         "fetch",
         "restore",
+        "notify",
         "config",
         "completions",
         "man",

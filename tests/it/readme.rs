@@ -30,13 +30,20 @@ fn every_example_of_settings_can_be_loaded() {
         let url = "postgresql://user@db.example.com:5432/app";
         std::fs::write(dir.path().join("secret"), url).unwrap();
         let secret = dir.path().join("secret").display().to_string();
-        let text = example
+        // An example of the channels alone says neither where nor what.
+        let rest = "store.url = \"s3://bucket\"\n";
+        let rest = if example.contains("[store]") { "" } else { rest };
+        let text = format!("{rest}{example}")
             .replace("/run/secrets/app_url", &secret)
             .replace("/run/secrets/reliquary_token", &secret)
             .replace("<account>", "account");
         std::fs::create_dir(dir.path().join("config")).unwrap();
         std::fs::write(dir.path().join("config/reliquary.toml"), text).unwrap();
         let env = BTreeMap::from(["BILLING_URL", "DIRECT_URL"].map(|n| (n.into(), url.into())));
+        let mut env = env;
+        for channel in ["SLACK_WEBHOOK_URL", "HEARTBEAT_URL"] {
+            env.insert(channel.to_owned(), "https://example.com/x".to_owned());
+        }
         let path = dir.path().to_owned();
         let check = Some(reliquary::app::check_url as _);
         let sources = Sources { dir: path, env, url_check: check, ..Sources::default() };

@@ -278,10 +278,61 @@ fn the_reference_holds_the_defaults() {
     Place::with_file(reference).env(&directory).settings();
 }
 
+#[rstest]
+#[case("[notify.slack]\nurl = \"ftp://SECRET\"", "notify.slack.url", "https://")]
+#[case("[notify.slack]\nseverity = \"info\"", "notify.slack.url", "is missing")]
+#[case(
+    "[notify.github]\nrepository = \"x\"\ntoken = \"SECRET\"",
+    "notify.github.repository",
+    "owner/name"
+)]
+#[case("[notify.github]\nrepository = \"o/r\"", "notify.github.token", "is missing")]
+#[case(
+    "[notify.teams]\nurl = \"https://t/x\"\ndatabases = [\"no\"]",
+    "notify.teams.databases",
+    "there is not"
+)]
+#[case("[notify.email]\nhost = \"h\"\nfrom = \"a@b.c\"", "notify.email.to", "is missing")]
+#[case(
+    "[notify.email]\nhost = \"h\"\nfrom = \"a@b.c\"\nto = [\"a@b.c\"]\ntls = \"none\"\nusername = \"u\"\npassword = \"SECRET\"",
+    "notify.email.tls",
+    "in the clear"
+)]
+#[case("[anomalies]\nshrank = 0", "anomalies.shrank", "between 1 and 100")]
+fn a_channel_that_makes_no_sense_is_named(
+    #[case] text: &str,
+    #[case] path: &str,
+    #[case] says: &str,
+) {
+    let place = Place::with_file(text)
+        .env(&[("DIRECT_URL", URL), ("RELIQUARY__STORE__URL", "file:///var/lib/backups")]);
+    let problems = place.load().unwrap_err();
+    let told = problems.to_string();
+    let found = problems.as_slice().iter().find(|problem| problem.path == path);
+    assert!(found.is_some_and(|problem| problem.message.contains(says)), "{told}");
+    assert!(!told.contains("SECRET"), "{told}");
+}
+
+#[test]
+fn one_sign_of_life_cannot_stand_for_several_databases() {
+    let text = |url| {
+        format!(
+            "store.url = \"s3://bucket\"\nnotify.heartbeat.url = \"{url}\"\n\
+             [databases.a]\nurl = \"{URL}\"\nprefix = \"a/\"\n\
+             [databases.b]\nurl = \"{URL}\"\nprefix = \"b/\"\n"
+        )
+    };
+    let problems = Place::with_file(&text("https://hc-ping.com/x")).load().unwrap_err();
+    assert_eq!(problems.as_slice()[0].path, "notify.heartbeat.url");
+    Place::with_file(&text("https://hc-ping.com/x/{database}")).settings();
+}
+
 #[test]
 fn the_first_users_file_is_the_first_users_installation() {
     let place = Place::with_file(include_str!("../../config/altarflow.toml"));
-    let settings = place.env(&[("DIRECT_URL", URL)]).settings();
+    let env = [("DIRECT_URL", URL), ("RELIQUARY_GITHUB_TOKEN", "token")];
+    let settings = place.env(&env).settings();
+    assert_eq!(settings.notify.github.as_ref().unwrap().label, "backup-failure");
     let bucket = "altarflow-backups".to_owned();
     assert_eq!(settings.store.location, StoreLocation::S3 { bucket });
     assert_eq!(settings.store.region.as_deref(), Some("us-east-1"));

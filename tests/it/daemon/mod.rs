@@ -5,6 +5,7 @@ mod catch_up;
 mod clock;
 mod hours;
 mod listing;
+mod notify;
 mod over_http;
 mod process;
 mod several;
