@@ -1,6 +1,6 @@
 //! What the target is, holds and allows.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
 use super::{
     connect::{SessionError, failed},
@@ -78,16 +78,22 @@ pub struct RelationFact {
     pub kind: char,
     /// Whether an extension made it.
     pub member: bool,
+    /// Where an extension wants rows of it dumped: the clause that tells which.
+    pub config: Option<String>,
     /// Whether the role owns it, itself or through another.
     pub owned: bool,
     /// Whether the role may insert.
     pub inserts: bool,
+    /// Whether the role may read.
+    pub selects: bool,
     /// Whether the role may truncate.
     pub truncates: bool,
     /// Whether the role may make triggers.
     pub triggers: bool,
     /// Whether it has triggers, those of foreign keys included.
     pub triggered: bool,
+    /// Whether its policies hide rows from the role.
+    pub hides: bool,
     /// Its columns, in order.
     pub columns: Vec<String>,
     /// Tables with rows of their own whose foreign keys point at it.
@@ -141,10 +147,16 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text,
        EXISTS (SELECT FROM pg_depend d
                WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
                  AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'),
+       (SELECT coalesce(e.extcondition[array_position(e.extconfig, c.oid)], '') FROM pg_extension e
+        WHERE c.relkind IN ('r', 'p') AND c.oid = ANY (e.extconfig) LIMIT 1),
        pg_has_role(c.relowner, 'USAGE'),
-       c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'INSERT'),
+       c.relkind IN ('r', 'p') AND has_schema_privilege(n.oid, 'USAGE')
+         AND has_table_privilege(c.oid, 'INSERT'),
+       c.relkind IN ('r', 'p') AND has_schema_privilege(n.oid, 'USAGE')
+         AND has_table_privilege(c.oid, 'SELECT'),
        c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'TRUNCATE'),
        c.relkind IN ('r', 'p', 'v') AND has_table_privilege(c.oid, 'TRIGGER'), c.relhastriggers,
+       c.relkind IN ('r', 'p') AND row_security_active(c.oid),
        ARRAY(SELECT a.attname::text FROM pg_attribute a
              WHERE a.attrelid = c.oid AND c.relkind IN ('r', 'p') AND a.attnum > 0
                AND NOT a.attisdropped ORDER BY a.attnum),
@@ -194,21 +206,29 @@ SELECT coalesce(e.extname::text, a.name::text), e.oid IS NOT NULL,
        coalesce(pg_has_role(e.extowner, 'USAGE'), false)
 FROM pg_available_extensions a FULL JOIN pg_extension e ON e.extname = a.name ORDER BY 1";
 
-type RelationRow = (
-    String,
-    String,
-    String,
-    bool,
-    bool,
-    bool,
-    bool,
-    bool,
-    bool,
-    Vec<String>,
-    Vec<String>,
-    Vec<String>,
-    Vec<String>,
-);
+/// Reads a row of [`RELATIONS`].
+fn relation(row: &PgRow) -> Result<RelationFact, sqlx::Error> {
+    let (tables, constraints): (Vec<String>, Vec<String>) = (row.try_get(13)?, row.try_get(14)?);
+    Ok(RelationFact {
+        schema: row.try_get(0)?,
+        name: row.try_get(1)?,
+        kind: row.try_get::<String, _>(2)?.chars().next().unwrap_or_default(),
+        member: row.try_get(3)?,
+        config: row.try_get(4)?,
+        owned: row.try_get(5)?,
+        inserts: row.try_get(6)?,
+        selects: row.try_get(7)?,
+        truncates: row.try_get(8)?,
+        triggers: row.try_get(9)?,
+        triggered: row.try_get(10)?,
+        hides: row.try_get(11)?,
+        columns: row.try_get(12)?,
+        referenced_by: std::iter::zip(tables, constraints)
+            .map(|(table, constraint)| Reference { table, constraint })
+            .collect(),
+        sequences: row.try_get(15)?,
+    })
+}
 
 impl Target {
     /// Reads what the target is and holds. Nothing is changed.
@@ -247,8 +267,8 @@ impl Target {
         .map_err(&doing)?;
         let schemas: Vec<(String, bool)> =
             sqlx::query_as(SCHEMAS).fetch_all(&mut *connection).await.map_err(&doing)?;
-        let relations: Vec<RelationRow> =
-            sqlx::query_as(RELATIONS).fetch_all(&mut *connection).await.map_err(&doing)?;
+        let relations = sqlx::query(RELATIONS).fetch_all(&mut *connection).await.map_err(&doing)?;
+        let relations = relations.iter().map(relation).collect::<Result<_, _>>().map_err(&doing)?;
         let others = sqlx::query_as(OTHERS).fetch_all(&mut *connection).await.map_err(&doing)?;
         let extensions: Vec<(String, bool, bool)> =
             sqlx::query_as(EXTENSIONS).fetch_all(&mut *connection).await.map_err(&doing)?;
@@ -283,7 +303,7 @@ impl Target {
                 .into_iter()
                 .map(|(name, creates)| SchemaFact { name, creates })
                 .collect(),
-            relations: relations.into_iter().map(relation).collect(),
+            relations,
             others,
             large_objects: u64::try_from(large_objects).unwrap_or_default(),
             extensions: extensions
@@ -316,11 +336,15 @@ impl Target {
         Ok(Identity { system_identifier, database_oid, database, started_micros, standby })
     }
 
-    /// Which of these tables hold a row; each is named as SQL writes it.
+    /// Which of these tables hold a row; each is named as SQL writes it, with the
+    /// clause that tells which rows count, or nothing.
     ///
     /// # Errors
     /// When the server cannot be asked.
-    pub async fn occupied(&mut self, tables: &[String]) -> Result<Vec<String>, SessionError> {
+    pub async fn occupied(
+        &mut self,
+        tables: &[(String, String)],
+    ) -> Result<Vec<String>, SessionError> {
         let doing = failed("look whether tables are empty");
         let mut occupied = Vec::new();
         // Whoever holds a table for long must be named, not waited for.
@@ -328,8 +352,8 @@ impl Target {
             .execute(&mut self.connection)
             .await
             .map_err(&doing)?;
-        for table in tables {
-            let sql = format!("SELECT EXISTS (SELECT FROM ONLY {table})");
+        for (table, clause) in tables {
+            let sql = format!("SELECT EXISTS (SELECT FROM ONLY {table} {clause})");
             let holds: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
                 .fetch_one(&mut self.connection)
                 .await
@@ -342,6 +366,18 @@ impl Target {
         Ok(occupied)
     }
 
+    /// Which of these tables are not there; each is named as SQL writes it.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn absent(&mut self, tables: &[String]) -> Result<Vec<String>, SessionError> {
+        sqlx::query_scalar("SELECT t FROM unnest($1::text[]) t WHERE to_regclass(t) IS NULL")
+            .bind(tables)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("look for tables"))
+    }
+
     /// Platforms let some roles do it that are no superusers: it is tried.
     async fn try_to_hold_triggers(&mut self) -> bool {
         let tried =
@@ -351,25 +387,6 @@ impl Target {
             let _ = self.run("ROLLBACK").await;
         }
         tried
-    }
-}
-
-fn relation(row: RelationRow) -> RelationFact {
-    RelationFact {
-        schema: row.0,
-        name: row.1,
-        kind: row.2.chars().next().unwrap_or_default(),
-        member: row.3,
-        owned: row.4,
-        inserts: row.5,
-        truncates: row.6,
-        triggers: row.7,
-        triggered: row.8,
-        columns: row.9,
-        referenced_by: std::iter::zip(row.10, row.11)
-            .map(|(table, constraint)| Reference { table, constraint })
-            .collect(),
-        sequences: row.12,
     }
 }
 

@@ -1,7 +1,8 @@
 -- Every object of the database that could go along when others are dropped, by
 -- its identity, with what it belongs to. Not listed: the system's own, what goes
 -- with what it is a part of (an array's type, a key's index), and what an extension
--- made. Large objects stand on nothing.
+-- made, with the indexes, defaults and constraints of its tables, which are not
+-- marked as the extension's. Large objects stand on nothing.
 SELECT json_build_array(
   concat_ws(':', o.class::oid, o.oid, o.sub), o.what, o.name::text, o.schema::text, o.owner::text
 )::text FROM (
@@ -16,14 +17,20 @@ SELECT json_build_array(
   UNION ALL SELECT 'pg_class'::regclass, x.oid, 0, 'index', x.relname, n.nspname, c.relname
   FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                    AND d.objsubid = 0 AND d.deptype = 'e')
   UNION ALL SELECT 'pg_class'::regclass, c.oid, a.attnum, 'column', a.attname, n.nspname, c.relname
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped
   UNION ALL SELECT 'pg_attrdef'::regclass, f.oid, 0, 'default of column', a.attname, n.nspname, c.relname
   FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+  WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                    AND d.objsubid = 0 AND d.deptype = 'e')
   UNION ALL SELECT 'pg_constraint'::regclass, o.oid, 0, 'constraint', o.conname, n.nspname, c.relname
   FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                    AND d.objsubid = 0 AND d.deptype = 'e')
   UNION ALL SELECT 'pg_trigger'::regclass, o.oid, 0, 'trigger', o.tgname, n.nspname, c.relname
   FROM pg_trigger o JOIN pg_class c ON c.oid = o.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE NOT o.tgisinternal

@@ -50,15 +50,18 @@ async fn empty(tables: &[Table], order: &[Fill], session: &mut Target) -> Result
     let names: Vec<String> = emptied.iter().map(|fill| quoted(fill)).collect();
     session.run("SAVEPOINT empty").await?;
     // All at once, so that tables may point at each other.
-    if session.run(&format!("TRUNCATE ONLY {}", names.join(", ONLY "))).await.is_ok() {
+    if emptied.iter().all(|fill| fill.config.is_none())
+        && session.run(&format!("TRUNCATE ONLY {}", names.join(", ONLY "))).await.is_ok()
+    {
         return Ok(());
     }
-    // Other tables point at them, or the role may only delete.
+    // Other tables point at them, the role may only delete, or some rows stay.
     session.run("ROLLBACK TO SAVEPOINT empty").await?;
     for fill in emptied.iter().rev() {
         let at = format!("table {}", quoted(fill));
         let held = hold(fill.hold, &quoted(fill), session).await?;
-        let delete = format!("DELETE FROM ONLY {}", quoted(fill));
+        let which = fill.config.as_deref().unwrap_or_default();
+        let delete = format!("DELETE FROM ONLY {} {which}", quoted(fill));
         session.run(&delete).await.map_err(Failure::at(&at))?;
         for release in held {
             session.run(&release).await.map_err(Failure::at(&at))?;

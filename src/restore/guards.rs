@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    identity::{self, Answer},
+    identity::{self, Answer, Asked},
     judge::schema_of,
     kind::Kind,
     options::Options,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     archive::TableName,
-    postgres::{Section, TargetFacts},
+    postgres::{Section, TargetFacts, quote},
 };
 
 /// How many objects a refusal names.
@@ -21,16 +21,6 @@ const NAMED: usize = 5;
 
 /// The encoding that converts nothing.
 const UNCONVERTED: &str = "SQL_ASCII";
-
-/// What is known of where the target is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// Whether the target's address and database are those that the settings
-    /// name as the source.
-    pub same_address: bool,
-    /// What the source itself said.
-    pub answer: Answer,
-}
 
 /// Adds what stands in the way, and what should be known, to a plan.
 pub(super) fn judge(
@@ -42,7 +32,9 @@ pub(super) fn judge(
 ) {
     source(plan, contents, target, options);
     server(plan, contents, target);
-    let lacking = rights(&plan.pre_data, target.facts);
+    let after = &plan.post_data;
+    let after = after.indexes.iter().chain(&after.ordered);
+    let lacking = rights(plan.pre_data.iter().chain(after), target.facts);
     plan.refusals.extend(lacking);
     if options.wants(Section::PreData) && !options.is_partial() {
         if !options.clean {
@@ -127,26 +119,31 @@ pub(super) fn no_place(facts: &TargetFacts) -> Vec<String> {
     refusals
 }
 
+/// Whether a statement makes something in a schema, for which the server wants
+/// the right to create in it.
+fn fills_schema(statement: &Statement) -> bool {
+    let of_a_table = matches!(statement.kind, Kind::Trigger | Kind::Policy | Kind::Rule);
+    statement.kind == Kind::Key || (statement.text.starts_with(b"CREATE ") && !of_a_table)
+}
+
 /// What the role may not make of these.
-pub(super) fn rights(created: &[Statement], facts: &TargetFacts) -> Vec<String> {
+pub(super) fn rights<'a>(
+    created: impl Iterator<Item = &'a Statement> + Clone,
+    facts: &TargetFacts,
+) -> Vec<String> {
     let mut refusals = Vec::new();
-    let makes_schema = created.iter().any(|statement| statement.kind == Kind::Schema);
+    let makes_schema = created.clone().any(|statement| statement.kind == Kind::Schema);
     if makes_schema && !facts.creates_schemas {
         refusals.push(format!(
             "role {} may not create schemas in database {} (to mend it: GRANT CREATE ON DATABASE)",
             facts.role, facts.database
         ));
     }
-    let makes = |statement: &&Statement| {
-        matches!(
-            statement.kind,
-            Kind::Table | Kind::Type | Kind::Routine | Kind::View | Kind::Sequence
-        )
-    };
-    let used: BTreeSet<&str> = created.iter().filter(makes).filter_map(schema_of).collect();
+    let used: BTreeSet<&str> =
+        created.filter(|statement| fills_schema(statement)).filter_map(schema_of).collect();
     for schema in facts.schemas.iter().filter(|schema| !schema.creates) {
         if used.contains(schema.name.as_str()) {
-            let (role, schema) = (&facts.role, &schema.name);
+            let (role, schema) = (quote(&facts.role), quote(&schema.name));
             refusals.push(format!(
                 "role {role} may not create in schema {schema} (to mend it: GRANT CREATE ON \
                  SCHEMA {schema} TO {role})"

@@ -25,6 +25,16 @@ pub enum Answer {
     Other,
 }
 
+/// What is known of where the target is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Whether the target's address and database are those that the settings
+    /// name as the source.
+    pub same_address: bool,
+    /// What the source itself said.
+    pub answer: Answer,
+}
+
 /// Asks the source who it is.
 pub(super) async fn ask(source: Option<&ConnectionUrl>, target: &mut Target) -> Answer {
     let Some(source) = source else { return Answer::Unnamed };

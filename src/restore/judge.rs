@@ -175,14 +175,11 @@ impl<'a> Judge<'a> {
         if on(b"EXTENSION ") {
             let found = self.facts.extensions.iter().find(|extension| extension.name == name);
             let foreign = found.is_some_and(|e| e.installed && !e.owned);
-            return match found {
-                None => skip("the extension is not there"),
-                Some(_) if foreign && !self.facts.superuser => skip("the platform owns it"),
-                Some(_) => Verdict::Keep,
+            return if foreign && !self.facts.superuser {
+                skip("the platform owns it")
+            } else {
+                Verdict::Keep
             };
-        }
-        if (on(b"EVENT TRIGGER ") || on(b"SUBSCRIPTION ")) && !self.facts.superuser {
-            return skip("what it is about was skipped");
         }
         if on(b"SCHEMA ") && self.platform.managed.contains(name) {
             return Verdict::Managed(name.to_owned());
@@ -217,7 +214,27 @@ impl<'a> Judge<'a> {
             (false, _) if statement.kind == Kind::SequenceValue => {
                 Verdict::Try(Class::PlatformDifference)
             }
+            (false, _) if self.lacks(statement) => {
+                let reason = "the platform keeps its own, and has none of this name".to_owned();
+                Verdict::Skip(Class::PlatformDifference, reason)
+            }
             (false, _) => Verdict::Managed(schema.to_owned()),
+        }
+    }
+
+    /// Whether the target has nothing of the name that a statement makes. What
+    /// is lost with a table are its rows, and they are judged with its rows.
+    fn lacks(&self, statement: &Statement) -> bool {
+        let Some(object) = &statement.object else { return false };
+        match statement.kind {
+            Kind::View | Kind::MaterializedView | Kind::ForeignTable => {
+                !self.relations.contains(object)
+            }
+            Kind::Routine | Kind::Type => {
+                let mut others = self.facts.others.iter();
+                !others.any(|(schema, name)| *schema == object.schema && *name == object.name)
+            }
+            _ => false,
         }
     }
 }

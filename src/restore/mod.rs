@@ -19,14 +19,17 @@
 //! - **No session stays behind**: all are known by one name, which the last one
 //!   uses to end the others; a killed process's are noticed by the server.
 
+mod attempts;
 mod clean;
 mod drop;
+mod ending;
 mod error;
 mod fill;
 mod fill_order;
 mod framing;
 mod grants;
 mod guards;
+mod homes;
 mod identity;
 mod judge;
 mod kind;
@@ -49,15 +52,19 @@ mod scan;
 mod script;
 mod script_log;
 mod select;
+mod stages;
 mod statement;
+mod subject;
 mod tokens;
 mod write;
 
 pub use error::{Loaded, RestoreError, Stopped};
-pub use guards::Asked;
+pub use identity::Asked;
 pub use judge::Class;
 pub use kind::Kind;
-pub use legacy::{LegacyRequest, run as run_legacy};
+pub use legacy::{
+    Checked, LegacyRequest, PreparedLegacy, prepare as prepare_legacy, run as run_legacy,
+};
 pub use members::MemberError;
 pub use options::{NameError, Options, schema, table};
 pub use order::Waves;

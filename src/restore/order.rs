@@ -53,7 +53,22 @@ pub(super) fn waves(post_data: Vec<Statement>) -> Waves {
             _ => waves.ordered.push(statement),
         }
     }
+    refresh_unhidden(&mut waves.ordered);
     waves
+}
+
+/// Lets materialized views read their tables before policies hide rows from
+/// whoever restores, unless something that they may need comes later.
+fn refresh_unhidden(ordered: &mut Vec<Statement>) {
+    let hides = |statement: &Statement| statement.kind == Kind::RowSecurity;
+    let Some(first) = ordered.iter().position(hides) else { return };
+    let makes = |s: &Statement| MAKES.contains(&s.kind) || s.kind == Kind::Rule;
+    if ordered[first..].iter().any(makes) {
+        return;
+    }
+    let (refreshes, rest): (Vec<Statement>, Vec<Statement>) =
+        ordered.drain(first..).partition(|statement| statement.kind == Kind::Refresh);
+    ordered.extend(refreshes.into_iter().chain(rest));
 }
 
 /// Whether a statement stands on nothing that post-data itself makes.
@@ -111,17 +126,19 @@ impl Waiting {
     }
 }
 
+/// Kinds of things that others may stand on.
+const MAKES: [Kind; 7] = [
+    Kind::View,
+    Kind::MaterializedView,
+    Kind::Table,
+    Kind::Routine,
+    Kind::Type,
+    Kind::OperatorClass,
+    Kind::Sequence,
+];
+
 /// What post-data makes that something else may stand on.
 fn late(post_data: &[Statement]) -> HashSet<TableName> {
-    const MAKES: [Kind; 7] = [
-        Kind::View,
-        Kind::MaterializedView,
-        Kind::Table,
-        Kind::Routine,
-        Kind::Type,
-        Kind::OperatorClass,
-        Kind::Sequence,
-    ];
     post_data
         .iter()
         .filter(|statement| MAKES.contains(&statement.kind))
@@ -232,6 +249,23 @@ mod tests {
             said(&waves.ordered)[1..],
             ["index a.p1_pkey of a.p1", "partition of index a.p_pkey", "foreign key fk of a.u"]
         );
+    }
+
+    #[test]
+    fn materialized_views_are_filled_before_policies_hide_rows() {
+        let sql = "CREATE INDEX mi ON a.m USING btree (x);
+             ALTER TABLE a.t ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY p ON a.t USING (true);
+             REFRESH MATERIALIZED VIEW a.m;";
+        let ordered = said(&super::waves(read(sql)).ordered);
+        assert_eq!(
+            ordered,
+            ["rows of materialized view a.m", "row-level security of a.t", "policy p of a.t"]
+        );
+        // One that may need something that comes later stays where it is.
+        let later = sql.replace("REFRESH", "CREATE VIEW a.v AS SELECT 1; REFRESH");
+        assert_eq!(said(&super::waves(read(&later)).ordered).len(), 4);
+        assert!(said(&super::waves(read(&later)).ordered)[3].starts_with("rows of"));
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{guards::Asked, judge::Class, order::Waves, platform::Platform, statement::Statement};
+use super::{
+    identity::Asked, judge::Class, order::Waves, platform::Platform, statement::Statement,
+};
 use crate::{
     archive::{Manifest, TableName, manifest::Table},
     postgres::TargetFacts,
@@ -86,6 +88,8 @@ pub struct Fill {
     pub table: usize,
     /// Whether its rows are removed first.
     pub empty_first: bool,
+    /// Where an extension made it: the clause that tells which rows are not its own.
+    pub config: Option<String>,
     /// How its triggers are held off.
     pub hold: Hold,
 }

@@ -3,22 +3,25 @@
 //! Pure: from what the archive holds, what the target is, and what a person
 //! asks for, to the steps, what is skipped and why, and what stands in the way.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    clean, fill_order, grants, guards,
+    clean, grants, guards,
     judge::{Class, Judge, Verdict, schema_of},
     kind::Kind,
     options::Options,
     order::waves,
-    plan::{Contents, Expected, Fill, Hold, Plan, Rest, Skipped, Target, name},
+    plan::{Contents, Plan, Skipped, Target},
     platform::Platform,
     select::{self, Chosen, NotThere, Question},
     statement::{Statement, name_of},
+    subject::Subject,
 };
 use crate::{
-    archive::{TableName, manifest::Table},
-    postgres::{Section, TargetFacts, quote},
+    archive::TableName,
+    postgres::{Section, quote},
 };
 
 /// Makes the plan.
@@ -38,6 +41,7 @@ pub(super) fn plan(
         judge: Judge::new(target.facts, &platform, options),
         plan: Plan::default(),
         managed: BTreeMap::new(),
+        fates: HashMap::new(),
     };
     planner.make(&platform)?;
     let mut plan = planner.plan;
@@ -58,6 +62,15 @@ struct Planner<'a> {
     plan: Plan,
     /// Definitions of managed schemas that the platform keeps.
     managed: BTreeMap<String, usize>,
+    /// What is skipped or only tried, and in which words.
+    fates: HashMap<Subject, (Fate, String)>,
+}
+
+/// What became of something that is not simply made.
+#[derive(Clone, Copy)]
+enum Fate {
+    Skipped(Class),
+    Tried(Class),
 }
 
 impl Planner<'_> {
@@ -139,16 +152,45 @@ impl Planner<'_> {
 
     /// What becomes of a statement; where it is not run as it stands, that is noted.
     fn takes(&mut self, statement: &Statement) -> bool {
-        match self.judge.judge(statement) {
+        let fate = match self.inherited(statement).unwrap_or_else(|| self.judge.judge(statement)) {
             Verdict::Keep => return true,
-            Verdict::Present => {}
-            Verdict::Try(class) => self.plan.attempts.push((statement.clone(), class)),
-            Verdict::Managed(schema) => *self.managed.entry(schema).or_default() += 1,
+            Verdict::Present => None,
+            Verdict::Try(class) => {
+                self.plan.attempts.push((statement.clone(), class));
+                Some(Fate::Tried(class))
+            }
+            Verdict::Managed(schema) => {
+                *self.managed.entry(schema).or_default() += 1;
+                None
+            }
             Verdict::Skip(class, reason) => {
                 self.plan.skipped.push(Skipped { what: statement.to_string(), reason, class });
+                Some(Fate::Skipped(class))
             }
+        };
+        if let Some((fate, made)) = fate.zip(Subject::made_by(statement)) {
+            self.fates.insert(made, (fate, statement.to_string()));
         }
         false
+    }
+
+    /// What is said of something that is skipped or tried, and what stands on a
+    /// table that is skipped, goes the same way.
+    fn inherited(&self, statement: &Statement) -> Option<Verdict> {
+        let mut found = None;
+        if !self.fates.is_empty() {
+            let needed = Subject::needed_by(statement);
+            found = needed.iter().find_map(|subject| self.fates.get(subject));
+        }
+        if found.is_none() && self.fates.keys().any(Subject::is_relation) {
+            let mut mentioned = Subject::mentioned_by(statement);
+            found = mentioned.find_map(|subject| self.fates.get(&subject));
+        }
+        let (fate, what) = found?;
+        Some(match fate {
+            Fate::Skipped(class) => Verdict::Skip(*class, format!("{what} is skipped")),
+            Fate::Tried(class) => Verdict::Try(*class),
+        })
     }
 
     fn pre_data(&mut self, chosen: Option<&Chosen>) {
@@ -194,119 +236,8 @@ impl Planner<'_> {
                     && !foreign.contains(drop)
             };
             self.plan.drops = drops.into_iter().filter(allowed).collect();
+            self.plan.drops.extend(rows::emptied(contents, facts));
         }
-    }
-
-    fn data(&mut self, chosen: Option<&Chosen>, platform: &Platform) {
-        let contents = self.contents;
-        let facts = self.target.facts;
-        let made: HashSet<&TableName> = contents
-            .pre_data
-            .iter()
-            .filter(|statement| statement.kind == Kind::Table)
-            .filter_map(|statement| statement.object.as_ref())
-            .collect();
-        let mut fill = Vec::new();
-        for (at, table) in contents.manifest.tables.iter().enumerate() {
-            let name = name(table);
-            let managed = platform.managed.contains(&table.schema);
-            let exists = match chosen {
-                None if managed => true,
-                None => !self.options.wants(Section::PreData),
-                Some(chosen) if chosen.filled.contains(&name) => true,
-                Some(chosen) if chosen.made.contains(&name) => {
-                    if chosen.without_rows.contains(&name) {
-                        continue;
-                    }
-                    false
-                }
-                Some(_) => continue,
-            };
-            let at_least = !made.contains(&name);
-            if !exists {
-                self.plan.load.push(at);
-                self.plan.proof.push(Expected { table: name, rows: table.rows, at_least });
-                continue;
-            }
-            if managed && Platform::keeps(&table.name) {
-                self.skip(table, "the platform notes its own changes there", false);
-                continue;
-            }
-            let found =
-                facts.relations.iter().find(|r| r.schema == table.schema && r.name == table.name);
-            let Some(found) = found else {
-                self.cannot(table, managed, "the target has no such table");
-                continue;
-            };
-            let lacks: Vec<&str> = table
-                .columns
-                .iter()
-                .filter(|column| !found.columns.contains(column))
-                .map(String::as_str)
-                .collect();
-            if !lacks.is_empty() {
-                let reason = format!("the target's table has no column {}", lacks.join(", "));
-                self.cannot(table, managed, &reason);
-                continue;
-            }
-            if !found.inserts {
-                self.cannot(table, managed, "the role may not insert into it");
-                continue;
-            }
-            if managed && table.rows == 0 && !self.options.clean {
-                continue;
-            }
-            let hold = match (facts.holds_triggers, found.owned) {
-                (true, _) if managed => Hold::Replica,
-                (_, true) => Hold::Disable,
-                (true, false) => Hold::Replica,
-                (false, false) => Hold::No,
-            };
-            if hold == Hold::No && found.triggered {
-                self.plan.warnings.push(format!(
-                    "the triggers of {} fire: the role may not hold them off",
-                    name_of(&name)
-                ));
-            }
-            fill.push((Fill { table: at, empty_first: self.options.clean, hold }, found.triggered));
-            self.plan.proof.push(Expected { table: name, rows: table.rows, at_least: false });
-        }
-        // Bare tables, as `--section pre-data` makes them, are loaded like new ones.
-        let bare = chosen.is_none()
-            && !self.options.wants(Section::PreData)
-            && !self.options.clean
-            && fill.iter().all(|(_, triggered)| !triggered);
-        if bare {
-            self.plan.load.extend(fill.into_iter().map(|(fill, _)| fill.table));
-        } else {
-            let tables = &contents.manifest.tables;
-            let fill = fill.into_iter().map(|(fill, _)| fill).collect();
-            self.plan.fill = fill_order::order(fill, |fill| name(&tables[fill.table]), facts);
-        }
-        self.plan.load.sort_by_key(|&at| std::cmp::Reverse(contents.manifest.tables[at].bytes));
-        self.plan.rest = match chosen {
-            None => Rest::All { managed: platform.managed.clone() },
-            Some(chosen) => Rest::Sequences(sequences(chosen, facts)),
-        };
-        self.analyze();
-    }
-
-    /// Rows that cannot be put where they belong.
-    fn cannot(&mut self, table: &Table, managed: bool, reason: &str) {
-        if managed {
-            self.skip(table, reason, table.rows > 0);
-        } else {
-            let name = name_of(&name(table));
-            self.plan.refusals.push(format!("rows of {name} cannot be restored: {reason}"));
-        }
-    }
-
-    fn skip(&mut self, table: &Table, reason: &str, lost: bool) {
-        self.plan.skipped.push(Skipped {
-            what: format!("{} rows of {}", table.rows, name_of(&name(table))),
-            reason: reason.to_owned(),
-            class: if lost { Class::DataLoss } else { Class::PlatformDifference },
-        });
     }
 
     fn post_data(&mut self, chosen: Option<&Chosen>) {
@@ -334,60 +265,6 @@ impl Planner<'_> {
         self.plan.roles =
             named.into_iter().filter(|role| !facts.roles.contains(role)).cloned().collect();
     }
-
-    /// Partitions are analysed with their table, and the largest come first.
-    fn analyze(&mut self) {
-        let contents = self.contents;
-        let parents: HashMap<&TableName, &TableName> = contents
-            .pre_data
-            .iter()
-            .filter(|statement| statement.kind == Kind::AttachTable)
-            .filter_map(|statement| Some((statement.relation.as_ref()?, statement.other.as_ref()?)))
-            .collect();
-        let partial = self.options.is_partial();
-        let mut sizes: BTreeMap<TableName, u64> = BTreeMap::new();
-        let fill = self.plan.fill.iter().map(|fill| fill.table);
-        for at in self.plan.load.iter().copied().chain(fill) {
-            let table = &contents.manifest.tables[at];
-            let own = name(table);
-            let mut top = &own;
-            while let Some(parent) = parents.get(top).filter(|_| !partial) {
-                top = parent;
-            }
-            *sizes.entry(top.clone()).or_default() += table.bytes;
-        }
-        let mut tables: Vec<(TableName, u64)> = sizes.into_iter().collect();
-        tables.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-        self.plan.analyze = tables.into_iter().map(|(table, _)| table).collect();
-    }
-
-    /// What is read of the archive.
-    fn measure(&mut self) {
-        let manifest = &self.contents.manifest;
-        let sections = &manifest.sections;
-        let fill = self.plan.fill.iter().map(|fill| fill.table);
-        let tables: Vec<usize> = self.plan.load.iter().copied().chain(fill).collect();
-        self.plan.rows = tables.iter().map(|&at| manifest.tables[at].rows).sum();
-        let rows = tables.iter().flat_map(|&at| &manifest.tables[at].members);
-        let rest = match self.plan.rest {
-            Rest::Nothing => &[][..],
-            Rest::All { .. } | Rest::Sequences(_) => &sections.data[..],
-        };
-        let members = sections.pre_data.iter().chain(&sections.post_data).chain(rest).chain(rows);
-        (self.plan.members, self.plan.bytes) =
-            members.fold((0, 0), |(count, bytes), member| (count + 1, bytes + member.length));
-    }
-}
-
-/// Sequences whose value belongs to what is restored.
-fn sequences(chosen: &Chosen, facts: &TargetFacts) -> BTreeSet<TableName> {
-    let filled = facts.relations.iter().filter(|relation| {
-        let name = TableName { schema: relation.schema.clone(), name: relation.name.clone() };
-        chosen.filled.contains(&name)
-    });
-    let of_filled =
-        filled.flat_map(|relation| &relation.sequences).filter_map(|s| super::tokens::qualified(s));
-    chosen.sequences.iter().cloned().chain(of_filled).collect()
 }
 
 #[cfg(test)]

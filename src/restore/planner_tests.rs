@@ -2,9 +2,12 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
-    archive::Manifest,
-    postgres::{Reference, RelationFact, SchemaFact, ServerVersion},
-    restore::guards::Asked,
+    archive::{Manifest, manifest::Table},
+    postgres::{Reference, RelationFact, SchemaFact, ServerVersion, TargetFacts},
+    restore::{
+        identity::Asked,
+        plan::{Fill, Hold, Rest},
+    },
 };
 
 const PRE_DATA: &str = "SET row_security = off;
@@ -80,11 +83,14 @@ fn relation(name: &str, columns: &[&str]) -> RelationFact {
         name: name.into(),
         kind: 'r',
         member: false,
+        config: None,
         owned: true,
         inserts: true,
+        selects: true,
         truncates: true,
         triggers: true,
         triggered: false,
+        hides: false,
         columns: columns.iter().map(ToString::to_string).collect(),
         referenced_by: Vec::new(),
         sequences: Vec::new(),
@@ -168,7 +174,10 @@ fn a_table_that_is_there_is_only_filled_and_must_be_empty() {
     facts.relations = vec![relation("small", &["id", "m", "more"])];
     let plan = planned(&facts, &[], &of_table("small"));
     assert_eq!(plan.refusals, Vec::<String>::new());
-    assert_eq!(plan.fill, [Fill { table: 0, empty_first: false, hold: Hold::Disable }]);
+    assert_eq!(
+        plan.fill,
+        [Fill { table: 0, empty_first: false, config: None, hold: Hold::Disable }]
+    );
     assert!(plan.load.is_empty() && plan.post_data.indexes.is_empty());
     let refusals = planned(&facts, &["small"], &of_table("small")).refusals;
     assert_eq!(refusals, ["not empty: public.small; add --clean to remove their rows first"]);
@@ -200,4 +209,19 @@ fn a_table_that_others_point_at_is_not_emptied_without_them() {
     let mut both = clean.clone();
     both.tables.extend(of_table("large").tables);
     assert_eq!(planned(&facts, &["small"], &both).refusals, Vec::<String>::new());
+}
+
+/// No `pg_dump` writes it, and whoever does must not hang us.
+#[test]
+fn tables_that_are_each_other_s_partitions_end() {
+    let mut contents = contents();
+    contents.pre_data.extend(cut(
+        "ALTER TABLE ONLY public.small ATTACH PARTITION public.large FOR VALUES IN (1);
+         ALTER TABLE ONLY public.large ATTACH PARTITION public.small FOR VALUES IN (1);",
+    ));
+    let (facts, occupied) = (facts(), std::collections::BTreeSet::new());
+    let target = Target { facts: &facts, occupied: &occupied, asked: Asked::default() };
+    for options in [Options::default(), of_table("small")] {
+        assert!(!plan(&contents, &target, &options).unwrap().analyze.is_empty());
+    }
 }

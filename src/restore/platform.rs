@@ -1,7 +1,9 @@
 //! What the target is hosted on, and which of its schemas are not ours.
 //!
-//! A managed schema is one that is there already and in which the role may make
-//! nothing: the platform keeps its definitions, and a restore brings only rows.
+//! A managed schema is one of those that a known platform makes in every
+//! database of its own: it keeps their definitions, and a restore brings only
+//! rows. A schema that is merely closed to the role is none: nobody else would
+//! make what belongs in it.
 
 use std::collections::BTreeSet;
 
@@ -49,10 +51,7 @@ impl Platform {
         let managed = facts
             .schemas
             .iter()
-            .filter(|schema| {
-                let closed = !schema.creates && schema.name != "public";
-                closed || (supabase && SUPABASE_SCHEMAS.contains(&schema.name.as_str()))
-            })
+            .filter(|schema| supabase && SUPABASE_SCHEMAS.contains(&schema.name.as_str()))
             .map(|schema| schema.name.clone())
             .collect();
         Self { name: supabase.then_some("Supabase"), managed }

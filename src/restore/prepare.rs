@@ -1,12 +1,16 @@
 //! Everything before a restore touches anything: reads the archive's
 //! definitions, asks the target, and makes the plan.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     error::RestoreError,
-    guards::Asked,
-    identity,
+    identity::{self, Asked},
     members::Archive,
     options::Options,
     plan::{self, Contents, Plan, name},
@@ -112,21 +116,28 @@ async fn occupied(
     facts: &TargetFacts,
     control: &mut Target,
 ) -> Result<BTreeSet<TableName>, RestoreError> {
-    let there: BTreeSet<(&str, &str)> = facts
+    let there: BTreeMap<(&str, &str), &str> = facts
         .relations
         .iter()
-        .filter(|relation| relation.inserts)
-        .map(|relation| (relation.schema.as_str(), relation.name.as_str()))
+        // Whether there are rows that are hidden cannot be asked, and where it
+        // matters the plan refuses the table.
+        .filter(|relation| relation.inserts && relation.selects && !relation.hides)
+        .map(|relation| {
+            // What an extension put into its own table is not in the way.
+            let clause = relation.config.as_deref().unwrap_or_default();
+            ((relation.schema.as_str(), relation.name.as_str()), clause)
+        })
         .collect();
-    let tables: Vec<TableName> = manifest
-        .tables
-        .iter()
-        .filter(|table| there.contains(&(table.schema.as_str(), table.name.as_str())))
-        .map(name)
-        .collect();
-    let names: Vec<String> = tables.iter().map(name_of).collect();
-    let occupied: BTreeSet<String> = control.occupied(&names).await?.into_iter().collect();
-    Ok(tables.into_iter().filter(|table| occupied.contains(&name_of(table))).collect())
+    let tables = manifest.tables.iter().filter_map(|table| {
+        let clause = there.get(&(table.schema.as_str(), table.name.as_str()))?;
+        Some((name(table), (*clause).to_owned()))
+    });
+    let tables: Vec<(TableName, String)> = tables.collect();
+    let asked: Vec<(String, String)> =
+        tables.iter().map(|(table, clause)| (name_of(table), clause.clone())).collect();
+    let occupied: BTreeSet<String> = control.occupied(&asked).await?.into_iter().collect();
+    let tables = tables.into_iter().map(|(table, _)| table);
+    Ok(tables.filter(|table| occupied.contains(&name_of(table))).collect())
 }
 
 impl Prepared {

@@ -28,7 +28,9 @@ pub struct Report {
     pub rows_compared: u64,
     /// Tables that do not hold the rows that the manifest says.
     pub different: Vec<Difference>,
-    /// Whether it is known that the archive was complete.
+    /// Tables whose rows the role may not see, so that they could not be counted.
+    pub uncounted: Vec<String>,
+    /// Whether it is known that the archive was complete, and every table was counted.
     pub proven: bool,
     /// What was not restored, and what that means.
     pub skipped: Vec<Skipped>,

@@ -1,19 +1,17 @@
 //! Carries a plan out: stage after stage, each timed, stopped at the first error.
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    drop,
-    error::{Failure, Loaded, RestoreError, Stopped},
-    fill,
+    attempts, drop,
+    ending::{self, Cause},
+    error::{Failure, RestoreError},
+    fill, homes,
     judge::Class,
     kind::Kind,
     load,
@@ -23,10 +21,11 @@ use super::{
     post,
     prepare::{CONNECT_WITHIN, Prepared},
     progress::Progress,
-    proof,
-    report::{Difference, LeftOut, Report, StageTime},
+    proof::{self, Compared},
+    report::{LeftOut, Report},
     rest,
     script_log::ScriptLog,
+    stages::Stages,
     statement::Statement,
 };
 use crate::{
@@ -34,9 +33,6 @@ use crate::{
     postgres::{Psql, Section, Target, quote},
     words::RestoreStage,
 };
-
-/// How long ending our sessions may take.
-const END_WITHIN: Duration = Duration::from_secs(10);
 
 /// At least this much memory for building one index, and at most so much, in bytes.
 const INDEX_MEMORY: (u64, u64) = (64 << 20, 1 << 30);
@@ -65,45 +61,18 @@ pub async fn run(
         options,
         progress: progress.clone(),
         touched: Arc::clone(&touched),
-        began: Instant::now(),
-        stages: Mutex::new(Vec::new()),
+        stages: Stages::new(progress),
     };
-    let (failure, cancelled) = tokio::select! {
+    let cause = tokio::select! {
         biased;
-        () = cancel.cancelled() => {
-            let message = "it was told to stop".to_owned();
-            (Failure { at: None, message }, true)
-        }
+        () = cancel.cancelled() => Cause::Cancelled,
         result = work.all(prepared) => match result {
             Ok(report) => return Ok(report),
-            Err(failure) => (failure, false),
+            Err(failure) => Cause::Failed(failure),
         },
     };
     // The sessions' own ends are gone by now; the server may still be at work.
-    let left_behind = end_sessions(&url).await;
-    let seen = progress.report();
-    Err(RestoreError::Stopped(Box::new(Stopped {
-        stage: seen.stage,
-        at: failure.at,
-        message: url.mask(&failure.message),
-        cancelled,
-        loaded: Loaded { tables: seen.tables, rows: seen.rows },
-        left_behind,
-        touched: touched.load(Ordering::Relaxed),
-    })))
-}
-
-/// Ends what the server still does for us; returns how many sessions are left,
-/// where it can be asked.
-pub(super) async fn end_sessions(url: &crate::postgres::ConnectionUrl) -> Option<i64> {
-    let ending = async {
-        let mut session =
-            Target::another(&url.with_application("reliquary"), END_WITHIN).await.ok()?;
-        let left = session.end_others(url.application()).await.ok()?;
-        session.close().await;
-        Some(left)
-    };
-    tokio::time::timeout(END_WITHIN, ending).await.ok().flatten()
+    Err(ending::stopped(cause, &url, progress, touched.load(Ordering::Relaxed)).await)
 }
 
 struct Work {
@@ -112,33 +81,16 @@ struct Work {
     options: Options,
     progress: Progress,
     touched: Arc<AtomicBool>,
-    began: Instant,
-    stages: Mutex<Vec<StageTime>>,
+    stages: Stages,
 }
 
 impl Work {
-    /// Runs a stage and notes its time.
-    async fn stage<T>(
-        &self,
-        stage: RestoreStage,
-        total: u64,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        self.progress.enter(stage, total);
-        let began = Instant::now();
-        let result = work.await;
-        let seconds = began.elapsed().as_secs_f64();
-        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        stages.push(StageTime { stage, seconds });
-        result
-    }
-
     fn touch(&self) {
         self.touched.store(true, Ordering::Relaxed);
     }
 
     async fn all(&self, prepared: Prepared) -> Result<Report, Failure> {
-        let Prepared { archive, contents, facts, plan, mut control, .. } = prepared;
+        let Prepared { archive, contents, facts, mut plan, mut control, .. } = prepared;
         let manifest = &contents.manifest;
         let mut skipped = plan.skipped.clone();
 
@@ -150,7 +102,7 @@ impl Work {
             let ours = drop::Ours { may_go: &plan.may_go, rejoins: &plan.rejoins };
             let cleaning =
                 drop::clean(&plan.drops, ours, &mut control, &self.progress, &self.touched);
-            self.stage(RestoreStage::Clean, total, cleaning).await?;
+            self.stages.run(RestoreStage::Clean, total, cleaning).await?;
         }
         self.touch();
         for role in &plan.roles {
@@ -159,15 +111,16 @@ impl Work {
         }
         if plan.pre_data.iter().any(|statement| statement.kind != Kind::Setting) {
             let total = plan.pre_data.len() as u64;
-            self.stage(RestoreStage::PreData, total, self.pre_data(&plan, &facts)).await?;
+            self.stages.run(RestoreStage::PreData, total, self.pre_data(&plan, &facts)).await?;
         }
+        skipped.extend(homes::look(&mut plan, &manifest.tables, &mut control).await?);
         let mut sessions = self.sessions(&contents.pre_data, &facts.settings).await?;
         if !plan.load.is_empty() {
             let tables = &manifest.tables;
             let total =
                 plan.load.iter().flat_map(|&at| &tables[at].members).map(|m| m.length).sum();
             let loading = load::load(&archive, tables, &plan.load, sessions, &self.progress);
-            sessions = self.stage(RestoreStage::Data, total, loading).await?;
+            sessions = self.stages.run(RestoreStage::Data, total, loading).await?;
         }
         if !plan.fill.is_empty() {
             let tables = &manifest.tables;
@@ -175,7 +128,7 @@ impl Work {
             let total = fill.map(|member| member.length).sum();
             let filling =
                 fill::fill(&archive, tables, &plan.fill, &mut sessions[0], &self.progress);
-            self.stage(RestoreStage::Fill, total, filling).await?;
+            self.stages.run(RestoreStage::Fill, total, filling).await?;
         }
         if plan.rest != Rest::Nothing {
             let members = &manifest.sections.data;
@@ -189,19 +142,20 @@ impl Work {
                 truncate: !self.options.wants(Section::PreData),
             };
             let running = rest::run(&archive, members, &plan.rest, through, &self.progress);
-            for what in self.stage(RestoreStage::Rest, total, running).await? {
+            for what in self.stages.run(RestoreStage::Rest, total, running).await? {
                 let reason = "the role may not set it".to_owned();
                 skipped.push(Skipped { what, reason, class: Class::PlatformDifference });
             }
         }
         self.post_data(&plan, facts.shared_buffers, &mut sessions).await?;
-        skipped.extend(self.attempts(&plan, &mut sessions[0]).await?);
+        skipped.extend(attempts::run(&plan.attempts, &mut sessions[0]).await?);
         self.grant(&plan, &mut control).await?;
-        let (rows_compared, different) = self.prove(&plan, &mut sessions).await?;
+        let compared = self.prove(&plan, &mut sessions).await?;
         for session in sessions {
             session.close().await;
         }
         control.close().await;
+        plan.warnings.extend(compared.warning());
         let seen = self.progress.report();
         Ok(Report {
             backup: manifest.id.clone(),
@@ -211,10 +165,11 @@ impl Work {
             tables: (plan.load.len() + plan.fill.len()) as u64,
             rows: seen.rows,
             archive_bytes: plan.bytes,
-            tables_compared: plan.proof.len() as u64,
-            rows_compared,
-            different,
-            proven: true,
+            tables_compared: compared.tables,
+            rows_compared: compared.rows,
+            proven: compared.uncounted.is_empty(),
+            different: compared.different,
+            uncounted: compared.uncounted,
             skipped,
             left_out: plan
                 .left_out
@@ -222,26 +177,27 @@ impl Work {
                 .map(|(what, reason)| LeftOut { what, reason })
                 .collect(),
             warnings: plan.warnings,
-            stages: self.stages.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            seconds: self.began.elapsed().as_secs_f64(),
+            stages: self.stages.times(),
+            seconds: self.stages.seconds(),
         })
     }
 
     /// Reads the archive once, and touches nothing unless its hash is the manifest's.
     async fn check(&self, archive: &Archive, manifest: &Manifest) -> Result<(), Failure> {
         let (bytes, expected) = (manifest.archive.bytes, &manifest.archive.sha256);
-        self.stage(RestoreStage::Check, bytes, async {
-            let found = archive.sha256(bytes, |bytes| self.progress.add(bytes)).await?;
-            if found == *expected {
-                return Ok(());
-            }
-            let message = format!(
-                "its SHA-256 is {found}, and the manifest says {expected}; it was damaged or \
+        self.stages
+            .run(RestoreStage::Check, bytes, async {
+                let found = archive.sha256(bytes, |bytes| self.progress.add(bytes)).await?;
+                if found == *expected {
+                    return Ok(());
+                }
+                let message = format!(
+                    "its SHA-256 is {found}, and the manifest says {expected}; it was damaged or \
                  replaced"
-            );
-            Err(Failure::of(archive.uri(), message))
-        })
-        .await
+                );
+                Err(Failure::of(archive.uri(), message))
+            })
+            .await
     }
 
     /// The platform's usual grants; where the role may not, they are there already.
@@ -319,67 +275,33 @@ impl Work {
             if !statements.is_empty() {
                 let total = statements.len() as u64;
                 let wave = post::wave(statements.clone(), sessions, &self.psql, &self.progress);
-                self.stage(stage, total, wave).await?;
+                self.stages.run(stage, total, wave).await?;
             }
         }
         if waves.ordered.is_empty() {
             return Ok(());
         }
         let total = waves.ordered.len() as u64;
-        self.stage(RestoreStage::PostData, total, async {
-            for statement in &waves.ordered {
-                post::run(statement, &mut sessions[0], &self.psql).await?;
-                self.progress.add(1);
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// What may or may not be allowed; returns what was not.
-    async fn attempts(&self, plan: &Plan, session: &mut Target) -> Result<Vec<Skipped>, Failure> {
-        let mut skipped = Vec::new();
-        for (statement, class) in &plan.attempts {
-            let sql = String::from_utf8_lossy(&statement.text).into_owned();
-            match session.run(&sql).await {
-                Ok(()) => {}
-                Err(error)
-                    if error.is_there_already()
-                        && matches!(statement.kind, Kind::Policy | Kind::Trigger) =>
-                {
-                    // Of the same name; who may see what is in its text.
-                    skipped.push(Skipped {
-                        what: statement.to_string(),
-                        reason: "is there already; not compared".to_owned(),
-                        class: Class::PlatformDifference,
-                    });
+        self.stages
+            .run(RestoreStage::PostData, total, async {
+                for statement in &waves.ordered {
+                    post::run(statement, &mut sessions[0], &self.psql).await?;
+                    self.progress.add(1);
                 }
-                // The platform has made the same itself.
-                Err(error) if error.is_there_already() => {}
-                Err(error) if error.is_denied() => skipped.push(Skipped {
-                    what: statement.to_string(),
-                    reason: error.message,
-                    class: *class,
-                }),
-                Err(error) => return Err(Failure::at(statement)(error)),
-            }
-        }
-        Ok(skipped)
+                Ok(())
+            })
+            .await
     }
 
-    async fn prove(
-        &self,
-        plan: &Plan,
-        sessions: &mut [Target],
-    ) -> Result<(u64, Vec<Difference>), Failure> {
+    async fn prove(&self, plan: &Plan, sessions: &mut [Target]) -> Result<Compared, Failure> {
         if !plan.analyze.is_empty() {
             let total = plan.analyze.len() as u64;
             let analyzing = proof::analyze(&plan.analyze, sessions, &self.progress);
-            self.stage(RestoreStage::Analyze, total, analyzing).await?;
+            self.stages.run(RestoreStage::Analyze, total, analyzing).await?;
         }
         let total = plan.proof.len() as u64;
         let comparing = proof::compare(&plan.proof, sessions, &self.progress);
-        self.stage(RestoreStage::Proof, total, comparing).await
+        self.stages.run(RestoreStage::Proof, total, comparing).await
     }
 }
 

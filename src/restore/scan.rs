@@ -1,5 +1,5 @@
 //! Reads a whole dump as one stream: its statements, and how many rows stand
-//! between them. Memory is bounded by the longest statement.
+//! between them. Memory is bounded by the longest statement; rows may be longer.
 
 use bytes::{Buf as _, BytesMut};
 use memchr::{memchr_iter, memmem};
@@ -52,6 +52,8 @@ pub(super) struct Scanner {
     /// Newlines read.
     lines: usize,
     rows: Option<(TableName, u64)>,
+    /// Whether the buffer begins where a row does.
+    row_begins: bool,
     server: Option<String>,
     /// What was read and may be sent on, where it shall be: without the psql
     /// commands, line for line.
@@ -125,6 +127,7 @@ impl Scanner {
             self.buffer.advance(1);
             self.lines += 1;
             self.rows = Some((TableName { schema: header.schema, name: header.table }, 0));
+            self.row_begins = true;
         }
         if self.server.is_none()
             && let Some(at) = memmem::find(&text, SERVER)
@@ -138,7 +141,7 @@ impl Scanner {
 
     fn rows(&mut self) -> Option<Scanned> {
         let (_, rows) = self.rows.as_mut()?;
-        let end = if self.buffer.starts_with(END_OF_DATA) {
+        let end = if self.row_begins && self.buffer.starts_with(END_OF_DATA) {
             Some(0)
         } else {
             memmem::find(&self.buffer, b"\n\\.\n").map(|at| at + 1)
@@ -151,13 +154,15 @@ impl Scanner {
             let line = self.lines;
             return self.rows.take().map(|(table, rows)| Scanned::Rows { table, rows, line });
         }
-        // Whole rows are counted; what may be the end stays.
+        // What may be the end stays, and nothing else: a row may be as long as
+        // a server's memory, and must not be looked at again with every piece.
         let settled = self.buffer.len().saturating_sub(END_OF_DATA.len());
-        if let Some(last) = memchr::memrchr(b'\n', &self.buffer[..settled]) {
-            let found = memchr_iter(b'\n', &self.buffer[..=last]).count();
+        if let Some(last) = settled.checked_sub(1) {
+            let found = memchr_iter(b'\n', &self.buffer[..settled]).count();
             *rows += found as u64;
             self.lines += found;
-            self.take(last + 1);
+            self.row_begins = self.buffer[last] == b'\n';
+            self.take(settled);
         }
         None
     }
@@ -238,6 +243,27 @@ mod tests {
             assert_eq!(scanner.server(), Some("15.3 (Debian)"));
             assert_eq!(scanner.finish(), Ok(true));
         }
+    }
+
+    /// However long a row is, each of its bytes is looked at once.
+    #[test]
+    fn nothing_of_a_row_is_kept_that_cannot_be_its_end() {
+        let mut scanner = Scanner::passing();
+        let mut passed = Vec::new();
+        let mut text = b"COPY a.t (x) FROM stdin;\n".to_vec();
+        text.extend(std::iter::repeat_n(b'x', 1 << 20));
+        text.extend(b"\\.\n\\.x\n.\n\\.\n");
+        let mut said = Vec::new();
+        for piece in text.chunks(1 << 14) {
+            scanner.push(piece);
+            while let Some(scanned) = scanner.next() {
+                said.push(scanned);
+            }
+            assert!(scanner.buffer.len() <= END_OF_DATA.len(), "{}", scanner.buffer.len());
+            passed.extend(scanner.passed());
+        }
+        assert!(matches!(said[1], Scanned::Rows { rows: 3, line: 5, .. }), "{:?}", said[1]);
+        assert!(passed == text, "not what was read");
     }
 
     #[test]

@@ -106,12 +106,12 @@ pub async fn write_legacy(
         RestoreError::Refused(vec![format!("{at}: {}", failure.message)])
     };
     let uri = store.uri(key);
-    let mut text = Text::of(store.get_range(key, 0, bytes).await?, uri.clone());
+    let mut text = Text::open(store.as_ref(), key, bytes).await?;
     while text.piece(progress).await.map_err(refused)?.is_some() {}
     if let Some(known) = sha256 {
         compare(&uri, &text.sha256(), known)?;
     }
-    let mut text = Text::of(store.get_range(key, 0, bytes).await?, uri);
+    let mut text = Text::open(store.as_ref(), key, bytes).await?;
     while let Some(piece) = text.piece(progress).await.map_err(refused)? {
         out.write_all(piece).await?;
     }

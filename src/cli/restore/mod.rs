@@ -1,38 +1,32 @@
 //! `reliquary restore`
 
+mod confirm;
+mod legacy;
+mod outcome;
+mod sql;
 mod target;
 mod text;
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    os::fd::AsFd as _,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io::IsTerminal as _, sync::Arc, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use self::target::Destination;
+use self::outcome::Interrupted;
 use super::{Chosen, DONE, FAILED, Global, Misused, print, progress};
 use crate::{
     app,
-    archive::{Checksum, manifest::Source},
-    catalog::{self, Catalog, Entry, Key, Layout, Query, State},
+    catalog::{self, Catalog, Entry, Layout, Query, State},
     lifecycle::{Ended, Signals, interruptible},
     postgres::{ConnectionUrl, Section},
-    restore::{self, LegacyRequest, Options, Progress, Report, Request, RestoreError},
+    restore::{self, Options, Prepared, PreparedLegacy, Progress, Report, Request, RestoreError},
     settings::Settings,
-    store::{ErrorKind, Store},
+    store::Store,
 };
 
 /// How long an interrupted restore may take to end its sessions.
 const GRACE: Duration = Duration::from_secs(20);
-
-/// The largest checksum file that is read, in bytes.
-const CHECKSUM_LIMIT: u64 = 4096;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
@@ -107,6 +101,10 @@ impl From<SectionArgument> for Section {
 }
 
 impl Arguments {
+    fn writes_sql(&self) -> bool {
+        self.to.as_deref() == Some(target::STDOUT)
+    }
+
     fn options(&self) -> Result<Options> {
         let misused = |error: restore::NameError| Misused(error.to_string());
         let usual = Options::default();
@@ -132,115 +130,131 @@ impl Arguments {
     }
 }
 
+/// Runs it. With `--json` every ending, but for that of SQL on stdout, is one
+/// document.
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
-    let query = match &arguments.at {
-        Some(time) => Query::parse_time(time).map_err(|error| Misused(error.to_string()))?,
-        None => Query::parse(&arguments.id),
-    };
-    let options = arguments.options()?;
-    let settings = global.settings(false)?;
-    let database = arguments.chosen.of(&settings)?;
-    let destination = target::destination(arguments.to.as_deref(), arguments.to_env.as_deref())?;
-    if arguments.clean && matches!(destination, Destination::Stdout) {
-        // Without a target nobody can say what else a drop would take along.
-        bail!(Misused(
-            "--clean needs a target to look at, and --to - has none; restore with --to URL, or \
-             add the drops to the SQL by hand"
-                .to_owned()
-        ));
+    let mut command = Command { global, arguments, backup: None };
+    let result = command.run().await;
+    if let Err(error) = &result
+        && global.json
+        && !arguments.writes_sql()
+    {
+        print::json(&outcome::failed(command.backup.as_deref(), error))?;
     }
-    let asks = arguments.clean && !arguments.yes && !arguments.dry_run;
-    if asks && matches!(destination, Destination::Database(_)) && !std::io::stdin().is_terminal() {
-        bail!(Misused(
-            "--clean drops what is there; add --yes where nobody can be asked".to_owned()
-        ));
+    match result {
+        // It was said already, and it is no failure.
+        Err(error) if error.is::<Interrupted>() => {
+            eprintln!("{error}");
+            Ok(error.downcast_ref::<Interrupted>().map_or(FAILED, Interrupted::exit_code))
+        }
+        result => result,
     }
-    let store = app::store(&settings.store).await?;
-    let layout = Layout::new(database.prefix.clone());
-    let catalog = catalog::read(store.as_ref(), &layout).await?;
-    let entry = query.find(&catalog)?.clone();
-    let url = match destination {
-        Destination::Stdout => return sql(&store, &layout, &catalog, &entry, &options).await,
-        Destination::Database(url) => *url,
-    };
-    // A source that cannot be read is none that could be the target.
-    let source = app::source(database).ok().map(|source| source.url);
-    let what = Restore { global, arguments, settings: &settings, store, layout, source, asks };
-    if entry.state == State::Good {
-        let manifest = catalog::read_manifest(
-            what.store.as_ref(),
-            &what.layout,
-            &catalog,
-            entry.kind,
-            entry.id,
-        )
-        .await?;
-        let prepared = restore::prepare(Request {
-            store: Arc::clone(&what.store),
-            manifest,
-            target: url,
-            source: what.source.clone(),
-            client_dirs: settings.client_dirs.clone(),
-            options,
-        })
-        .await?;
-        return what.backup(prepared).await;
-    }
-    let newest = newest(what.store.as_ref(), &what.layout, &catalog).await?;
-    what.legacy(&entry, url, &options, newest).await
 }
 
-/// SQL on stdout.
-async fn sql(
-    store: &Arc<dyn Store>,
-    layout: &Layout,
-    catalog: &Catalog,
-    entry: &Entry,
-    options: &Options,
-) -> Result<u8> {
-    let stdout = std::io::stdout().as_fd().try_clone_to_owned()?;
-    let file = tokio::fs::File::from_std(stdout.into());
-    let mut out = tokio::io::BufWriter::with_capacity(1 << 18, file);
-    let progress = Progress::default();
-    let written = if entry.state == State::Good {
-        let manifest =
-            catalog::read_manifest(store.as_ref(), layout, catalog, entry.kind, entry.id).await?;
-        restore::write(store, &manifest, options, &mut out, &progress).await
-    } else {
-        only_whole(options)?;
-        let key = layout.key(Key::Archive(entry.kind, entry.id));
-        let known = known_checksum(store.as_ref(), layout, entry).await?;
-        let (bytes, known) = (entry.archive_bytes, known.as_deref());
-        restore::write_legacy(store, &key, bytes, known, &mut out, &progress).await
-    };
-    written?;
-    Ok(DONE)
-}
-
-/// A legacy archive has no parts.
-fn only_whole(options: &Options) -> Result<()> {
-    if options.is_partial() || !options.sections.is_empty() {
-        bail!(Misused(
-            "a legacy archive has no manifest that says where its parts are; it can only be \
-             restored whole"
-                .to_owned()
-        ));
-    }
-    Ok(())
-}
-
-struct Restore<'a> {
+struct Command<'a> {
     global: &'a Global,
     arguments: &'a Arguments,
-    settings: &'a Settings,
-    store: Arc<dyn Store>,
-    layout: Layout,
-    source: Option<ConnectionUrl>,
-    asks: bool,
+    /// The backup's id, as soon as it is known.
+    backup: Option<String>,
 }
 
-impl Restore<'_> {
-    async fn backup(&self, prepared: restore::Prepared) -> Result<u8> {
+/// What the arguments lead to, before the target is asked.
+struct Wanted {
+    store: Arc<dyn Store>,
+    layout: Layout,
+    catalog: Catalog,
+    entry: Entry,
+    options: Options,
+    /// Where it is settled, the source: it is never a target.
+    source: Option<ConnectionUrl>,
+    client_dirs: Vec<std::path::PathBuf>,
+}
+
+/// A restore whose target was asked.
+enum Ready {
+    Backup(Box<Prepared>),
+    Legacy(Box<PreparedLegacy>),
+}
+
+impl Command<'_> {
+    async fn run(&mut self) -> Result<u8> {
+        let arguments = self.arguments;
+        let settings = self.global.settings(false)?;
+        if arguments.writes_sql() {
+            if arguments.clean {
+                // Without a target nobody can say what else a drop would take along.
+                bail!(Misused(
+                    "--clean needs a target to look at, and --to - has none; restore with --to \
+                     URL, or add the drops to the SQL by hand"
+                        .to_owned()
+                ));
+            }
+            return sql::run(&self.wanted(&settings).await?).await;
+        }
+        let target = target::url(arguments.to.as_deref(), arguments.to_env.as_deref())?;
+        let asks = arguments.clean && !arguments.yes && !arguments.dry_run;
+        if asks && !std::io::stdin().is_terminal() {
+            bail!(Misused(
+                "--clean drops what is there; add --yes where nobody can be asked".to_owned()
+            ));
+        }
+        // Nothing is touched yet, so that whoever interrupts it waits for nothing.
+        let preparing = Box::pin(self.prepare(&settings, target));
+        let cancel = CancellationToken::new();
+        let ready =
+            match interruptible(Signals::install()?, cancel, Duration::ZERO, preparing).await {
+                Ended::Finished(prepared) => prepared?,
+                Ended::Interrupted { signal, .. } => bail!(Interrupted::untouched(signal)),
+            };
+        match ready {
+            Ready::Backup(prepared) => self.backup(*prepared, asks).await,
+            Ready::Legacy(prepared) => self.legacy(*prepared, asks).await,
+        }
+    }
+
+    async fn wanted(&mut self, settings: &Settings) -> Result<Wanted> {
+        let arguments = self.arguments;
+        let query = match &arguments.at {
+            Some(time) => Query::parse_time(time).map_err(|error| Misused(error.to_string()))?,
+            None => Query::parse(&arguments.id),
+        };
+        let options = arguments.options()?;
+        let database = arguments.chosen.of(settings)?;
+        let store = app::store(&settings.store).await?;
+        let layout = Layout::new(database.prefix.clone());
+        let catalog = catalog::read(store.as_ref(), &layout).await?;
+        let entry = query.find(&catalog)?.clone();
+        self.backup = Some(entry.id.to_string());
+        // A source that cannot be read is none that could be the target.
+        let source = app::source(database).ok().map(|source| source.url);
+        let client_dirs = settings.client_dirs.clone();
+        Ok(Wanted { store, layout, catalog, entry, options, source, client_dirs })
+    }
+
+    /// Everything that touches nothing and takes little.
+    async fn prepare(&mut self, settings: &Settings, target: ConnectionUrl) -> Result<Ready> {
+        let wanted = self.wanted(settings).await?;
+        if wanted.entry.state != State::Good {
+            let request = legacy::request(wanted, target).await?;
+            let prepared = restore::prepare_legacy(request).await?;
+            return Ok(Ready::Legacy(Box::new(prepared)));
+        }
+        let Wanted { store, layout, catalog, entry, .. } = &wanted;
+        let manifest =
+            catalog::read_manifest(store.as_ref(), layout, catalog, entry.kind, entry.id).await?;
+        let prepared = restore::prepare(Request {
+            store: Arc::clone(store),
+            manifest,
+            target,
+            source: wanted.source,
+            client_dirs: wanted.client_dirs,
+            options: wanted.options,
+        })
+        .await?;
+        Ok(Ready::Backup(Box::new(prepared)))
+    }
+
+    async fn backup(&self, prepared: Prepared, asks: bool) -> Result<u8> {
         let refused = !prepared.plan().refusals.is_empty();
         if self.arguments.dry_run {
             if self.global.json {
@@ -254,93 +268,91 @@ impl Restore<'_> {
         if !refused && !self.global.quiet && !self.global.json {
             eprint!("{}", text::plan(&prepared));
         }
-        if !refused && self.asks && !confirmed(&prepared.facts().database)? {
+        if !refused && asks && !confirm::ask(&prepared.facts().database).await? {
             prepared.close().await;
-            eprintln!("nothing was touched");
-            return Ok(FAILED);
+            return self.declined();
         }
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
         let work = Box::pin(restore::run(prepared, &progress, &cancel));
-        self.watched(&progress, &cancel, work).await
+        let report = self.watched(&progress, &cancel, work).await?;
+        self.report(&report)
     }
 
-    async fn legacy(
-        &self,
-        entry: &Entry,
-        target: ConnectionUrl,
-        options: &Options,
-        newest: Option<Source>,
-    ) -> Result<u8> {
-        only_whole(options)?;
-        let key = self.layout.key(Key::Archive(entry.kind, entry.id));
-        if self.arguments.dry_run {
-            let what = format!(
-                "{} is a legacy archive of {}: it is read once and checked, then sent through psql",
-                entry.id,
-                print::size(entry.archive_bytes)
-            );
-            if self.global.json {
-                print::json(&json!({ "outcome": "planned", "backup": entry.id, "legacy": true }))?;
-            } else {
-                println!("{what}");
-            }
-            return Ok(DONE);
-        }
-        if self.asks && !confirmed(target.database())? {
-            eprintln!("nothing was touched");
-            return Ok(FAILED);
-        }
-        let request = LegacyRequest {
-            store: Arc::clone(&self.store),
-            sha256: known_checksum(self.store.as_ref(), &self.layout, entry).await?,
-            key,
-            id: entry.id.to_string(),
-            bytes: entry.archive_bytes,
-            target,
-            source: self.source.clone(),
-            client_dirs: self.settings.client_dirs.clone(),
-            clean: options.clean,
-            newest,
-            not_the_source: options.not_the_source,
-        };
+    async fn legacy(&self, prepared: PreparedLegacy, asks: bool) -> Result<u8> {
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
-        let work = Box::pin(restore::run_legacy(request, &progress, &cancel));
-        self.watched(&progress, &cancel, work).await
+        if self.arguments.dry_run {
+            let checking = Box::pin(prepared.check(&progress));
+            let checked = self.watched(&progress, &cancel, checking).await?;
+            if self.global.json {
+                let id = self.backup.as_deref();
+                print::json(&legacy::plan_json(id, &prepared, &checked))?;
+            } else {
+                print!("{}", legacy::plan(self.backup.as_deref(), &prepared, &checked));
+            }
+            prepared.close().await;
+            return Ok(if checked.refusals.is_empty() { DONE } else { FAILED });
+        }
+        // Before anything is dropped, and again in the report.
+        for warning in prepared.warnings() {
+            eprintln!("warning: {warning}");
+        }
+        if asks && !confirm::ask(&prepared.facts().database).await? {
+            prepared.close().await;
+            return self.declined();
+        }
+        let work = Box::pin(restore::run_legacy(prepared, &progress, &cancel));
+        let report = self.watched(&progress, &cancel, work).await?;
+        self.report(&report)
     }
 
-    /// Runs a restore with its progress shown, and tells what became of it.
-    async fn watched(
+    fn declined(&self) -> Result<u8> {
+        if self.global.json {
+            print::json(&outcome::declined(self.backup.as_deref()))?;
+        }
+        eprintln!("nothing was touched");
+        Ok(FAILED)
+    }
+
+    /// Runs a restore, or a part of one, with its progress shown.
+    async fn watched<T>(
         &self,
         progress: &Progress,
         cancel: &CancellationToken,
-        work: impl Future<Output = Result<Report, RestoreError>>,
-    ) -> Result<u8> {
+        work: impl Future<Output = Result<T, RestoreError>>,
+    ) -> Result<T> {
         let shown = {
             let progress = progress.clone();
             progress::show_line(move || line(&progress), self.global.quiet || self.global.json)
         };
-        let ended = interruptible(Signals::install()?, cancel.clone(), GRACE, work).await;
+        // What only reads need not be waited for.
+        let grace = if self.arguments.dry_run { Duration::ZERO } else { GRACE };
+        let ended = interruptible(Signals::install()?, cancel.clone(), grace, work).await;
         shown.end();
-        let report = match ended {
-            Ended::Finished(result) => result?,
+        match ended {
+            Ended::Finished(result) => Ok(result?),
+            // It was at its end already.
+            Ended::Interrupted { value: Some(Ok(value)), .. } => Ok(value),
             Ended::Interrupted { signal, value } => {
-                match value {
-                    Some(Err(error)) => eprintln!("interrupted: {error}"),
-                    _ => eprintln!("interrupted; run it again with --clean"),
-                }
-                return Ok(signal.exit_code());
+                let error = value.and_then(Result::err);
+                bail!(Interrupted::of(signal, error, &progress.report()))
             }
-        };
+        }
+    }
+
+    fn report(&self, report: &Report) -> Result<u8> {
         let whole = report.is_whole();
         if !report.proven {
-            eprintln!("warning: whether the archive was complete cannot be told");
+            let why = if report.uncounted.is_empty() {
+                "whether the archive was complete cannot be told"
+            } else {
+                "not every table could be counted"
+            };
+            eprintln!("warning: {why}");
         }
         if self.global.json {
-            let mut document = serde_json::to_value(&report)?;
-            document["outcome"] = json!(if whole { "ok" } else { "failed" });
-            print::json(&document)?;
+            print::json(&outcome::report(report)?)?;
         } else if !self.global.quiet || !whole {
-            print!("{}", text::report(&report));
+            print!("{}", text::report(report));
         }
         Ok(if whole { DONE } else { FAILED })
     }
@@ -350,38 +362,4 @@ fn line(progress: &Progress) -> String {
     let report = progress.report();
     let share = (100 * report.done).checked_div(report.total).unwrap_or_default().min(100);
     format!("{}: {share} %, {} rows loaded", report.stage, print::count(report.rows))
-}
-
-fn confirmed(database: &str) -> Result<bool> {
-    eprint!("drop what the archive creates from database {database}, and restore? [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-/// What the newest backup says of its source.
-async fn newest(store: &dyn Store, layout: &Layout, catalog: &Catalog) -> Result<Option<Source>> {
-    let Some(entry) = catalog.good().max_by_key(|entry| (entry.time(), entry.id)) else {
-        return Ok(None);
-    };
-    let manifest = catalog::read_manifest(store, layout, catalog, entry.kind, entry.id).await?;
-    Ok(Some(manifest.source))
-}
-
-/// What the archive's checksum file says, where it has one.
-async fn known_checksum(
-    store: &dyn Store,
-    layout: &Layout,
-    entry: &Entry,
-) -> Result<Option<String>> {
-    let key = layout.key(Key::Checksum(entry.kind, entry.id));
-    match store.get(&key, CHECKSUM_LIMIT).await {
-        Ok(bytes) => {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            Ok(Checksum::parse(&text).ok().map(|checksum| checksum.sha256))
-        }
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -8,19 +8,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::super::Misused;
 use crate::postgres::ConnectionUrl;
 
-/// Where it goes.
-pub(super) enum Destination {
-    /// A database.
-    Database(Box<ConnectionUrl>),
-    /// SQL on stdout.
-    Stdout,
-}
+/// What `--to` says where SQL is written instead.
+pub(super) const STDOUT: &str = "-";
 
-/// Reads `--to` and `--to-env`: a URL, `-`, `env:NAME`, or `file:PATH`. A
-/// password that the URL lacks is looked for where `psql` would look for it.
-pub(super) fn destination(to: Option<&str>, to_env: Option<&str>) -> Result<Destination> {
+/// Reads `--to` and `--to-env`: a URL, `env:NAME`, or `file:PATH`. A password
+/// that the URL lacks is looked for where `psql` would look for it.
+pub(super) fn url(to: Option<&str>, to_env: Option<&str>) -> Result<ConnectionUrl> {
     let url = match (to, to_env) {
-        (Some("-"), None) => return Ok(Destination::Stdout),
         (Some(to), None) => match (to.strip_prefix("env:"), to.strip_prefix("file:")) {
             (Some(name), _) => variable(name)?,
             (_, Some(path)) => file(path)?,
@@ -33,13 +27,13 @@ pub(super) fn destination(to: Option<&str>, to_env: Option<&str>) -> Result<Dest
                          the password in PGPASSWORD"
                     );
                 }
-                return Ok(Destination::Database(Box::new(with_password(url))));
+                return Ok(with_password(url));
             }
         },
         (None, Some(name)) => variable(name)?,
         _ => bail!(Misused("say where it goes: --to URL, --to env:NAME, or --to -".to_owned())),
     };
-    Ok(Destination::Database(Box::new(with_password(parse(&url)?))))
+    Ok(with_password(parse(&url)?))
 }
 
 fn variable(name: &str) -> Result<SecretString> {

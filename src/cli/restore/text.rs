@@ -187,6 +187,9 @@ pub(super) fn report(report: &Report) -> String {
         format!("NOT the same: {} tables hold other rows\n", report.different.len())
     } else if lost > 0 {
         format!("NOT whole: {lost} things of the source are not in the target (data loss, above)\n")
+    } else if !report.uncounted.is_empty() {
+        let count = report.uncounted.len();
+        format!("NOT proven: the rows of {count} tables could not be counted (above)\n")
     } else if !report.proven {
         "NOT proven: whether the archive was complete cannot be told\n".to_owned()
     } else if report.tables_compared > 0 {

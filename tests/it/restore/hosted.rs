@@ -122,13 +122,24 @@ fn rows_that_a_managed_schema_has_no_table_for_are_a_loss() {
     source.psql(
         "project",
         "create table auth.extra (id int); insert into auth.extra values (1);
-         alter table realtime.messages add extra text; insert into realtime.messages values (1, '{}', 'x');",
+         alter table realtime.messages add extra text; insert into realtime.messages values (1, '{}', 'x');
+         create table auth.empty_of_an_old_version (id int);
+         create function auth.of_an_old_version() returns int language sql as 'select 1';
+         create table realtime.daily (id int, at date) partition by range (at);
+         create table realtime.daily_1 partition of realtime.daily for values from ('2026-11-01') to ('2026-11-02');
+         create table auth.parted (id int) partition by range (id);
+         create table auth.parted_1 partition of auth.parted for values from (1) to (2);
+         insert into realtime.daily values (1, '2026-11-01'); insert into auth.parted values (1);",
     );
     let product = Product::of(&source, "project");
     product.backup(&[]);
     let target = server();
     project(&target, "fresh");
-    target.psql("fresh", "alter role postgres_ password 'hunter2'");
+    target.psql(
+        "fresh",
+        "alter role postgres_ password 'hunter2';
+         create table realtime.daily (id int, at date) partition by range (at);",
+    );
     let product = product.set("TARGET", target.tcp_url("fresh", "postgres_", "hunter2"));
     let output = product.run(&["-q", "restore", "--to", "env:TARGET"]);
     let text = said(&output);
@@ -136,7 +147,11 @@ fn rows_that_a_managed_schema_has_no_table_for_are_a_loss() {
     for part in [
         "1 rows of auth.extra: the target has no such table (data loss)",
         "1 rows of realtime.messages: the target's table has no column extra (data loss)",
-        "NOT whole: 2 things",
+        "1 rows of auth.parted_1: the target has no such table (data loss)",
+        "1 rows of realtime.daily_1: the platform makes the partitions of realtime.daily itself (platform difference)",
+        "0 rows of auth.empty_of_an_old_version: the target has no such table (platform difference)",
+        "function auth.of_an_old_version: the platform keeps its own, and has none of this name (platform difference)",
+        "NOT whole: 3 things",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -175,4 +190,68 @@ fn a_part_gives_no_rights_on_what_is_there() {
                       has_table_privilege('anon', 'public.secrets', 'select'),
                       has_table_privilege('anon', 'public.fresh', 'select')";
     assert_eq!(target.psql("copy", may).trim(), "f|f|t");
+}
+
+/// A schema that is closed to the role is nobody's platform: whoever opens it
+/// gets everything back, and until then nothing is touched.
+#[test]
+fn a_closed_schema_of_no_platform_is_refused_with_what_opens_it() {
+    let server = server();
+    server.create_database("app");
+    server.psql(
+        "app",
+        "create schema closed; create table closed.t (a int); insert into closed.t values (1);
+         create materialized view \"closed\".m as select 1 as one;
+         create role keeper login password 'hunter2';",
+    );
+    let product = Product::of(&server, "app");
+    product.backup(&[]);
+    server.create_database("copy");
+    server.psql(
+        "copy",
+        "grant create on database copy to keeper; grant all on schema public to keeper;
+         create schema closed; grant usage on schema closed to keeper;",
+    );
+    let product = product.set("TARGET", server.tcp_url("copy", "keeper", "hunter2"));
+    for more in [&[][..], &["--dry-run"], &["--schema", "closed"]] {
+        let output = product.run(&[&["restore", "--to", "env:TARGET"], more].concat());
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let refused = "role keeper may not create in schema closed (to mend it: GRANT CREATE ON SCHEMA closed TO keeper)";
+        assert!(text.contains(refused), "{text}");
+    }
+    server.psql("copy", "grant create on schema closed to keeper");
+    let output = product.run(&["restore", "--to", "env:TARGET"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(server.psql("copy", "select count(*) from closed.t").trim(), "1");
+}
+
+/// One stream cannot leave out what belongs to the platform.
+#[test]
+fn a_legacy_archive_is_not_tried_on_a_platform() {
+    let server = server();
+    project(&server, "project");
+    let product = Product::of(&server, "project");
+    let id = "2026-01-02T03-00-00Z";
+    let folder = product.store_dir().join("database/2026/01");
+    std::fs::create_dir_all(&folder).unwrap();
+    let line = format!("pg_dump --no-owner --no-privileges \"$URL\" | gzip > {id}.sql.gz");
+    let url = [("URL", server.url("project"))];
+    crate::support::product::shell(&folder, &server, &url, &line);
+    project(&server, "fresh");
+    server.psql(
+        "fresh",
+        "alter role postgres_ password 'hunter2'; grant create on database fresh to postgres_",
+    );
+    let before = server.dump_plain("fresh");
+    let product = product.set("TARGET", server.tcp_url("fresh", "postgres_", "hunter2"));
+    for more in [&["--dry-run"][..], &[], &["--clean", "--yes"]] {
+        let output = product.run(&[&["restore", id, "--to", "env:TARGET"], more].concat());
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        for part in ["hosted on Supabase", "into a plain PostgreSQL", "--to -"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    crate::support::postgres::assert_same_dump(&before, &server.dump_plain("fresh"));
 }

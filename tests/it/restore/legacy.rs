@@ -144,3 +144,52 @@ fn a_statement_that_fails_is_named() {
     restored(&product, &other, "copy2", &["--clean", "--yes", "--create-roles"]);
     assert_same_dump(&server.dump_plain("shop"), &other.dump_plain("copy2"));
 }
+
+/// A dry run asks what the real one would ask.
+#[test]
+fn a_dry_run_asks_every_guard() {
+    let server = Server::start(15);
+    super::shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    let archive = leave(&product, &server, "shop");
+    server.create_database("copy");
+    let output = super::restore(&product, &server, "copy", &[ID, "--dry-run"]);
+    let said = super::said(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("holds      5,550 rows of 3 tables"), "{said}");
+    for database in ["shop", "copy"] {
+        server.psql("copy", "create table if not exists precious (a int)");
+        let said = fails(&product, &server, database, &[ID, "--dry-run"]);
+        let why = if database == "shop" { "the target is the source" } else { "is not empty" };
+        assert!(said.contains("refused    ") && said.contains(why), "{said}");
+    }
+    server.psql("copy", "drop table precious");
+    let sum = format!("{}  {ID}.sql.gz\n", "0".repeat(64));
+    fs::write(archive.with_extension("gz.sha256"), sum).unwrap();
+    let said = fails(&product, &server, "copy", &[ID, "--dry-run"]);
+    assert!(said.contains("refused    ") && said.contains("its SHA-256 is"), "{said}");
+    let url = server.url("copy");
+    let output = product.run(&["--json", "restore", ID, "--to", &url, "--dry-run"]);
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&plan["outcome"], output.status.code()), (&"refused".into(), Some(1)), "{plan}");
+    let there = "select count(*) from pg_class where relname = 'donor'";
+    assert_eq!(server.psql("copy", there), "0\n");
+}
+
+/// It needs no manifest, and so no other backup's either.
+#[test]
+fn an_unreadable_manifest_of_another_backup_is_only_a_warning() {
+    let server = Server::start(15);
+    super::shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    leave(&product, &server, "shop");
+    let backup = product.backup(&[]);
+    let manifest = backup.dir().join(format!("{}.manifest.json", backup.id));
+    fs::write(manifest, "{\"format\": \"reliquary/1\", \"id\"").unwrap();
+    server.create_database("copy");
+    let output = super::restore(&product, &server, "copy", &[ID]);
+    let said = super::said(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("what backup") && said.contains("cannot be read"), "{said}");
+    assert_same_dump(&server.dump_plain("shop"), &server.dump_plain("copy"));
+}

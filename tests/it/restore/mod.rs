@@ -1,13 +1,17 @@
 //! A backup comes back: whole, in parts, onto other servers, after faults.
 
+mod endings;
 mod faults;
 mod guards;
+mod hidden;
 mod hosted;
 mod hostile;
+mod jobs;
 mod legacy;
 mod parts;
 mod process;
 mod shown;
+mod skipped;
 mod whole;
 
 use std::process::Output;

@@ -234,3 +234,120 @@ fn a_large_object_that_is_there_keeps_nothing_of_its_own() {
     let is = "select convert_from(lo_get(4242), 'UTF8')";
     assert_eq!(server.psql("copy", is).trim(), "short");
 }
+
+/// Policies belong to their table: another may have one of the same name.
+#[test]
+fn policies_of_one_name_come_back_each_to_its_table() {
+    let server = Server::start(15);
+    server.create_database("app");
+    server.psql(
+        "app",
+        "create table a (id int); create table b (id int); create table c (id int);
+         create policy own on a using (id = 1); create policy own on b using (id = 2);
+         create policy own on c using (id = 3);
+         comment on policy own on a is 'of a'; comment on policy own on b is 'of b';",
+    );
+    let product = Product::of(&server, "app");
+    product.backup(&[]);
+    let policies = "select polrelid::regclass::text, pg_get_expr(polqual, polrelid),
+                           obj_description(oid, 'pg_policy') from pg_policy order by 1";
+    server.create_database("whole");
+    restored(&product, &server, "whole", &["--jobs", "3"]);
+    restored(&product, &server, "whole", &["--jobs", "3", "--clean", "--yes"]);
+    assert_eq!(server.psql("whole", policies), "a|(id = 1)|of a\nb|(id = 2)|of b\nc|(id = 3)|\n");
+    server.create_database("part");
+    restored(&product, &server, "part", &["--table", "public.b"]);
+    assert_eq!(server.psql("part", policies), "b|(id = 2)|of b\n");
+    restored(&product, &server, "part", &["--table", "public.a"]);
+    assert_eq!(server.psql("part", policies), "a|(id = 1)|of a\nb|(id = 2)|of b\n");
+}
+
+/// A server has room for some 7,000 locks, and each large object is one.
+#[test]
+fn more_large_objects_than_a_server_has_locks_are_replaced() {
+    let server = Server::start(15);
+    server.create_database("app");
+    server.psql(
+        "app",
+        "do $$ begin for i in 1..7500 loop
+           perform lo_from_bytea(100000 + i, convert_to('bytes of ' || i, 'UTF8'));
+           if i % 500 = 0 then commit; end if; end loop; end $$;
+         create table t (id int); insert into t values (1);",
+    );
+    let product = Product::of(&server, "app");
+    product.backup(&[]);
+    let id = "2026-01-02T03-00-00Z";
+    let folder = product.store_dir().join("database/2026/01");
+    std::fs::create_dir_all(&folder).unwrap();
+    let line = format!("pg_dump --no-owner --no-privileges \"$URL\" | gzip > {id}.sql.gz");
+    let url = [("URL", server.url("app"))];
+    crate::support::product::shell(&folder, &server, &url, &line);
+    let digest =
+        "select count(*), md5(string_agg(convert_from(lo_get(oid), 'UTF8'), ' ' order by oid))
+                  from pg_largeobject_metadata";
+    let was = server.psql("app", digest);
+    server.create_database("copy");
+    let clean = ["--clean", "--yes"];
+    for arguments in
+        [&["latest"][..], &[&["latest"], &clean[..]].concat(), &[&[id], &clean[..]].concat()]
+    {
+        restored(&product, &server, "copy", arguments);
+        assert_eq!(server.psql("copy", digest), was, "{arguments:?}");
+    }
+}
+
+/// Only the rows that a dump brings of an extension's own table are replaced,
+/// and only those are compared.
+#[test]
+fn an_extension_s_own_rows_stay_and_are_not_counted_as_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let extensions = folder.path().join("extension");
+    std::fs::create_dir(&extensions).unwrap();
+    let control = "default_version = '1'\nrelocatable = false\nschema = keeps\n";
+    std::fs::write(extensions.join("keeps.control"), control).unwrap();
+    let script = "create table config (name text primary key, own bool default false);
+                  insert into config values ('built in', true), ('as well', true);
+                  select pg_extension_config_dump('config', 'where not own');";
+    std::fs::write(extensions.join("keeps--1.sql"), script).unwrap();
+    for path in [folder.path(), &extensions] {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("$system:{}", folder.path().display());
+    let settings = vec![("extension_control_path".to_owned(), path)];
+    let options = crate::support::postgres::ServerOptions { tcp: false, settings };
+    let server = Server::start_with(18, options);
+    server.create_database("app");
+    server.psql(
+        "app",
+        "create schema keeps; create extension keeps;
+         insert into keeps.config values ('mine'), ('of mine'), ('mine too');",
+    );
+    let product = Product::of(&server, "app");
+    product.backup(&[]);
+    let id = "2026-01-02T03-00-00Z";
+    let archives = product.store_dir().join("database/2026/01");
+    std::fs::create_dir_all(&archives).unwrap();
+    let line = format!("pg_dump --no-owner --no-privileges \"$URL\" | gzip > {id}.sql.gz");
+    let url = [("URL", server.url("app"))];
+    crate::support::product::shell(&archives, &server, &url, &line);
+    let rows = "select string_agg(name, ', ' order by name) from keeps.config";
+    for (database, which) in [("ours", "latest"), ("legacy", id)] {
+        server.create_database(database);
+        for more in [&[][..], &["--clean", "--yes"], &["--clean", "--yes"]] {
+            let report = restored(&product, &server, database, &[&[which], more].concat());
+            assert_eq!(report["proven"], true, "{report}");
+            assert_eq!((&report["rows"], &report["rows_compared"]), (&3.into(), &5.into()));
+            assert_eq!(server.psql(database, rows), server.psql("app", rows), "{which}");
+        }
+    }
+    // The table alone, twice.
+    let one = ["--table", "keeps.config"];
+    let said = fails(&product, &server, "ours", &one);
+    assert!(said.contains("not empty: keeps.config"), "{said}");
+    restored(&product, &server, "ours", &[&one[..], &["--clean", "--yes"]].concat());
+    assert_eq!(server.psql("ours", rows), server.psql("app", rows));
+    server.psql("ours", "delete from keeps.config where not own");
+    restored(&product, &server, "ours", &one);
+    assert_eq!(server.psql("ours", rows), server.psql("app", rows));
+}

@@ -77,7 +77,7 @@ impl Lock {
     }
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "{what}: not in time");
@@ -110,7 +110,7 @@ pub(super) fn start(restore: &mut Command, server: &Server, database: &str) -> C
     child
 }
 
-fn rest(child: &mut Child) -> String {
+pub(super) fn rest(child: &mut Child) -> String {
     let (mut out, mut err) = (String::new(), String::new());
     let _ = child.stdout.as_mut().unwrap().read_to_string(&mut out);
     let _ = child.stderr.as_mut().unwrap().read_to_string(&mut err);
@@ -146,6 +146,49 @@ fn an_interrupted_restore_leaves_no_session_and_can_be_run_again() {
         }
         restored(&product, &server, &copy, &["--clean", "--yes"]);
         assert_same_dump(&server.dump_plain(name), &server.dump_plain(&copy));
+    }
+}
+
+/// Where psql runs the statement, and where a session of our own does.
+#[test]
+fn no_stage_that_defines_something_leaves_a_session() {
+    let server = Server::start(15);
+    super::shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    for (tag, stage) in [("CREATE TABLE", "pre_data"), ("CREATE TRIGGER", "post_data")] {
+        let copy = format!("copy_{stage}");
+        server.create_database(&copy);
+        server.psql(
+            &copy,
+            &format!(
+                "create function hold() returns event_trigger language plpgsql as $$
+                   begin perform pg_advisory_lock_shared(42);
+                         perform pg_advisory_unlock_shared(42); end $$;
+                 create event trigger hold on ddl_command_start when tag in ('{tag}')
+                   execute function hold();"
+            ),
+        );
+        let lock = Lock::hold(&server, &copy);
+        let mut child = stuck(&product, &server, &copy, &["--table", "public.donor"]);
+        kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+        let ended = child.wait().unwrap();
+        let said = rest(&mut child);
+        assert_eq!(ended.code(), Some(130), "{said}");
+        assert!(said.contains(&format!("stopped at stage {stage}")), "{said}");
+        assert!(no_sessions(&server, &copy), "{stage}: a session stayed");
+        // The server's own end of the session is noticed as well, whoever runs it.
+        server.psql(&copy, "drop table if exists donor");
+        let mut child = stuck(&product, &server, &copy, &["--table", "public.donor"]);
+        let end = "select pg_terminate_backend(pid) from pg_stat_activity
+                   where wait_event = 'advisory' and application_name like 'reliquary%'";
+        server.psql(&copy, end);
+        let ended = child.wait().unwrap();
+        let said = rest(&mut child);
+        assert_eq!(ended.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("stopped at stage {stage}")), "{said}");
+        assert!(no_sessions(&server, &copy), "{stage}: a session stayed");
+        lock.release(&server, &copy);
     }
 }
 

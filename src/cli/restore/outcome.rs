@@ -1,0 +1,148 @@
+//! How a restore ended, as a machine reads it.
+
+use serde_json::{Value, json};
+
+use super::super::Misused;
+use crate::{
+    lifecycle::Signal,
+    restore::{Loaded, ProgressReport, Report, RestoreError, Stopped},
+    words::RestoreStage,
+};
+
+/// A signal ended it.
+#[derive(Debug)]
+pub(super) struct Interrupted {
+    signal: Signal,
+    stage: Option<RestoreStage>,
+    at: Option<String>,
+    loaded: Loaded,
+    /// Whether anything was changed, where that is known.
+    touched: Option<bool>,
+    left_behind: Option<i64>,
+    message: String,
+}
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "interrupted: {}", self.message)
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+impl Interrupted {
+    /// Before anything was touched.
+    pub(super) fn untouched(signal: Signal) -> Self {
+        Self {
+            signal,
+            stage: None,
+            at: None,
+            loaded: Loaded::default(),
+            touched: Some(false),
+            left_behind: None,
+            message: "nothing was touched".to_owned(),
+        }
+    }
+
+    /// While it ran; it may have said what had been done by then.
+    pub(super) fn of(signal: Signal, error: Option<RestoreError>, seen: &ProgressReport) -> Self {
+        let mut interrupted = Self {
+            stage: Some(seen.stage),
+            loaded: Loaded { tables: seen.tables, rows: seen.rows },
+            ..Self::untouched(signal)
+        };
+        match error {
+            Some(RestoreError::Stopped(stopped)) => {
+                interrupted.message = stopped.to_string();
+                let Stopped { stage, at, loaded, touched, left_behind, .. } = *stopped;
+                interrupted.stage = Some(stage);
+                (interrupted.at, interrupted.loaded) = (at, loaded);
+                (interrupted.touched, interrupted.left_behind) = (Some(touched), left_behind);
+            }
+            Some(error) => interrupted.message = error.to_string(),
+            None if seen.stage == RestoreStage::Check => {}
+            None => {
+                interrupted.touched = None;
+                let message = "it did not end in time; sessions of it may still run on the \
+                               server; run it again with --clean";
+                interrupted.message = message.into();
+            }
+        }
+        interrupted
+    }
+
+    /// The command's exit code.
+    pub(super) fn exit_code(&self) -> u8 {
+        self.signal.exit_code()
+    }
+}
+
+/// One that came to its end.
+pub(super) fn report(report: &Report) -> Result<Value, serde_json::Error> {
+    let mut document = serde_json::to_value(report)?;
+    document["outcome"] = json!(if report.is_whole() { "ok" } else { "failed" });
+    document["touched"] = json!(true);
+    document["error"] = match (report.different.len(), report.lost().count()) {
+        (0, 0) => Value::Null,
+        (0, lost) => json!(format!("{lost} things of the source are not in the target")),
+        (different, _) => json!(format!("{different} tables hold other rows")),
+    };
+    Ok(document)
+}
+
+/// One that nobody confirmed.
+pub(super) fn declined(backup: Option<&str>) -> Value {
+    let mut document = bare(backup, "declined", "it was not confirmed");
+    document["touched"] = json!(false);
+    document
+}
+
+/// One that did not come to its end.
+pub(super) fn failed(backup: Option<&str>, error: &anyhow::Error) -> Value {
+    let said = format!("{error:#}");
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        let mut document = bare(backup, "interrupted", &said);
+        document["signal"] = json!(interrupted.signal.as_str());
+        document["stage"] = json!(interrupted.stage);
+        document["at"] = json!(interrupted.at);
+        document["loaded"] = json!(interrupted.loaded);
+        document["touched"] = json!(interrupted.touched);
+        document["left_behind"] = json!(interrupted.left_behind);
+        return document;
+    }
+    if error.is::<Misused>() {
+        return bare(backup, "misused", &said);
+    }
+    match error.downcast_ref::<RestoreError>() {
+        Some(RestoreError::Refused(refusals)) => {
+            let mut document = bare(backup, "refused", &said);
+            document["refusals"] = json!(refusals);
+            document
+        }
+        Some(RestoreError::Stopped(stopped)) => {
+            let mut document = bare(backup, "failed", &said);
+            document["stage"] = json!(stopped.stage);
+            document["at"] = json!(stopped.at);
+            document["loaded"] = json!(stopped.loaded);
+            document["touched"] = json!(stopped.touched);
+            document["left_behind"] = json!(stopped.left_behind);
+            document
+        }
+        _ => bare(backup, "failed", &said),
+    }
+}
+
+/// What every ending says; nothing was touched.
+fn bare(backup: Option<&str>, outcome: &str, error: &str) -> Value {
+    json!({
+        "outcome": outcome,
+        "backup": backup,
+        "stage": null,
+        "at": null,
+        "error": error,
+        "refusals": [],
+        "loaded": Loaded::default(),
+        "touched": false,
+        "left_behind": null,
+    })
+}

@@ -1,0 +1,60 @@
+//! What stands in the way of a legacy archive: first what the target alone
+//! says, then what only the archive can say.
+
+use super::{
+    super::{guards, identity, platform::Platform},
+    PreparedLegacy,
+    found::Found,
+};
+
+/// What can be said before the archive is read.
+pub(super) fn of_target(prepared: &PreparedLegacy) -> Vec<String> {
+    let PreparedLegacy { request, facts, url, answer, .. } = prepared;
+    let mut refusals: Vec<String> = hosted(prepared).into_iter().collect();
+    let same_address = request.source.as_ref().is_some_and(|source| {
+        source.address() == url.address() && source.database() == facts.database
+    });
+    let (newest, given) = (request.newest.as_ref(), request.not_the_source);
+    refusals.extend(identity::refusal(facts, newest, same_address, answer, given));
+    refusals.extend(guards::no_place(facts));
+    if !request.clean && refusals.is_empty() {
+        refusals.extend(guards::not_empty(facts, &Platform::default()));
+    }
+    refusals
+}
+
+/// A platform keeps schemas that the stream would make again, and whoever is no
+/// superuser there can neither make nor drop them.
+fn hosted(prepared: &PreparedLegacy) -> Option<String> {
+    let facts = &prepared.facts;
+    let platform = Platform::detect(facts).name.filter(|_| !facts.superuser)?;
+    Some(format!(
+        "the target is hosted on {platform}, and a legacy archive is one stream that would make \
+         the platform's own schemas again; restore it into a plain PostgreSQL, take a backup of \
+         that with reliquary, and restore that backup here, or write it with --to - and take out \
+         by hand what belongs to the platform"
+    ))
+}
+
+/// What the archive says.
+pub(super) fn of_archive(prepared: &PreparedLegacy, found: &Found) -> Vec<String> {
+    let PreparedLegacy { request, facts, .. } = prepared;
+    let mut refusals = Vec::new();
+    if request.sha256.as_ref().is_some_and(|known| *known != found.sha256) {
+        refusals.push(format!(
+            "{}: its SHA-256 is {}, and its checksum file says otherwise; it was damaged or \
+             replaced",
+            request.store.uri(&request.key),
+            found.sha256
+        ));
+    }
+    if found.major().is_some_and(|major| facts.server.major < major) {
+        refusals.push(format!(
+            "the target is PostgreSQL {}, older than the dump's {}: it would not understand it",
+            facts.server.text,
+            found.server.as_deref().unwrap_or_default()
+        ));
+    }
+    refusals.extend(guards::rights(found.created.iter(), facts));
+    refusals
+}
