@@ -131,7 +131,8 @@ impl Daemon {
                 Arc::clone(&metrics),
                 lifecycle.clone(),
             );
-            for schedule in [&database.schedule].into_iter().chain(verify) {
+            let sweep = Some(&database.sweep.schedule).filter(|_| database.sweep.enabled);
+            for schedule in [&database.schedule].into_iter().chain(verify).chain(sweep) {
                 crons.entry(schedule.line.clone()).or_default().push(handle.clone());
             }
             runners.push(runner);

@@ -16,12 +16,13 @@
 //! restarted. A process that finds a fresh backup in the bucket is `ok` in its
 //! first second.
 //!
-//! The checks say what was looked at. `last_run`, `pointer` and `verify` may be
-//! not ok while the status is: one attempt that failed is retried, the pointer
-//! is a convenience that the next run repairs, and a damaged backup counts for
-//! nothing any more, so that the age of the last good one has said it already.
-//! `verify` warns, too, when its own schedule has passed three times without a
-//! verdict, and of backups that could not be read.
+//! The checks say what was looked at. `last_run`, `pointer`, `verify` and `sweep`
+//! may be not ok while the status is: one attempt that failed is retried, the
+//! pointer is a convenience that the next run repairs, a damaged backup counts
+//! for nothing any more, so that the age of the last good one has said it
+//! already, and a sweep that was refused has lost nothing. `verify` warns, too,
+//! when its own schedule has passed three times without a verdict, and of
+//! backups that could not be read.
 
 use std::time::Duration;
 
@@ -109,7 +110,7 @@ pub struct DatabaseHealth {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `backup_age`, `last_run`, `store`, `pointer`, `verify` or `scheduler`.
+    /// `backup_age`, `last_run`, `store`, `pointer`, `verify`, `sweep` or `scheduler`.
     pub name: String,
     /// Whether it is as it should be.
     pub ok: bool,
@@ -159,6 +160,7 @@ fn evaluate_one(
             store,
             pointer(database),
             verify(now, database),
+            sweep(now, database),
             scheduler,
         ],
     }
@@ -304,6 +306,28 @@ fn is_overdue(now: DateTime<Utc>, database: &DatabaseState, totals: &CatalogTota
         totals.oldest.is_some_and(|oldest| oldest <= slot)
             && totals.last_verify.is_none_or(|last| last < slot)
     })
+}
+
+fn sweep(now: DateTime<Utc>, database: &DatabaseState) -> Check {
+    let Some(last) = &database.last_sweep else {
+        let detail = "no sweep since the start of the process";
+        return check("sweep", true, detail.to_owned());
+    };
+    let ago = words(since(last.run.started, now));
+    let failed = last.run.outcome == Outcome::Failed;
+    let mut parts = vec![match (last.refused, failed) {
+        (Some(reason), _) => format!("the last one, {ago} ago, was refused ({reason})"),
+        (None, true) => format!("the last one, {ago} ago, failed"),
+        (None, false) => format!("the last one was {ago} ago"),
+    }];
+    if last.refused.is_none() {
+        parts.push(format!("{} backups and {} debris removed", last.removed, last.debris));
+    }
+    if last.hidden > 0 {
+        parts.push(format!("{} objects are only behind a delete marker", last.hidden));
+    }
+    parts.extend(last.run.error.clone());
+    check("sweep", !failed, parts.join("; "))
 }
 
 fn scheduler(now: DateTime<Utc>, liveness: Liveness, database: &DatabaseState) -> Check {

@@ -11,14 +11,16 @@
 //! is `LATEST.txt` and `LATEST.sha256`; the *catalog* is what the bucket holds;
 //! *debris* is what was never committed. The *source* is backed up, the
 //! *target* is restored into. To *verify* is to read a stored archive again and
-//! check every byte.
+//! check every byte. To *sweep* is to delete what retention no longer keeps, and
+//! debris.
 //!
 //! # Floors
 //!
 //! ```text
 //! cli/  http/                        what people and machines call
 //! app  lifecycle  schedule  jobs/    composition, signals, when, and the verbs
-//! catalog/  archive/  restore/       the domain
+//! catalog/  archive/  retention/
+//! restore/                           the domain
 //! postgres/  store/                  the outside world, behind narrow types
 //! settings/  state/  health  metrics  clock  process  telemetry  visible  words
 //! ```
@@ -50,6 +52,7 @@ pub mod metrics;
 pub mod postgres;
 pub mod process;
 pub mod restore;
+pub mod retention;
 pub mod rfc3339;
 pub mod schedule;
 pub mod settings;

@@ -18,8 +18,8 @@ use prometheus::{
 
 use crate::{
     health,
-    state::{DatabaseState, RunReport, State},
-    words::{Direction, JobKind, Outcome, Stage, StoreOperation},
+    state::{DatabaseState, RunReport, State, SweepReport},
+    words::{Direction, JobKind, Outcome, Stage, StoreOperation, SweepRefusal},
 };
 
 /// What every name begins with.
@@ -101,6 +101,16 @@ metrics! {
     verify_failures_total: IntCounterVec [DATABASE];
     /// Good backups in the store that verify has read back whole.
     backups_verified: IntGaugeVec [DATABASE];
+    /// Backups and legacy archives that sweeps have removed.
+    swept_total: IntCounterVec [DATABASE];
+    /// Size of the archives that sweeps have removed, in bytes.
+    swept_bytes_total: IntCounterVec [DATABASE];
+    /// Debris that sweeps have removed.
+    swept_debris_total: IntCounterVec [DATABASE];
+    /// Sweeps that were refused as a whole, by reason.
+    sweep_refused_total: IntCounterVec [DATABASE, "reason"];
+    /// When the last sweep began that came to its end, in seconds since 1970; 0 when none has since the start.
+    last_sweep_timestamp_seconds: IntGaugeVec [DATABASE];
     /// Calls of the store, by outcome; retries inside a call are not counted.
     store_requests_total: IntCounterVec ["operation", "outcome"];
     /// How long calls of the store took, retries included, in seconds.
@@ -165,6 +175,17 @@ impl Metrics {
         self.series.verify_failures_total.with_label_values(&[database]).inc();
     }
 
+    /// Counts what a sweep came to.
+    pub fn swept(&self, database: &str, report: &SweepReport) {
+        let series = &self.series;
+        series.swept_total.with_label_values(&[database]).inc_by(report.removed);
+        series.swept_bytes_total.with_label_values(&[database]).inc_by(report.removed_bytes);
+        series.swept_debris_total.with_label_values(&[database]).inc_by(report.debris);
+        if let Some(reason) = report.refused {
+            series.sweep_refused_total.with_label_values(&[database, reason.as_str()]).inc();
+        }
+    }
+
     /// Writes everything in Prometheus' text format, with the gauges as the
     /// state is now.
     ///
@@ -210,6 +231,12 @@ impl Series {
         self.set_gauges(&DatabaseState::new(database, "", "", hour), false);
         self.stale_after_seconds.with_label_values(&[database]).set(0);
         self.verify_failures_total.with_label_values(&[database]);
+        self.swept_total.with_label_values(&[database]);
+        self.swept_bytes_total.with_label_values(&[database]);
+        self.swept_debris_total.with_label_values(&[database]);
+        for reason in SweepRefusal::ALL {
+            self.sweep_refused_total.with_label_values(&[database, reason.as_str()]);
+        }
         for job in JobKind::ALL {
             let job = job.as_str();
             for outcome in Outcome::ALL {
@@ -238,6 +265,7 @@ impl Series {
             let next_run = timestamp(match job {
                 JobKind::Backup => database.next_run,
                 JobKind::Verify => database.next_verify,
+                JobKind::Sweep => database.next_sweep,
             });
             self.next_run_timestamp_seconds.with_label_values(&labels).set(next_run);
         }
@@ -257,6 +285,7 @@ impl Series {
         set(&self.oldest_backup_timestamp_seconds, timestamp(totals.oldest));
         set(&self.last_verify_timestamp_seconds, timestamp(totals.last_verify));
         set(&self.backups_verified, count(totals.verified));
+        set(&self.last_sweep_timestamp_seconds, timestamp(database.last_clean_sweep));
     }
 }
 

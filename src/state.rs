@@ -5,6 +5,7 @@
 //! Nothing here is stored: it is rebuilt from the bucket at start.
 
 mod run;
+mod sweep;
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,7 @@ use std::{
 use chrono::{DateTime, Utc};
 
 pub use run::{BackupSize, NewBackup, Progress, ProgressReport, RunReport, Running};
+pub use sweep::SweepReport;
 
 use crate::{
     clock::Clock,
@@ -75,6 +77,12 @@ pub struct DatabaseState {
     pub verify_schedule: Option<Schedule>,
     /// Backups that could not be read when it was last their turn to be verified.
     pub unread: u64,
+    /// When the next scheduled sweep is due.
+    pub next_sweep: Option<DateTime<Utc>>,
+    /// What the last sweep of this process came to.
+    pub last_sweep: Option<SweepReport>,
+    /// When the last sweep of this process began that came to its end.
+    pub last_clean_sweep: Option<DateTime<Utc>>,
     /// What the store holds; `None` before the first listing that succeeded.
     pub catalog: Option<CatalogTotals>,
     /// Why the last listing failed; `None` when it did not.
@@ -279,6 +287,9 @@ impl DatabaseState {
             last_verify: None,
             verify_schedule: None,
             unread: 0,
+            next_sweep: None,
+            last_sweep: None,
+            last_clean_sweep: None,
             catalog: None,
             catalog_error: None,
             pointer_ok: None,
@@ -299,6 +310,18 @@ impl DatabaseState {
     pub fn verify_ended(&mut self, report: RunReport) {
         self.running = None;
         self.last_verify = Some(report);
+    }
+
+    /// Notes how a sweep ended. One that gave way has not: it goes on, and what
+    /// was known of the last one stays known.
+    pub fn sweep_ended(&mut self, report: SweepReport) {
+        self.running = None;
+        match report.run.outcome {
+            Outcome::Cancelled | Outcome::Skipped => return,
+            Outcome::Ok => self.last_clean_sweep = Some(report.run.started),
+            Outcome::Failed => {}
+        }
+        self.last_sweep = Some(report);
     }
 
     /// Notes how a backup ended. `last_attempt_of_slot` says that no further

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     health::{self, DatabaseHealth, Status},
     rfc3339,
-    state::{BackupSize, CatalogTotals, DatabaseState, ProgressReport, RunReport, State},
+    state::{
+        BackupSize, CatalogTotals, DatabaseState, ProgressReport, RunReport, State, SweepReport,
+    },
     words::JobKind,
 };
 
@@ -64,6 +66,12 @@ pub struct DatabaseStatus {
     /// How the last verify of this process ended.
     #[serde(default)]
     pub last_verify: Option<RunReport>,
+    /// When the next scheduled sweep is due.
+    #[serde(default, with = "rfc3339::option")]
+    pub next_sweep: Option<DateTime<Utc>>,
+    /// What the last sweep of this process came to; a refused one says why.
+    #[serde(default)]
+    pub last_sweep: Option<SweepReport>,
     /// How the last backup ended.
     pub last_run: Option<RunReport>,
     /// How the last run that failed did so; stays after a success.
@@ -136,6 +144,8 @@ fn database_status(
         next_run: database.next_run,
         next_verify: database.next_verify,
         last_verify: database.last_verify,
+        next_sweep: database.next_sweep,
+        last_sweep: database.last_sweep,
         last_run: database.last_run,
         last_failure: database.last_failure,
         consecutive_failures: database.consecutive_failures,

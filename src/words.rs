@@ -46,6 +46,8 @@ words! {
         Backup = "backup",
         /// Reads stored backups again and checks every byte.
         Verify = "verify",
+        /// Removes what retention no longer keeps, and debris.
+        Sweep = "sweep",
     }
 }
 
@@ -96,6 +98,12 @@ words! {
         Verify = "verify",
         /// Writing down what that found.
         Record = "record",
+        /// Deciding what retention no longer keeps.
+        Plan = "plan",
+        /// Removing it.
+        Remove = "remove",
+        /// Holding the bucket's lifecycle rules against retention.
+        Lifecycle = "lifecycle",
         /// The run's deadline passed.
         Timeout = "timeout",
         /// The run panicked.
@@ -121,6 +129,74 @@ impl Verdict {
             Self::Good => Self::Damaged,
             Self::Damaged => Self::Good,
         }
+    }
+}
+
+words! {
+    /// Why a sweep removed nothing at all.
+    SweepRefusal {
+        /// The listing failed or was cut short.
+        Listing = "listing",
+        /// This machine's clock and the store's are too far apart.
+        Clock = "clock",
+        /// More than half of the good backups would have gone at once.
+        MoreThanHalf = "more_than_half",
+        /// No good backup is younger than `stale_after`.
+        NoFreshBackup = "no_fresh_backup",
+        /// The newest good backup could not be read back.
+        NewestUnreadable = "newest_unreadable",
+    }
+}
+
+words! {
+    /// A period of which a tier of retention keeps one backup.
+    Period {
+        /// From full hour to full hour, UTC.
+        Hour = "hourly",
+        /// From midnight to midnight, UTC.
+        Day = "daily",
+        /// From Monday to Sunday, as ISO 8601 has it.
+        Week = "weekly",
+        /// A month of the calendar.
+        Month = "monthly",
+        /// A year of the calendar.
+        Year = "yearly",
+    }
+}
+
+words! {
+    /// Why a backup is kept.
+    Keep {
+        /// It is younger than `keep_for`.
+        Young = "young",
+        /// It is one of the last good ones.
+        Last = "last",
+        /// It is its hour's.
+        Hour = "hourly",
+        /// It is its day's.
+        Day = "daily",
+        /// It is its week's.
+        Week = "weekly",
+        /// It is its month's.
+        Month = "monthly",
+        /// It is its year's.
+        Year = "yearly",
+        /// A person made it, and only a person removes it.
+        Manual = "manual",
+    }
+}
+
+words! {
+    /// What debris is.
+    DebrisKind {
+        /// An upload that was neither completed nor thrown away.
+        Upload = "unfinished_upload",
+        /// An archive of ours that was never committed, or whose manifest is gone.
+        Archive = "archive_without_manifest",
+        /// A manifest whose archive is gone.
+        Manifest = "manifest_without_archive",
+        /// A checksum file or a verdict of nothing.
+        Orphan = "orphan",
     }
 }
 
@@ -185,6 +261,8 @@ words! {
         DeleteMany = "delete_many",
         /// Asks for the store's own time.
         ServerTime = "server_time",
+        /// Asks what the store does by itself with objects as they age.
+        LifecycleRules = "lifecycle_rules",
     }
 }
 

@@ -79,6 +79,15 @@ impl Layout {
         }
     }
 
+    /// The folder below which everything of a kind stands.
+    #[must_use]
+    pub fn folder(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Scheduled => self.prefix.clone(),
+            Kind::Manual => format!("{}{MANUAL}/", self.prefix),
+        }
+    }
+
     /// The name that an archive has in whatever folder it is in.
     #[must_use]
     pub fn file_name(id: BackupId) -> String {

@@ -1,13 +1,8 @@
 //! Turns a complete listing into backups, legacy archives, debris and foreign keys.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 
-use super::{
-    id::BackupId,
-    key::{Key, Layout},
-};
+use super::{id::BackupId, key::Layout, sort::Inventory};
 use crate::{archive::manifest::Kind, clock, store::ObjectMeta, words::Verdict};
 
 /// What a database's prefix holds, oldest first.
@@ -113,70 +108,11 @@ pub struct Totals {
     pub last_verify: Option<DateTime<Utc>>,
 }
 
-#[derive(Default)]
-struct Parts {
-    archive: Option<u64>,
-    checksum: bool,
-    manifest: bool,
-    last_modified: DateTime<Utc>,
-    verified: Option<DateTime<Utc>>,
-    damaged: Option<DateTime<Utc>>,
-}
-
 impl Catalog {
     /// Sorts a listing, which must be complete.
     #[must_use]
     pub fn from_listing(layout: &Layout, objects: &[ObjectMeta]) -> Self {
-        let mut catalog = Self::default();
-        let mut parts: BTreeMap<(BackupId, &'static str), (Kind, Parts)> = BTreeMap::new();
-        for object in objects {
-            let (kind, id) = match layout.parse(&object.key) {
-                None => {
-                    catalog.foreign += 1;
-                    continue;
-                }
-                Some(Key::PointerText | Key::PointerChecksum) => {
-                    catalog.has_pointer = true;
-                    continue;
-                }
-                Some(
-                    Key::Archive(kind, id)
-                    | Key::Checksum(kind, id)
-                    | Key::Manifest(kind, id)
-                    | Key::Verdict(kind, id, _),
-                ) => (kind, id),
-            };
-            let (_, parts) =
-                parts.entry((id, kind.name())).or_insert_with(|| (kind, Parts::default()));
-            match layout.parse(&object.key) {
-                // A verdict is later than what it is about, and says nothing
-                // of when that was made.
-                Some(Key::Verdict(_, _, Verdict::Good)) => {
-                    parts.verified = Some(object.last_modified);
-                    continue;
-                }
-                Some(Key::Verdict(_, _, Verdict::Damaged)) => {
-                    parts.damaged = Some(object.last_modified);
-                    continue;
-                }
-                Some(Key::Archive(..)) => parts.archive = Some(object.size),
-                Some(Key::Checksum(..)) => parts.checksum = true,
-                _ => parts.manifest = true,
-            }
-            parts.last_modified = parts.last_modified.max(object.last_modified);
-        }
-        catalog.entries = parts
-            .into_iter()
-            .map(|((id, _), (kind, parts))| Entry {
-                id,
-                kind,
-                state: parts.state(),
-                archive_bytes: parts.archive.unwrap_or(0),
-                last_modified: parts.last_modified,
-                verified: parts.verified(),
-            })
-            .collect();
-        catalog
+        Inventory::from_listing(layout, objects).catalog
     }
 
     /// Good backups, newest first.
@@ -233,26 +169,6 @@ impl Catalog {
         totals.newest = self.good().next().map(|entry| entry.id);
         totals.oldest = self.good().last().map(|entry| entry.id);
         totals
-    }
-}
-
-impl Parts {
-    fn state(&self) -> State {
-        match (self.archive.is_some(), self.manifest, self.checksum) {
-            // Until a later verify finds it good, and takes that verdict away.
-            (true, _, _) if self.damaged.is_some() => State::Damaged,
-            (true, true, _) => State::Good,
-            (true, false, false) => State::Legacy,
-            (true, false, true) => State::Unclear,
-            (false, true, _) => State::Broken,
-            (false, false, _) => State::Debris,
-        }
-    }
-
-    /// When the verdict was given that holds. One that is older than what it is
-    /// about was given of something else.
-    fn verified(&self) -> Option<DateTime<Utc>> {
-        self.damaged.or(self.verified.filter(|time| *time >= self.last_modified))
     }
 }
 

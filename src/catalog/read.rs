@@ -9,13 +9,14 @@ use super::{
     known::small,
     listing::{Catalog, Entry, State},
     pointer::{Pointer, Stored, next},
+    sort::{Inventory, Sorter},
 };
 use crate::{
     archive::{
         Manifest, ManifestError,
         manifest::{self, Kind},
     },
-    store::{ErrorKind, Store, StoreError, list_all},
+    store::{ErrorKind, Store, StoreError},
     visible::visible,
 };
 
@@ -60,8 +61,30 @@ pub enum CatalogError {
 /// # Errors
 /// When any request fails; a partial catalog is never returned.
 pub async fn read(store: &dyn Store, layout: &Layout) -> Result<Catalog, CatalogError> {
-    let objects = list_all(store, layout.prefix()).await?;
-    let mut catalog = Catalog::from_listing(layout, &objects);
+    Ok(inventory(store, layout).await?.catalog)
+}
+
+/// The same, with every object of each entry and the keys that are not ours.
+/// Pages are sorted as they come, so that what is held is the entries and not
+/// their keys.
+///
+/// # Errors
+/// When any request fails; a partial inventory is never returned.
+pub async fn inventory(store: &dyn Store, layout: &Layout) -> Result<Inventory, CatalogError> {
+    let mut sorter = Sorter::new(layout);
+    let mut next: Option<String> = None;
+    loop {
+        let page = store.list_page(layout.prefix(), next.as_deref()).await?;
+        for object in &page.objects {
+            sorter.take(object);
+        }
+        match page.next {
+            Some(token) => next = Some(token),
+            None => break,
+        }
+    }
+    let mut inventory = sorter.finish();
+    let catalog = &mut inventory.catalog;
     let unclear: Vec<usize> = (0..catalog.entries.len())
         .filter(|&at| catalog.entries[at].state == State::Unclear)
         .collect();
@@ -78,7 +101,7 @@ pub async fn read(store: &dyn Store, layout: &Layout) -> Result<Catalog, Catalog
     for (at, state) in states {
         catalog.entries[at].state = state;
     }
-    Ok(catalog)
+    Ok(inventory)
 }
 
 /// Whether an archive with a checksum file and without a manifest is ours.

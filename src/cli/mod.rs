@@ -12,6 +12,7 @@ mod run;
 mod shell;
 mod show;
 mod status;
+mod sweep;
 mod verify;
 mod which;
 
@@ -82,6 +83,8 @@ enum Command {
     Fetch(fetch::Arguments),
     /// Get a backup back: into a database, or as SQL.
     Restore(restore::Arguments),
+    /// Remove what retention no longer keeps, and debris; --dry-run prints what and why.
+    Sweep(sweep::Arguments),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -126,6 +129,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         Command::Restore(arguments) => Box::pin(restore::run(&global, &arguments)).await,
         Command::Status(arguments) => status::run(&global, &arguments).await,
         Command::Fetch(arguments) => Box::pin(fetch::run(&global, &arguments)).await,
+        Command::Sweep(arguments) => Box::pin(sweep::run(&global, &arguments)).await,
         Command::Verify(arguments) => Box::pin(verify::run(&global, &arguments)).await,
     }
 }

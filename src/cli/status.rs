@@ -130,6 +130,9 @@ fn text(document: &StatusDocument, from: &str) -> String {
             let done = match running.job {
                 JobKind::Backup => format!("{} of dump", print::size(progress.dump_bytes)),
                 JobKind::Verify => format!("{} of archive", print::size(progress.archive_bytes)),
+                JobKind::Sweep => {
+                    format!("{} of archive freed", print::size(progress.archive_bytes))
+                }
             };
             text += &format!(
                 "  a {} runs since {}s: {}, {done}\n",

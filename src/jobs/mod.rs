@@ -11,6 +11,7 @@ mod log;
 mod orders;
 pub mod runner;
 pub mod survey;
+pub mod sweep;
 mod trigger;
 pub mod verify;
 

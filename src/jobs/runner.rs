@@ -6,6 +6,8 @@
 //! (see [`super::due`]), so that a nudge too many, too late or too few does no
 //! harm. The run itself is a task: a panic in it is an outcome like any other.
 
+mod sweep;
+mod turn;
 mod verify;
 
 use std::{sync::Arc, time::Instant};
@@ -13,7 +15,7 @@ use std::{sync::Arc, time::Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::Instrument;
 
-use self::verify::Turn;
+use self::turn::{Turn, Turns};
 use super::{
     Environment, Source,
     backup::{self, BackupError, Done, Request, Skip},
@@ -46,7 +48,8 @@ pub struct Runner {
     catalog: Option<Catalog>,
     surveyed: Option<DateTime<Utc>>,
     tried: Option<Tried>,
-    turns: verify::Turns,
+    turns: Turns,
+    verify: verify::Memory,
 }
 
 /// A runner, which does nothing until [`Runner::run`], and its handle.
@@ -69,7 +72,8 @@ pub fn runner(
         catalog: None,
         surveyed: None,
         tried: None,
-        turns: verify::Turns::default(),
+        turns: Turns::default(),
+        verify: verify::Memory::default(),
     };
     (runner, handle)
 }
@@ -108,15 +112,18 @@ impl Runner {
             self.look().await;
         }
         self.back_up_what_is_due().await;
-        if self.lifecycle.soft.is_cancelled() {
-            return;
-        }
-        match self.verify_in_turn().await {
-            Turn::Nobodys => {}
-            // It may have given way to the end of the process.
-            _ if self.lifecycle.soft.is_cancelled() => {}
-            Turn::Over => self.back_up_what_is_due().await,
-            Turn::Ordered => self.attempt(None).await,
+        // A sweep heeds what verify has found, so it comes after it.
+        for job in JobKind::ALL {
+            if self.lifecycle.soft.is_cancelled() {
+                return;
+            }
+            match self.turn(*job).await {
+                Turn::Nobodys => {}
+                // It may have given way to the end of the process.
+                _ if self.lifecycle.soft.is_cancelled() => {}
+                Turn::Over => self.back_up_what_is_due().await,
+                Turn::Ordered => self.attempt(None).await,
+            }
         }
         self.turns.settle();
     }
@@ -204,14 +211,12 @@ impl Runner {
     }
 
     fn say_what_is_next(&self) {
-        let cron = &self.source.settings.schedule.cron;
-        let now = self.environment.clock.now();
-        let next = due::next_slot(cron, now);
-        let verify = &self.source.settings.verify;
-        let next_verify = due::next_slot(&verify.schedule.cron, now).filter(|_| verify.enabled);
+        let [backup, verify, sweep] =
+            [JobKind::Backup, JobKind::Verify, JobKind::Sweep].map(|job| self.next_slot(job));
         self.state.update(&self.source.settings.name, |database| {
-            database.next_run = next;
-            database.next_verify = next_verify;
+            database.next_run = backup;
+            database.next_verify = verify;
+            database.next_sweep = sweep;
         });
     }
 

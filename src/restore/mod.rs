@@ -1,6 +1,6 @@
 //! Getting it back.
 //!
-//! [`prepare`] reads the archive's definitions and asks the target; it changes
+//! [`prepare()`] reads the archive's definitions and asks the target; it changes
 //! nothing, and what stands in the way is in the plan. [`run()`] carries the plan
 //! out, stage after stage, each timed: hash, clean, pre-data through `psql`, rows
 //! by many sessions, sequence values and large objects through `psql`, indexes

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    DatabaseSettings, Exclusions, Schedule, VerifySettings, raw::Section, units::duration_text,
-    verify::over,
+    DatabaseSettings, Exclusions, RetentionSettings, Schedule, SweepMode, SweepSettings,
+    VerifySettings, raw::Section, retention, sweep, units::duration_text, verify,
 };
 
 /// The first user's prefix, and everybody's who has one database.
@@ -23,10 +23,18 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
+/// What holds where a database says nothing; `None` where there is a problem in
+/// it, which has been reported.
+pub(super) struct General<'s> {
+    pub(super) verify: Option<VerifySettings>,
+    pub(super) retention: &'s RetentionSettings,
+    pub(super) sweep: Option<SweepSettings>,
+}
+
 /// All databases, by name; `None` when a problem was reported.
 pub(super) fn databases(
     section: Section<'_>,
-    verify: Option<&VerifySettings>,
+    general: &General<'_>,
 ) -> Option<BTreeMap<String, DatabaseSettings>> {
     let context = section.context();
     let fallback = context.sources.env.get(FALLBACK_VARIABLE).map(String::as_str);
@@ -50,7 +58,7 @@ pub(super) fn databases(
     let fallback = fallback.filter(|_| alone);
     let drafts: Vec<_> = sections
         .into_iter()
-        .map(|(name, section)| Draft::read(name, section, alone, fallback, verify))
+        .map(|(name, section)| Draft::read(name, section, alone, fallback, general))
         .collect();
     refuse_shared_prefixes(&drafts, &context.report);
     drafts.into_iter().map(|draft| draft.settings.map(|settings| (draft.name, settings))).collect()
@@ -70,7 +78,7 @@ impl Draft {
         mut section: Section<'_>,
         alone: bool,
         fallback: Option<&str>,
-        verify: Option<&VerifySettings>,
+        general: &General<'_>,
     ) -> Self {
         if !is_name(&name) {
             section.context().report.problem(
@@ -91,9 +99,13 @@ impl Draft {
         let attempts = section.count("attempts", 6, 1..=20);
         let retry_delay = section.duration("retry_delay", MINUTE, shortest..=HOUR);
         let exclude = exclude(section.section("exclude"));
-        // Where the general section has a problem, that has been reported.
-        let general = verify.cloned().or_else(VerifySettings::usual);
-        let verify = general.and_then(|verify| over(section.section("verify"), &verify));
+        // Where a general section has a problem, that has been reported.
+        let verify = general.verify.clone().or_else(VerifySettings::usual);
+        let verify = verify.and_then(|verify| verify::over(section.section("verify"), &verify));
+        let retention = retention::over(section.section("retention"), general.retention);
+        let sweep = general.sweep.clone().or_else(SweepSettings::usual);
+        let sweep = sweep.and_then(|sweep| sweep::over(section.section("sweep"), &sweep));
+        warn_of_refused_sweeps(&section, schedule.as_ref(), &retention, sweep.as_ref());
         section.finish();
         let settings = || {
             Some(DatabaseSettings {
@@ -108,6 +120,8 @@ impl Draft {
                 retry_delay,
                 exclude,
                 verify: verify.clone()?,
+                retention: retention.clone(),
+                sweep: sweep.clone()?,
             })
         };
         Self { settings: settings(), name, prefix }
@@ -244,6 +258,32 @@ fn warn_of_false_alarms(
             duration_text(pause),
         ),
     );
+}
+
+/// A sweep that would remove more than half of what is there is refused; where
+/// that comes with the settings it is refused every time.
+fn warn_of_refused_sweeps(
+    section: &Section<'_>,
+    schedule: Option<&Schedule>,
+    retention: &RetentionSettings,
+    sweep: Option<&SweepSettings>,
+) {
+    let (Some(schedule), Some(sweep)) = (schedule, sweep) else { return };
+    let pause = schedule.longest_pause().as_secs().max(1);
+    let made = sweep.schedule.longest_pause().as_secs() / pause;
+    let young = retention.keep_for.as_secs() / pause;
+    let tiers: u32 = retention.tiers.iter().copied().fold(0, u32::saturating_add);
+    let kept = young.max(retention.keep_last.into()) + u64::from(tiers);
+    if made > kept && sweep.enabled && sweep.mode == SweepMode::Delete {
+        section.warning(
+            "retention",
+            format!(
+                "keeps about {kept} backups, and about {made} are made between two sweeps: a \
+                 sweep that would remove more than half at once is refused; keep more, or sweep \
+                 more often"
+            ),
+        );
+    }
 }
 
 fn exclude(mut section: Section<'_>) -> Exclusions {

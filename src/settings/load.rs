@@ -12,11 +12,13 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    ArchiveSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems, Settings, database,
+    ArchiveSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems, RetentionSettings,
+    Settings, StoreLocation,
+    database::{self, General},
     document,
     problem::Report,
     raw::{Context, Section},
-    store,
+    retention, store, sweep,
     units::{GIB, KIB, MIB, size_text},
     verify,
 };
@@ -116,17 +118,33 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
         let mut root = Section::root(document.values, &context);
         let store = store::store(root.section("store"));
         let verify = verify::verify(root.section("verify"));
-        let databases = database::databases(root.section("databases"), verify.as_ref());
+        let retention = retention::over(root.section("retention"), &RetentionSettings::default());
+        let sweep = sweep::sweep(root.section("sweep"));
+        let general =
+            General { verify: verify.clone(), retention: &retention, sweep: sweep.clone() };
+        let databases = database::databases(root.section("databases"), &general);
         let archive = archive(root.section("archive"));
         let client_dirs = client_dirs(root.section("postgres"));
         let http = http(root.section("http"));
         let grace = grace(root.section("daemon"));
         let log = log(root.section("log"));
         root.finish();
+        if let (Some(store), Some(databases)) = (&store, &databases) {
+            let in_bucket = matches!(store.location, StoreLocation::S3 { .. });
+            for database in databases.values() {
+                let path = format!("databases.{}.sweep", database.name);
+                if let Some((path, what)) = sweep::check_mode(&path, database.sweep.mode, in_bucket)
+                {
+                    context.report.problem(path, what);
+                }
+            }
+        }
         Some(Settings {
             store: store?,
             databases: databases?,
             verify: verify?,
+            retention,
+            sweep: sweep?,
             archive,
             client_dirs,
             http,

@@ -8,10 +8,12 @@ mod document;
 mod load;
 mod problem;
 mod raw;
+mod retention;
 mod schedule;
 mod secret;
 mod show;
 mod store;
+mod sweep;
 mod units;
 mod verify;
 
@@ -33,6 +35,10 @@ pub struct Settings {
     pub databases: BTreeMap<String, DatabaseSettings>,
     /// How stored backups are read again, where a database does not say otherwise.
     pub verify: VerifySettings,
+    /// What is kept, where a database does not say otherwise.
+    pub retention: RetentionSettings,
+    /// How what is not kept goes, where a database does not say otherwise.
+    pub sweep: SweepSettings,
     /// How an archive is made.
     pub archive: ArchiveSettings,
     /// Where PostgreSQL's client programs may be, searched first, in order.
@@ -148,6 +154,10 @@ pub struct DatabaseSettings {
     pub exclude: Exclusions,
     /// How its stored backups are read again.
     pub verify: VerifySettings,
+    /// What of it is kept.
+    pub retention: RetentionSettings,
+    /// How what is not kept goes.
+    pub sweep: SweepSettings,
 }
 
 /// `[verify]`, and `[databases.<name>.verify]`, which overrides it
@@ -159,6 +169,39 @@ pub struct VerifySettings {
     pub schedule: Schedule,
     /// How many backups beside the newest one.
     pub sample: usize,
+}
+
+/// `[retention]`, and `[databases.<name>.retention]`, which overrides it
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetentionSettings {
+    /// Everything younger than this is kept.
+    pub keep_for: Duration,
+    /// So many good backups are kept whatever their age; at least one.
+    pub keep_last: u32,
+    /// Of how many of the newest periods one backup is kept, in the order of
+    /// [`Period::ALL`](crate::words::Period::ALL).
+    pub tiers: [u32; 5],
+}
+
+/// `[sweep]`, and `[databases.<name>.sweep]`, which overrides it
+#[derive(Clone, Debug)]
+pub struct SweepSettings {
+    /// Whether the daemon does it.
+    pub enabled: bool,
+    /// Who removes.
+    pub mode: SweepMode,
+    /// When, six fields, UTC.
+    pub schedule: Schedule,
+}
+
+/// `sweep.mode`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweepMode {
+    /// `delete`: Reliquary removes what retention no longer keeps.
+    Delete,
+    /// `lifecycle`: the bucket's own rules do; Reliquary removes nothing, and
+    /// holds the rules against retention.
+    Lifecycle,
 }
 
 /// Tables that a backup leaves out, and so names in its manifest. Patterns are

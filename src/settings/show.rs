@@ -7,11 +7,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    ChecksumMode, DatabaseSettings, Encryption, LogFormat, Settings, StoreLocation, StoreSettings,
-    VerifySettings,
+    ChecksumMode, DatabaseSettings, Encryption, LogFormat, RetentionSettings, Settings,
+    StoreLocation, StoreSettings, SweepSettings, VerifySettings,
     store::CHECKSUMS,
+    sweep::MODES,
     units::{duration_text, size_text},
 };
+use crate::words::Period;
 
 /// What stands in place of a secret: nothing of it, not even its length.
 const MASK: &str = "********";
@@ -43,6 +45,8 @@ struct Shown<'s> {
     store: ShownStore<'s>,
     databases: BTreeMap<&'s str, ShownDatabase<'s>>,
     verify: ShownVerify<'s>,
+    retention: ShownRetention,
+    sweep: ShownSweep<'s>,
     archive: ShownArchive,
     postgres: ShownPostgres<'s>,
     http: ShownHttp,
@@ -89,6 +93,23 @@ struct ShownDatabase<'s> {
     retry_delay: String,
     exclude: ShownExclusions<'s>,
     verify: ShownVerify<'s>,
+    retention: ShownRetention,
+    sweep: ShownSweep<'s>,
+}
+
+#[derive(Serialize)]
+struct ShownRetention {
+    keep_for: String,
+    keep_last: u32,
+    #[serde(flatten)]
+    tiers: BTreeMap<&'static str, u32>,
+}
+
+#[derive(Serialize)]
+struct ShownSweep<'s> {
+    enabled: bool,
+    mode: &'static str,
+    schedule: &'s str,
 }
 
 #[derive(Serialize)]
@@ -146,6 +167,8 @@ impl<'s> Shown<'s> {
             store: ShownStore::of(&settings.store),
             databases,
             verify: ShownVerify::of(&settings.verify),
+            retention: ShownRetention::of(&settings.retention),
+            sweep: ShownSweep::of(&settings.sweep),
             archive: ShownArchive {
                 member_size: size_text(settings.archive.member_size as u64),
                 threads: settings.archive.threads,
@@ -214,6 +237,8 @@ impl<'s> ShownDatabase<'s> {
                 table_data: &database.exclude.table_data,
             },
             verify: ShownVerify::of(&database.verify),
+            retention: ShownRetention::of(&database.retention),
+            sweep: ShownSweep::of(&database.sweep),
         }
     }
 }
@@ -222,6 +247,25 @@ impl<'s> ShownVerify<'s> {
     fn of(verify: &'s VerifySettings) -> Self {
         let VerifySettings { enabled, schedule, sample } = verify;
         Self { enabled: *enabled, schedule: &schedule.line, sample: *sample }
+    }
+}
+
+impl ShownRetention {
+    fn of(retention: &RetentionSettings) -> Self {
+        let tiers = Period::ALL.iter().map(|period| (period.as_str(), retention.tier(*period)));
+        Self {
+            keep_for: duration_text(retention.keep_for),
+            keep_last: retention.keep_last,
+            tiers: tiers.collect(),
+        }
+    }
+}
+
+impl<'s> ShownSweep<'s> {
+    fn of(sweep: &'s SweepSettings) -> Self {
+        let SweepSettings { enabled, mode, schedule } = sweep;
+        let mode = MODES.iter().find(|(_, known)| known == mode).map_or("delete", |(word, _)| word);
+        Self { enabled: *enabled, mode, schedule: &schedule.line }
     }
 }
 

@@ -24,8 +24,8 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream::BoxStream};
 
 use super::{
-    Created, ErrorKind, ObjectMeta, Page, PartTag, Result, Store, StoreError, UnfinishedUpload,
-    UploadHandle,
+    Created, Deletion, ErrorKind, LifecycleRule, ObjectMeta, Page, PartTag, Result, Store,
+    StoreError, UnfinishedUpload, UploadHandle,
 };
 
 /// A way to fail.
@@ -271,12 +271,16 @@ impl Store for FaultyStore {
         self.faulty("delete", key, self.store.delete(key)).await
     }
 
-    async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, StoreError)>> {
+    async fn delete_many(&self, keys: &[String]) -> Result<Deletion> {
         self.faulty("delete_many", &keys.join(" "), self.store.delete_many(keys)).await
     }
 
     async fn server_time(&self) -> Result<DateTime<Utc>> {
         self.faulty("server_time", "", self.store.server_time()).await
+    }
+
+    async fn lifecycle_rules(&self) -> Result<Option<Vec<LifecycleRule>>> {
+        self.faulty("lifecycle_rules", "", self.store.lifecycle_rules()).await
     }
 }
 

@@ -22,8 +22,8 @@ use tokio::sync::Mutex;
 
 use self::errors::{failed, failed_io};
 use super::{
-    Created, ErrorKind, ObjectMeta, Page, PartTag, Result, Store, StoreError, UnfinishedUpload,
-    UploadHandle,
+    Created, Deletion, ErrorKind, ObjectMeta, Page, PartTag, Result, Store, StoreError,
+    UnfinishedUpload, UploadHandle,
 };
 
 mod errors;
@@ -272,7 +272,7 @@ impl Store for LocalStore {
         }
     }
 
-    async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, StoreError)>> {
+    async fn delete_many(&self, keys: &[String]) -> Result<Deletion> {
         let (mut left, mut files, mut named) = (Vec::new(), Vec::new(), Vec::new());
         for key in keys {
             match self.file("delete", key) {
@@ -289,7 +289,7 @@ impl Store for LocalStore {
             let error = failed_io("delete", self.uri(&key), &self.root, &error);
             (key, error)
         }));
-        Ok(left)
+        Ok(Deletion { left, hidden: 0 })
     }
 
     /// The time that the file system gives a new file: its server's where it

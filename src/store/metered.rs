@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream::BoxStream};
 
 use super::{
-    Created, ObjectMeta, Page, PartTag, Result, Store, StoreError, UnfinishedUpload, UploadHandle,
+    Created, Deletion, LifecycleRule, ObjectMeta, Page, PartTag, Result, Store, UnfinishedUpload,
+    UploadHandle,
 };
 use crate::{
     metrics::Observer,
@@ -141,12 +142,16 @@ impl Store for Metered {
         self.timed(StoreOperation::Delete, self.store.delete(key)).await
     }
 
-    async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, StoreError)>> {
+    async fn delete_many(&self, keys: &[String]) -> Result<Deletion> {
         self.timed(StoreOperation::DeleteMany, self.store.delete_many(keys)).await
     }
 
     async fn server_time(&self) -> Result<DateTime<Utc>> {
         self.timed(StoreOperation::ServerTime, self.store.server_time()).await
+    }
+
+    async fn lifecycle_rules(&self) -> Result<Option<Vec<LifecycleRule>>> {
+        self.timed(StoreOperation::LifecycleRules, self.store.lifecycle_rules()).await
     }
 }
 

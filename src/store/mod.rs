@@ -7,6 +7,7 @@
 
 mod error;
 pub mod faults;
+mod lifecycle;
 mod local;
 mod metered;
 mod multipart;
@@ -21,6 +22,7 @@ use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 
 pub use error::{ErrorKind, StoreError};
+pub use lifecycle::{LifecycleRule, Narrowed};
 pub use local::LocalStore;
 pub use metered::Metered;
 pub use multipart::{MIN_PART, ParallelUpload, part_size_for, parts_in_flight};
@@ -57,6 +59,16 @@ pub enum Created {
     Yes,
     /// Something stood under that key already; it was left as it is.
     AlreadyThere,
+}
+
+/// What became of the objects that were to be deleted.
+#[derive(Debug, Default)]
+pub struct Deletion {
+    /// Those that are still there, with the reason. What is not named here is gone.
+    pub left: Vec<(String, StoreError)>,
+    /// Of those that are gone, how many are only hidden behind a delete marker:
+    /// the bucket keeps versions, and their bytes are still stored.
+    pub hidden: u64,
 }
 
 /// An upload in parts that was begun and neither completed nor aborted.
@@ -159,12 +171,18 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Deletes an object. Deleting what is not there is not an error.
     async fn delete(&self, key: &str) -> Result<()>;
 
-    /// Deletes many objects, and returns those that could not be deleted with
-    /// their reasons. An error says that the request as a whole failed.
-    async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, StoreError)>>;
+    /// Deletes many objects. An error says that a request as a whole failed, and
+    /// nothing of what became of the keys.
+    async fn delete_many(&self, keys: &[String]) -> Result<Deletion>;
 
     /// The store's own idea of the time, to hold our clock against.
     async fn server_time(&self) -> Result<DateTime<Utc>>;
+
+    /// What the store does by itself with objects as they age; `None` where it
+    /// is of a kind that does nothing.
+    async fn lifecycle_rules(&self) -> Result<Option<Vec<LifecycleRule>>> {
+        Ok(None)
+    }
 }
 
 /// Lists everything under `prefix`, page after page.

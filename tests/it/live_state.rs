@@ -7,9 +7,9 @@ use reliquary::{
     clock::Clock,
     http::App,
     metrics::{Metrics, Observer},
-    state::{BackupSize, CatalogTotals, DatabaseState, NewBackup, RunReport, State},
+    state::{BackupSize, CatalogTotals, DatabaseState, NewBackup, RunReport, State, SweepReport},
     status::StatusInfo,
-    words::{Direction, JobKind, Outcome, Stage, StoreOperation},
+    words::{Direction, JobKind, Outcome, Stage, StoreOperation, SweepRefusal},
 };
 
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
@@ -62,12 +62,27 @@ pub(crate) fn busy() -> (Clock, App) {
     };
     app.metrics.run_ended("main", &verified);
     app.metrics.verify_failed("main");
+    let refused_run = RunReport {
+        job: JobKind::Sweep,
+        outcome: Outcome::Failed,
+        started: at(15),
+        seconds: 0.5,
+        stage: Some(Stage::Plan),
+        error: Some("the sweep is refused: 12 of the 20 good backups would go".to_owned()),
+        backup: None,
+    };
+    app.metrics.run_ended("main", &refused_run);
+    let refused = Some(SweepRefusal::MoreThanHalf);
+    let swept = SweepReport { run: refused_run, refused, ..SweepReport::default() };
+    app.metrics.swept("main", &swept);
     app.state.update("main", |database| {
         database.ended(ok, true, Some(NewBackup { time: at(0), size }));
         database.next_run = Some(at(60));
         database.pointer_ok = Some(true);
         database.next_verify = Some(at(930));
         database.verify_ended(verified);
+        database.next_sweep = Some(at(975));
+        database.sweep_ended(swept);
         database.catalog = Some(CatalogTotals {
             scheduled: 2,
             manual: 1,

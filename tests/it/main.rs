@@ -22,4 +22,5 @@ mod settings;
 mod stock_restore;
 mod store_suite;
 mod support;
+mod sweep;
 mod verify;

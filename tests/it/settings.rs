@@ -6,7 +6,8 @@ mod secrets;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use reliquary::settings::{
-    ChecksumMode, LogFormat, Problem, Problems, Settings, Sources, StoreLocation, UrlCheck, load,
+    ChecksumMode, LogFormat, Problem, Problems, Settings, Sources, StoreLocation, SweepMode,
+    UrlCheck, load,
 };
 use rstest::rstest;
 use secrecy::ExposeSecret;
@@ -211,6 +212,57 @@ fn rust_log_is_read_where_the_filter_is_off() {
     assert_eq!(place.settings().log.filter, "warn");
     let place = Place::with_file(&whole("")).env(&[("RUST_LOG", "=====")]);
     assert!(place.problems()[0].starts_with("RUST_LOG: "));
+}
+
+#[test]
+fn a_database_may_keep_and_sweep_otherwise() {
+    let database =
+        |name: &str| format!("[databases.{name}]\nurl = \"{URL}\"\nprefix = \"{name}/\"\n");
+    let general = "[retention]\nkeep_for = \"7d\"\ndaily = 14\n[sweep]\nenabled = false\n";
+    let own = "retention.keep_last = 5\nretention.yearly = 3\nsweep.mode = \"lifecycle\"\n";
+    let file =
+        ["store.url = \"s3://b-1\"\n", general, &database("a"), &database("b"), own].concat();
+    let settings = Place::with_file(&file).settings();
+    let [a, b] = ["a", "b"].map(|name| &settings.databases[name]);
+    assert_eq!(a.retention, settings.retention);
+    assert_eq!((a.retention.keep_for, a.retention.keep_last), (Duration::from_hours(168), 24));
+    assert_eq!(a.retention.tiers, [0, 14, 0, 0, 0]);
+    assert_eq!((b.retention.keep_last, b.retention.tiers), (5, [0, 14, 0, 0, 3]));
+    assert_eq!(b.retention.keep_for, a.retention.keep_for);
+    assert_eq!((a.sweep.mode, b.sweep.mode), (SweepMode::Delete, SweepMode::Lifecycle));
+    assert!(!b.sweep.enabled);
+
+    let problems = Place::with_file(&whole(
+        "[retention]\nkeep_for = \"59m\"\nkeep_last = 0\nweekly = -1\n[sweep]\n\
+         mode = \"shred\"\nschedule = \"@daily\"",
+    ))
+    .problems();
+    let paths: Vec<_> = problems.iter().map(|line| line.split(": ").next().unwrap()).collect();
+    let [keep_for, keep_last, weekly] = ["keep_for", "keep_last", "weekly"];
+    let retention = [keep_for, keep_last, weekly].map(|key| format!("retention.{key}"));
+    assert_eq!(paths[..3], retention, "{problems:#?}");
+    assert_eq!(paths[3..], ["sweep.mode", "sweep.schedule"], "{problems:#?}");
+}
+
+#[test]
+fn a_sweep_that_would_always_be_refused_is_warned_of() {
+    let warnings = |extra: &str| Place::with_file(&whole(extra)).warnings();
+    let few = "retention.keep_for = \"6h\"\nretention.keep_last = 3\n";
+    let told = warnings(few);
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("keeps about 6 backups, and about 24 are made"), "{told:#?}");
+    let monthly = "sweep.schedule = \"0 0 6 1 * *\"";
+    assert_eq!(warnings(monthly).len(), 1);
+    for enough in [
+        "",
+        "retention.keep_for = \"1d\"",
+        &format!("{few}retention.daily = 18"),
+        &format!("{few}sweep.schedule = \"0 15 * * * *\""),
+        &format!("{few}sweep.enabled = false"),
+        "databases.main.schedule = \"0 0 9-17 * * MON-FRI\"\ndatabases.main.stale_after = \"3d\"",
+    ] {
+        assert_eq!(warnings(enough), [] as [String; 0], "{enough}");
+    }
 }
 
 #[test]

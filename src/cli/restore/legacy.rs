@@ -10,15 +10,13 @@ use super::{
     Wanted,
 };
 use crate::{
-    archive::{Checksum, manifest::Source},
+    archive::manifest::Source,
     catalog::{self, Catalog, Entry, Key, Layout},
     postgres::ConnectionUrl,
     restore::{Checked, LegacyRequest, Options, PreparedLegacy},
-    store::{ErrorKind, Store},
+    store::Store,
+    visible::visible,
 };
-
-/// The largest checksum file that is read, in bytes.
-const CHECKSUM_LIMIT: u64 = 4096;
 
 /// How many manifests are tried to be read, from the newest on.
 const TRIED: usize = 5;
@@ -28,7 +26,7 @@ pub(super) async fn request(wanted: Wanted, target: ConnectionUrl) -> Result<Leg
     let Wanted { store, layout, catalog, entry, options, source, client_dirs } = wanted;
     only_whole(&options)?;
     Ok(LegacyRequest {
-        sha256: known_checksum(store.as_ref(), &layout, &entry).await?,
+        sha256: catalog::legacy_sha256(store.as_ref(), &layout, entry.kind, entry.id).await?,
         newest: newest(store.as_ref(), &layout, &catalog).await,
         key: layout.key(Key::Archive(entry.kind, entry.id)),
         id: entry.id.to_string(),
@@ -74,23 +72,6 @@ async fn newest(store: &dyn Store, layout: &Layout, catalog: &Catalog) -> Option
     None
 }
 
-/// What the archive's checksum file says, where it has one.
-pub(super) async fn known_checksum(
-    store: &dyn Store,
-    layout: &Layout,
-    entry: &Entry,
-) -> Result<Option<String>> {
-    let key = layout.key(Key::Checksum(entry.kind, entry.id));
-    match store.get(&key, CHECKSUM_LIMIT).await {
-        Ok(bytes) => {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            Ok(Checksum::parse(&text).ok().map(|checksum| checksum.sha256))
-        }
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// What restoring it will do.
 pub(super) fn plan(id: Option<&str>, prepared: &PreparedLegacy, checked: &Checked) -> String {
     let (id, facts) = (id.unwrap_or_default(), prepared.facts());
@@ -109,10 +90,10 @@ pub(super) fn plan(id: Option<&str>, prepared: &PreparedLegacy, checked: &Checke
         );
     }
     for warning in prepared.warnings() {
-        text += &format!("warning    {warning}\n");
+        text += &format!("warning    {}\n", visible(warning));
     }
     for refusal in &checked.refusals {
-        text += &format!("refused    {refusal}\n");
+        text += &format!("refused    {}\n", visible(refusal));
     }
     text
 }

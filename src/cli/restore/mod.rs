@@ -14,10 +14,13 @@ use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use self::outcome::Interrupted;
-use super::{Chosen, DONE, FAILED, Global, Misused, print, progress};
+use super::{
+    DONE, FAILED, Global, Misused, print, progress,
+    which::{Opened, Which},
+};
 use crate::{
     app,
-    catalog::{self, Catalog, Entry, Layout, Query, State},
+    catalog::{self, Catalog, Entry, Layout, State},
     lifecycle::{Ended, Signals, interruptible},
     postgres::{ConnectionUrl, Section},
     restore::{self, Options, Prepared, PreparedLegacy, Progress, Report, Request, RestoreError},
@@ -37,13 +40,7 @@ const GRACE: Duration = Duration::from_secs(20);
 #[expect(clippy::struct_excessive_bools, reason = "each is one option")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    chosen: Chosen,
-    /// An id, the beginning of one, or `latest`.
-    #[arg(value_name = "ID", default_value = "latest", conflicts_with = "at")]
-    id: String,
-    /// The newest backup at or before a time in UTC.
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
+    which: Which,
     /// Where it goes: a URL, `env:NAME` or `file:PATH` that holds one, or `-` for SQL on stdout.
     #[arg(long, value_name = "URL")]
     to: Option<String>,
@@ -142,7 +139,7 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         print::json(&outcome::failed(command.backup.as_deref(), error))?;
     }
     match result {
-        // It was said already, and it is no failure.
+        // The signal decides the exit code, as it does for every command.
         Err(error) if error.is::<Interrupted>() => {
             eprintln!("{error}");
             Ok(error.downcast_ref::<Interrupted>().map_or(FAILED, Interrupted::exit_code))
@@ -214,16 +211,11 @@ impl Command<'_> {
 
     async fn wanted(&mut self, settings: &Settings) -> Result<Wanted> {
         let arguments = self.arguments;
-        let query = match &arguments.at {
-            Some(time) => Query::parse_time(time).map_err(|error| Misused(error.to_string()))?,
-            None => Query::parse(&arguments.id),
-        };
+        // What is bad usage is said before anything is asked.
+        arguments.which.query()?;
         let options = arguments.options()?;
-        let database = arguments.chosen.of(settings)?;
-        let store = app::store(&settings.store).await?;
-        let layout = Layout::new(database.prefix.clone());
-        let catalog = catalog::read(store.as_ref(), &layout).await?;
-        let entry = query.find(&catalog)?.clone();
+        let Opened { database, store, layout, catalog } = arguments.which.open(settings).await?;
+        let entry = arguments.which.find(&catalog, "restore ID --to URL")?.clone();
         self.backup = Some(entry.id.to_string());
         // A source that cannot be read is none that could be the target.
         let source = app::source(database).ok().map(|source| source.url);

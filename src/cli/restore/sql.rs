@@ -24,7 +24,7 @@ pub(super) async fn run(wanted: &Wanted) -> Result<u8> {
     } else {
         legacy::only_whole(options)?;
         let key = layout.key(Key::Archive(entry.kind, entry.id));
-        let known = legacy::known_checksum(store.as_ref(), layout, entry).await?;
+        let known = catalog::legacy_sha256(store.as_ref(), layout, entry.kind, entry.id).await?;
         let (bytes, known) = (entry.archive_bytes, known.as_deref());
         restore::write_legacy(store, &key, bytes, known, &mut out, &progress).await
     };

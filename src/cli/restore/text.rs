@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::super::print;
-use crate::restore::{Class, Hold, Kind, Plan, Prepared, Report, Skipped, Statement};
+use crate::{
+    restore::{Class, Hold, Kind, Plan, Prepared, Report, Skipped, Statement},
+    visible::visible,
+};
 
 /// How many lines of one kind are shown.
 const SHOWN: usize = 40;
@@ -15,10 +18,10 @@ pub(super) fn plan(prepared: &Prepared) -> String {
     let mut text = format!(
         "backup     {} of database {}, PostgreSQL {}\n\
          target     database {} on PostgreSQL {}, as role {}\n",
-        manifest.id,
-        manifest.source.database,
-        manifest.source.server_version,
-        facts.database,
+        visible(&manifest.id),
+        visible(&manifest.source.database),
+        visible(&manifest.source.server_version),
+        visible(&facts.database),
         facts.server.text,
         facts.role,
     );
@@ -27,8 +30,10 @@ pub(super) fn plan(prepared: &Prepared) -> String {
     }
     if !plan.platform.managed.is_empty() {
         let names: Vec<&str> = plan.platform.managed.iter().map(String::as_str).collect();
-        text +=
-            &format!("managed    {} (rows only, into tables that are there)\n", names.join(", "));
+        text += &format!(
+            "managed    {} (rows only, into tables that are there)\n",
+            visible(&names.join(", "))
+        );
     }
     text += &format!(
         "reads      {} of {} ({} members)\n\n",
@@ -49,22 +54,22 @@ pub(super) fn plan(prepared: &Prepared) -> String {
             Hold::Disable => "its triggers held off, its foreign keys checked",
             Hold::No => "its triggers fire",
         };
-        let name = format!("{}.{}", table.schema, table.name).escape_debug().to_string();
+        let name = visible(&format!("{}.{}", table.schema, table.name));
         text += &format!("fills      {name}: is there, {emptied}filled, {hold}\n");
     }
     for role in &plan.roles {
-        text += &format!("creates    role {role}\n");
+        text += &format!("creates    role {}\n", visible(role));
     }
     for grant in &plan.grants {
-        text += &format!("grants     {}\n", grant.escape_debug());
+        text += &format!("grants     {}\n", visible(grant));
     }
     text += &skipped_lines(&plan.skipped);
     text += &left_out_lines(plan.left_out.iter().map(|(a, b)| (a.as_str(), b.as_str())));
     for warning in &plan.warnings {
-        text += &format!("warning    {warning}\n");
+        text += &format!("warning    {}\n", visible(warning));
     }
     for refusal in &plan.refusals {
-        text += &format!("refused    {refusal}\n");
+        text += &format!("refused    {}\n", visible(refusal));
     }
     text
 }
@@ -99,8 +104,9 @@ fn skipped_lines(skipped: &[Skipped]) -> String {
     for class in [Class::DataLoss, Class::PlatformDifference] {
         let of_class: Vec<&Skipped> = skipped.iter().filter(|s| s.class == class).collect();
         for skipped in of_class.iter().take(SHOWN) {
-            let what = skipped.what.escape_debug();
-            lines += &format!("skipped    {what}: {} ({})\n", skipped.reason, class.name());
+            let what = visible(&skipped.what);
+            lines +=
+                &format!("skipped    {what}: {} ({})\n", visible(&skipped.reason), class.name());
         }
         if let Some(more) = of_class.len().checked_sub(SHOWN).filter(|more| *more > 0) {
             lines += &format!("skipped    and {more} more ({})\n", class.name());
@@ -113,7 +119,7 @@ fn left_out_lines<'a>(left_out: impl ExactSizeIterator<Item = (&'a str, &'a str)
     let mut lines = String::new();
     let more = left_out.len().saturating_sub(SHOWN);
     for (what, reason) in left_out.take(SHOWN) {
-        lines += &format!("left out   {}: {reason}\n", what.escape_debug());
+        lines += &format!("left out   {}: {}\n", visible(what), visible(reason));
     }
     if more > 0 {
         lines += &format!("left out   and {more} more\n");
@@ -158,12 +164,12 @@ pub(super) fn report(report: &Report) -> String {
     text += &skipped_lines(&report.skipped);
     text += &left_out_lines(report.left_out.iter().map(|l| (l.what.as_str(), l.reason.as_str())));
     for warning in &report.warnings {
-        text += &format!("warning    {warning}\n");
+        text += &format!("warning    {}\n", visible(warning));
     }
     for table in &report.different {
         text += &format!(
             "different  {} has {} rows instead of {}\n",
-            table.table.escape_debug(),
+            visible(&table.table),
             print::count(table.found),
             print::count(table.expected)
         );
@@ -177,8 +183,8 @@ pub(super) fn report(report: &Report) -> String {
     let lost = report.lost().count();
     text += &format!(
         "\nrestored {} into database {} in {:.1} s: {} rows of {} tables\n",
-        report.backup,
-        report.database,
+        visible(&report.backup),
+        visible(&report.database),
         report.seconds,
         print::count(report.rows),
         print::count(report.tables)

@@ -1,209 +1,172 @@
-//! The runner's other job: reading stored backups again, while no backup is due.
-//!
-//! A verify never makes a backup late. The runner goes on listening while one
-//! runs, and stops it, in the middle of an archive if need be, as soon as a
-//! backup falls due or is asked for; what is left has its turn afterwards. Only
-//! where it would never get done that way it holds on (see [`verify::way`]).
-
-use std::time::{Duration, Instant};
+//! Reading stored backups again, while no backup is due. Where backups fall due
+//! so often that it would never get done, it holds on (see [`verify::way`]).
 
 use chrono::{DateTime, Utc};
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
-use super::{Order, Runner};
+use super::{
+    Runner,
+    turn::{End, InTurn, Turn},
+};
 use crate::{
     catalog::{Entry, State},
     jobs::{
-        due::{self, Tried},
+        Environment, Source,
         verify::{
             self, Options, Recorded, Unread, Verified, VerifyError, rota,
             way::{self, Way},
         },
     },
-    state::RunReport,
+    settings::{DatabaseSettings, Schedule},
+    state::{Progress, RunReport},
     store::Patience,
     words::{JobKind, Outcome, Stage},
 };
 
-/// Which slots of the verify schedule have had their run.
+/// What earlier runs have left for later ones.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
-    /// The slot whose run came to its end.
-    done: Option<DateTime<Utc>>,
-    tried: Option<Tried>,
+pub(super) struct Memory {
     /// What could not be read at its last turn.
     unread: Unread,
     way: Way,
-    /// Who was told to wait while one ran; dropped when all is done.
-    waiting: Vec<oneshot::Sender<()>>,
 }
 
-impl Turns {
-    /// All that was due is done.
-    pub(super) fn settle(&mut self) {
-        self.waiting.clear();
-    }
+/// What is read in one run.
+pub(super) struct Task {
+    entries: Vec<Entry>,
+    /// Whether that is all that has its turn.
+    is_all: bool,
+    holds: bool,
 }
 
 /// What a run came to.
-type Results = Vec<(Entry, Result<Verified, VerifyError>)>;
-
-/// What became of a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// Nothing had its turn.
-    Nobodys,
-    /// A run has ended, by itself or because a backup is due.
-    Over,
-    /// A run gave way to a backup that a person ordered.
-    Ordered,
+#[derive(Default)]
+pub(super) struct Results {
+    each: Vec<(Entry, Result<Verified, VerifyError>)>,
+    /// Whether that was all that had its turn.
+    of_all: bool,
+    held: bool,
 }
 
-impl Runner {
-    /// Verifies what has its turn, until it is done or something comes in
-    /// between; that is for the caller to look at.
-    pub(super) async fn verify_in_turn(&mut self) -> Turn {
-        let now = self.environment.clock.now();
-        let settings = &self.source.settings.verify;
-        let slot = due::newest_slot(&settings.schedule.cron, now).filter(|_| settings.enabled);
-        let (Some(slot), Some(catalog)) = (slot, &self.catalog) else { return Turn::Nobodys };
-        let may = due::may_try(self.turns.tried, slot, self.retries(), now);
-        if self.turns.done == Some(slot) || !may {
-            return Turn::Nobodys;
-        }
-        let mut entries = rota::targets(catalog, slot, settings.sample, &self.turns.unread);
-        if entries.is_empty() {
-            return Turn::Nobodys;
-        }
-        let holds = self.turns.way.holds(slot);
-        let wanted = entries.len();
+impl Results {
+    fn any(&self, is: impl Fn(&Result<Verified, VerifyError>) -> bool) -> bool {
+        self.each.iter().any(|(_, result)| is(result))
+    }
+}
+
+/// The job.
+pub(super) struct Verify;
+
+impl InTurn for Verify {
+    const JOB: JobKind = JobKind::Verify;
+    type Task = Task;
+    type Results = Results;
+
+    fn schedule(settings: &DatabaseSettings) -> Option<&Schedule> {
+        Some(&settings.verify.schedule).filter(|_| settings.verify.enabled)
+    }
+
+    fn prepare(runner: &Runner, slot: DateTime<Utc>) -> Option<Task> {
+        let sample = runner.source.settings.verify.sample;
+        let Memory { unread, way } = &runner.verify;
+        let mut entries = rota::targets(runner.catalog.as_ref()?, slot, sample, unread);
+        let (first, wanted) = (entries.first()?.id, entries.len());
+        let holds = way.holds(slot);
         if holds {
             // A backup waits for one archive, and for no second.
             entries.truncate(1);
             tracing::info!(
-                database = self.name(),
-                backup = %entries[0].id,
+                database = runner.name(),
+                backup = %first,
                 "backups fall due before a verify is done with one: this one may keep the next waiting"
             );
         }
-        let (began, clock) = (self.environment.clock.now(), Instant::now());
-        let (results, turn) = self.verify(entries, holds).await;
-        let report = self.verify_report(results.as_ref(), began, clock.elapsed().as_secs_f64());
-        let results = results.unwrap_or_default();
-        self.note_turn(slot, &report, &results, results.len() == wanted);
-        let gave_way = turn == Turn::Over && results.iter().any(|(_, result)| is_cancelled(result));
-        let got_through = results.iter().any(|(_, result)| !is_cancelled(result));
-        self.turns.way.note(slot, way::Ended { held: holds, gave_way, got_through });
-        self.tell_verified(report, results).await;
-        turn
+        Some(Task { is_all: entries.len() == wanted, entries, holds })
     }
 
-    /// Runs it as a task of its own, and listens meanwhile.
-    async fn verify(&mut self, entries: Vec<Entry>, holds: bool) -> (Option<Results>, Turn) {
-        let name = self.source.settings.name.clone();
-        let began = self.environment.clock.now();
-        let progress = self.state.update(&name, |database| database.began(JobKind::Verify, began));
-        let progress = progress.unwrap_or_default();
-        let cancel = CancellationToken::new();
+    fn holds_on(task: &Task) -> bool {
+        task.holds
+    }
+
+    async fn run(
+        environment: Environment,
+        source: Source,
+        task: Task,
+        progress: Progress,
+        cancel: CancellationToken,
+    ) -> Results {
+        let Task { entries, is_all, holds } = task;
         let options = Options {
-            threads: self.environment.archive.threads,
+            threads: environment.archive.threads,
             at_once: 1,
             record: true,
             patience: Patience::default(),
         };
-        let (environment, layout) = (self.environment.clone(), self.source.layout.clone());
-        let (token, span) = (cancel.clone(), tracing::info_span!("verify", database = name));
-        let run = async move {
-            let mut results = Results::new();
-            let done = |entry: &Entry, result: Result<Verified, VerifyError>| {
-                tell(entry, &result);
-                results.push((entry.clone(), result));
-            };
-            verify::all(&environment, &layout, entries, options, &progress, &token, done).await;
-            results
+        let mut each = Vec::new();
+        let done = |entry: &Entry, result: Result<Verified, VerifyError>| {
+            tell(entry, &result);
+            each.push((entry.clone(), result));
         };
-        let mut running = tokio::spawn(run.instrument(span));
-        let mut turn = Turn::Over;
-        let results = loop {
-            let order = tokio::select! {
-                biased;
-                results = &mut running => break results,
-                () = self.lifecycle.soft.cancelled(), if !cancel.is_cancelled() => None,
-                order = self.orders.next(), if !cancel.is_cancelled() => order,
-            };
-            match order {
-                Some(Order::Nudge(settled)) => {
-                    // Whoever waits, waits for the verify too, or for the backup.
-                    self.turns.waiting.extend(settled);
-                    if self.due_slot().is_none() || (holds && self.may_hold_on()) {
-                        continue;
-                    }
-                }
-                Some(Order::Start) => turn = Turn::Ordered,
-                None => {}
-            }
-            cancel.cancel();
-        };
-        (results.ok(), turn)
+        let layout = &source.layout;
+        verify::all(&environment, layout, entries, options, &progress, &cancel, done).await;
+        Results { each, of_all: is_all, held: holds }
     }
 
-    /// Whether the backup that waits can still be made before the last good one
-    /// is stale.
-    fn may_hold_on(&self) -> bool {
-        let Some(known) = self.state.database(self.name()) else { return false };
-        let took = known.last_backup.map_or(0.0, |backup| backup.seconds);
-        let took = Duration::try_from_secs_f64(took).unwrap_or_default();
-        known.last_success.is_some_and(|last| {
-            self.environment.clock.now() < way::holds_until(last, known.stale_after, took)
-        })
+    fn report(
+        runner: &Runner,
+        results: Option<&Results>,
+        started: DateTime<Utc>,
+        seconds: f64,
+    ) -> RunReport {
+        runner.verify_report(results, started, seconds)
     }
 
-    /// Notes what became of a run; `of_all` says that it was of all that had its turn.
-    fn note_turn(
-        &mut self,
-        slot: DateTime<Utc>,
-        report: &RunReport,
-        results: &Results,
-        of_all: bool,
-    ) {
-        let gave_way = results.iter().any(|(_, result)| is_cancelled(result));
-        for (entry, result) in results {
-            match result {
-                Ok(_) => self.turns.unread.forget(entry),
-                Err(error) if is_failure(error) => self.turns.unread.note(entry, slot),
-                Err(_) => {}
-            }
-        }
+    fn end(report: &RunReport, results: &Results) -> End {
+        let gave_way = results.any(is_cancelled) || !results.of_all;
         // Damage that was found is an end, too, where it is written down; it
         // must not hide that another backup could not be read.
         let found = report.outcome == Outcome::Ok || report.stage == Some(Stage::Verify);
-        let through = found && of_all && !gave_way;
-        if through && !results.iter().any(|(_, result)| is_unsettled(result)) {
-            self.turns.done = Some(slot);
-        }
-        if report.outcome == Outcome::Failed && !gave_way {
-            let before = self.turns.tried.filter(|tried| tried.slot == slot);
-            let failures = before.map_or(0, |tried| tried.failures) + 1;
-            self.turns.tried = Some(Tried { slot, failures, last: self.environment.clock.now() });
+        match report.outcome {
+            _ if found && !gave_way && !results.any(is_unsettled) => End::Done,
+            Outcome::Failed if !results.any(is_cancelled) => End::Failed,
+            _ => End::GaveWay,
         }
     }
 
+    fn note(runner: &mut Runner, slot: DateTime<Utc>, results: &Results, turn: Turn) {
+        let Memory { unread, way } = &mut runner.verify;
+        for (entry, result) in &results.each {
+            match result {
+                Ok(_) => unread.forget(entry),
+                Err(error) if is_failure(error) => unread.note(entry, slot),
+                Err(_) => {}
+            }
+        }
+        let gave_way = turn == Turn::Over && results.any(is_cancelled);
+        let got_through = results.any(|result| !is_cancelled(result));
+        way.note(slot, way::Ended { held: results.held, gave_way, got_through });
+    }
+
+    async fn tell(runner: &mut Runner, report: RunReport, results: Results) {
+        runner.tell_verified(report, results).await;
+    }
+}
+
+impl Runner {
     async fn tell_verified(&mut self, report: RunReport, results: Results) {
         let name = self.source.settings.name.clone();
         tracing::info!(
             database = name,
             outcome = report.outcome.as_str(),
             seconds = (report.seconds * 1000.0).round() / 1000.0,
-            backups = results.iter().filter(|(_, result)| result.is_ok()).count(),
-            damaged = results.iter().filter(|(_, result)| is_damaged(result)).count(),
+            backups = results.each.iter().filter(|(_, result)| result.is_ok()).count(),
+            damaged = results.each.iter().filter(|(_, result)| is_damaged(result)).count(),
             error = report.error,
             "verify"
         );
         self.metrics.run_ended(&name, &report);
         let (mut changed, now) = (false, self.environment.clock.now());
-        for (entry, result) in &results {
+        for (entry, result) in &results.each {
             if is_damaged(result) || matches!(result, Err(error) if is_failure(error)) {
                 self.metrics.verify_failed(&name);
             }
@@ -217,7 +180,7 @@ impl Runner {
                 changed |= counts_anew && verified.recorded == Recorded::Yes;
             }
         }
-        let unread = self.catalog.as_ref().map(|catalog| self.turns.unread.count(catalog));
+        let unread = self.catalog.as_ref().map(|catalog| self.verify.unread.count(catalog));
         self.state.update(&name, |database| {
             database.verify_ended(report);
             database.unread = unread.unwrap_or(database.unread);
@@ -258,7 +221,7 @@ impl Runner {
         };
         let mut outcome = Outcome::Ok;
         let mut refused = None;
-        for (entry, result) in results {
+        for (entry, result) in &results.each {
             match result {
                 Ok(verified) if verified.is_damaged() => {
                     let first = verified.judgement.findings.first();

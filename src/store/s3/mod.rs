@@ -15,6 +15,7 @@
 mod checksum;
 mod connect;
 mod errors;
+mod lifecycle;
 mod objects;
 mod read;
 mod uploads;
@@ -40,7 +41,8 @@ pub use self::{
 };
 use self::{errors::Call, wire::ServerDate};
 use super::{
-    Created, ErrorKind, ObjectMeta, Page, PartTag, Result, Store, UnfinishedUpload, UploadHandle,
+    Created, Deletion, ErrorKind, LifecycleRule, ObjectMeta, Page, PartTag, Result, Store,
+    UnfinishedUpload, UploadHandle,
 };
 
 /// A bucket. Clones share one client.
@@ -200,7 +202,7 @@ impl Store for S3Store {
         objects::delete(self, key).await
     }
 
-    async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, super::StoreError)>> {
+    async fn delete_many(&self, keys: &[String]) -> Result<Deletion> {
         objects::delete_many(self, keys).await
     }
 
@@ -224,6 +226,10 @@ impl Store for S3Store {
             }
             (None, Err(error)) => Err(call.failed(&error)),
         }
+    }
+
+    async fn lifecycle_rules(&self) -> Result<Option<Vec<LifecycleRule>>> {
+        lifecycle::rules(self).await.map(Some)
     }
 }
 

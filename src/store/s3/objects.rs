@@ -1,9 +1,14 @@
 //! Single objects and listings: write, look, list, delete.
 
+use std::collections::HashSet;
+
 use aws_sdk_s3::{
     config::http::HttpResponse,
     error::SdkError,
-    operation::put_object::{PutObjectError, PutObjectOutput},
+    operation::{
+        delete_objects::DeleteObjectsOutput,
+        put_object::{PutObjectError, PutObjectOutput},
+    },
     primitives::ByteStream,
     types::{Delete, ObjectIdentifier, ServerSideEncryption},
 };
@@ -17,7 +22,7 @@ use super::{
     read, size, time,
     wire::{Attempts, ContentMd5},
 };
-use crate::store::{Created, ErrorKind, ObjectMeta, Page, Result, StoreError};
+use crate::store::{Created, Deletion, ErrorKind, ObjectMeta, Page, Result, StoreError};
 
 /// What S3 wants in `If-None-Match` for "only where nothing is".
 pub(super) const NOTHING_THERE: &str = "*";
@@ -193,18 +198,17 @@ pub(super) async fn delete(store: &S3Store, key: &str) -> Result<()> {
     }
 }
 
-pub(super) async fn delete_many(
-    store: &S3Store,
-    keys: &[String],
-) -> Result<Vec<(String, StoreError)>> {
+/// The store is asked for an answer about each key: one that it says nothing
+/// of is not taken for deleted, and only so it tells of delete markers.
+pub(super) async fn delete_many(store: &S3Store, keys: &[String]) -> Result<Deletion> {
     let call = store.on_bucket("delete objects of", "s3:DeleteObject", "");
-    let mut left = Vec::new();
+    let mut deletion = Deletion::default();
     for batch in keys.chunks(KEYS_A_REQUEST) {
         let objects = batch
             .iter()
             .map(|key| ObjectIdentifier::builder().key(key).build())
             .collect::<Result<Vec<_>, _>>()
-            .and_then(|objects| Delete::builder().set_objects(Some(objects)).quiet(true).build())
+            .and_then(|objects| Delete::builder().set_objects(Some(objects)).quiet(false).build())
             .map_err(|error| call.error(ErrorKind::Other, error.to_string()))?;
         let request = store
             .client()
@@ -219,14 +223,29 @@ pub(super) async fn delete_many(
             request
         };
         let answer = request.send().await.map_err(|error| call.failed(&error))?;
-        for refused in answer.errors.unwrap_or_default() {
-            let key = refused.key.unwrap_or_default();
-            let call = store.on_object("delete", "s3:DeleteObject", &key);
-            let error = call.refused(refused.code.as_deref(), refused.message.as_deref());
-            if error.kind != ErrorKind::NotFound {
-                left.push((key, error));
-            }
+        sort_out(store, batch, answer, &mut deletion);
+    }
+    Ok(deletion)
+}
+
+fn sort_out(store: &S3Store, batch: &[String], answer: DeleteObjectsOutput, to: &mut Deletion) {
+    let mut open: HashSet<&str> = batch.iter().map(String::as_str).collect();
+    for deleted in answer.deleted.unwrap_or_default() {
+        let asked = deleted.key().is_some_and(|key| open.remove(key));
+        to.hidden += u64::from(asked && deleted.delete_marker == Some(true));
+    }
+    for refused in answer.errors.unwrap_or_default() {
+        let key = refused.key.unwrap_or_default();
+        let call = store.on_object("delete", "s3:DeleteObject", &key);
+        let error = call.refused(refused.code.as_deref(), refused.message.as_deref());
+        let asked = open.remove(key.as_str());
+        if asked && error.kind != ErrorKind::NotFound {
+            to.left.push((key, error));
         }
     }
-    Ok(left)
+    for key in batch.iter().filter(|key| open.contains(key.as_str())) {
+        let call = store.on_object("delete", "s3:DeleteObject", key);
+        let error = call.error(ErrorKind::Other, "the store's answer does not mention it");
+        to.left.push((key.clone(), error));
+    }
 }

@@ -8,6 +8,7 @@ mod over_http;
 mod process;
 mod several;
 mod starving;
+mod sweep;
 mod takeover;
 mod verify;
 

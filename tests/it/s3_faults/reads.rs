@@ -83,15 +83,31 @@ async fn unfinished_uploads_are_listed_to_the_last_page() {
 
 #[tokio::test]
 async fn what_could_not_be_deleted_is_named_with_its_reason() {
-    let body = "<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message>\
-                </Error><Error><Key>c</Key><Code>NoSuchKey</Code></Error></DeleteResult>";
+    let body = "<DeleteResult><Deleted><Key>a</Key></Deleted><Error><Key>b</Key>\
+                <Code>AccessDenied</Code><Message>no</Message></Error><Error><Key>c</Key>\
+                <Code>NoSuchKey</Code></Error></DeleteResult>";
     let server = Scripted::start([Step::Answer(200, vec![], body.to_owned())]).await;
     let keys = ["a", "b", "c"].map(str::to_owned);
-    let left = store(&server).await.delete_many(&keys).await.unwrap();
+    let left = store(&server).await.delete_many(&keys).await.unwrap().left;
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].0, "b");
     let right = "s3:DeleteObject on arn:aws:s3:::bucket/b".to_owned();
     assert_eq!(left[0].1.kind, ErrorKind::Denied(right));
+}
+
+#[tokio::test]
+async fn a_key_of_which_the_answer_says_nothing_is_not_taken_for_deleted() {
+    let body = "<DeleteResult><Deleted><Key>a</Key><DeleteMarker>true</DeleteMarker>\
+                <DeleteMarkerVersionId>v</DeleteMarkerVersionId></Deleted><Deleted><Key>z</Key>\
+                <DeleteMarker>true</DeleteMarker></Deleted></DeleteResult>";
+    let server = Scripted::start([Step::Answer(200, vec![], body.to_owned())]).await;
+    let keys = ["a", "b"].map(str::to_owned);
+    let deletion = store(&server).await.delete_many(&keys).await.unwrap();
+    assert_eq!(deletion.hidden, 1, "nobody asked for z");
+    let left: Vec<_> = deletion.left.iter().map(|(key, error)| (&**key, &error.kind)).collect();
+    assert_eq!(left, [("b", &ErrorKind::Other)]);
+    let request = &server.requests()[0];
+    assert!(!String::from_utf8_lossy(&request.body).contains("<Quiet>true"), "{request:?}");
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use super::*;
 
+const DELETED: &str = "<DeleteResult><Deleted><Key>key</Key></Deleted></DeleteResult>";
+
 #[tokio::test]
 async fn each_checksum_mode_sends_its_header_and_no_trailer() {
     let newer = ["x-amz-checksum-crc64nvme", "x-amz-checksum-crc32c", "x-amz-checksum-sha256"];
@@ -11,12 +13,12 @@ async fn each_checksum_mode_sends_its_header_and_no_trailer() {
         (ChecksumMode::Sha256, newer[2]),
         (ChecksumMode::Md5, "content-md5"),
     ] {
-        let deleted = Step::Answer(200, vec![], "<DeleteResult></DeleteResult>".to_owned());
+        let deleted = Step::Answer(200, vec![], DELETED.to_owned());
         let server = Scripted::start([Step::ok(), Step::ok(), deleted]).await;
         let store = with(S3Options { checksum: mode, ..server.options() }).await;
         store.put("key", BODY).await.unwrap();
         store.upload_part(&upload(), 1, BODY).await.unwrap();
-        assert!(store.delete_many(&["key".to_owned()]).await.unwrap().is_empty());
+        assert!(store.delete_many(&["key".to_owned()]).await.unwrap().left.is_empty());
         let requests = server.requests();
         assert_eq!(requests.len(), 3);
         for request in &requests {

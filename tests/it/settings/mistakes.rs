@@ -62,7 +62,7 @@ fn all_mistakes_are_reported_at_once_sorted_by_their_place() {
             "databases.main.url",
             "http.listen",
             "log.filter",
-            "retention",
+            "retention.keep",
             "store.concurrency",
             "store.encryption",
             "store.kms_key_id",

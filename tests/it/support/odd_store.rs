@@ -19,8 +19,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use reliquary::{
     clock::Clock,
     store::{
-        Created, ObjectMeta, Page, PartTag, Result, Store, StoreError, UnfinishedUpload,
-        UploadHandle,
+        Created, Deletion, ObjectMeta, Page, PartTag, Result, Store, UnfinishedUpload, UploadHandle,
     },
 };
 
@@ -217,7 +216,7 @@ impl Store for OddStore {
         self.store.delete(key).await
     }
 
-    async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, StoreError)>> {
+    async fn delete_many(&self, keys: &[String]) -> Result<Deletion> {
         self.store.delete_many(keys).await
     }
 

@@ -1,0 +1,236 @@
+//! Jobs that have their turn while no backup is due: one file a job, one line
+//! in [`Runner::turn`].
+//!
+//! None of them ever makes a backup late. The runner goes on listening while one
+//! runs, and stops it as soon as a backup falls due or is asked for; what is
+//! left of it has its turn afterwards. One that would never get done that way may
+//! hold on for a while (see [`InTurn::holds_on`]). A slot that was missed while
+//! the process was down has its turn at the next look.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use tokio::{sync::oneshot, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::{Order, Runner, sweep::Sweep, verify::Verify};
+use crate::{
+    jobs::{
+        Environment, Source,
+        due::{self, Tried},
+        verify::way,
+    },
+    settings::{DatabaseSettings, Schedule},
+    state::{Progress, RunReport},
+    words::JobKind,
+};
+
+/// A job that has its turn.
+pub(super) trait InTurn {
+    /// Which one it is.
+    const JOB: JobKind;
+    /// What there is to do.
+    type Task: Send + 'static;
+    /// What it came to; the default is what it came to when it broke down.
+    type Results: Default + Send + 'static;
+
+    /// When it has its turn; `None` where the settings say never.
+    fn schedule(settings: &DatabaseSettings) -> Option<&Schedule>;
+
+    /// What there is to do for a slot; `None` where there is nothing.
+    fn prepare(runner: &Runner, slot: DateTime<Utc>) -> Option<Self::Task>;
+
+    /// Whether it keeps a backup that is due waiting, as long as that one can
+    /// still be made before the last good one is stale.
+    fn holds_on(_: &Self::Task) -> bool {
+        false
+    }
+
+    /// Does it, and stops when `cancel` is cancelled.
+    fn run(
+        environment: Environment,
+        source: Source,
+        task: Self::Task,
+        progress: Progress,
+        cancel: CancellationToken,
+    ) -> impl Future<Output = Self::Results> + Send + 'static;
+
+    /// How it ended; `None` stands for a run that broke down.
+    fn report(
+        runner: &Runner,
+        results: Option<&Self::Results>,
+        started: DateTime<Utc>,
+        seconds: f64,
+    ) -> RunReport;
+
+    /// What that makes of its slot.
+    fn end(report: &RunReport, results: &Self::Results) -> End;
+
+    /// Remembers what later runs heed.
+    fn note(_: &mut Runner, _: DateTime<Utc>, _: &Self::Results, _: Turn) {}
+
+    /// Tells log, metrics and state.
+    fn tell(
+        runner: &mut Runner,
+        report: RunReport,
+        results: Self::Results,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// What became of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It has had its run.
+    Done,
+    /// It is tried again, after a pause.
+    Failed,
+    /// It goes on where it stopped.
+    GaveWay,
+}
+
+/// What became of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing had its turn.
+    Nobodys,
+    /// A run has ended, by itself or because a backup is due.
+    Over,
+    /// A run gave way to a backup that a person ordered.
+    Ordered,
+}
+
+/// Which slots have had their run.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    slots: BTreeMap<JobKind, Slots>,
+    /// Who was told to wait while one ran; dropped when all is done.
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slots {
+    /// The slot whose run came to its end.
+    done: Option<DateTime<Utc>>,
+    tried: Option<Tried>,
+}
+
+impl Turns {
+    /// All that was due is done.
+    pub(super) fn settle(&mut self) {
+        self.waiting.clear();
+    }
+}
+
+impl Runner {
+    /// Lets a job have its turn, until it is done or something comes in
+    /// between; that is for the caller to look at.
+    pub(super) async fn turn(&mut self, job: JobKind) -> Turn {
+        match job {
+            // It waits for nobody's turn.
+            JobKind::Backup => Turn::Nobodys,
+            JobKind::Verify => self.in_turn::<Verify>().await,
+            JobKind::Sweep => self.in_turn::<Sweep>().await,
+        }
+    }
+
+    /// When a job's next slot is.
+    pub(super) fn next_slot(&self, job: JobKind) -> Option<DateTime<Utc>> {
+        let settings = &self.source.settings;
+        let schedule = match job {
+            JobKind::Backup => Some(&settings.schedule),
+            JobKind::Verify => Verify::schedule(settings),
+            JobKind::Sweep => Sweep::schedule(settings),
+        };
+        due::next_slot(&schedule?.cron, self.environment.clock.now())
+    }
+
+    async fn in_turn<J: InTurn>(&mut self) -> Turn {
+        let began = self.environment.clock.now();
+        let schedule = J::schedule(&self.source.settings);
+        let Some(slot) = schedule.and_then(|schedule| due::newest_slot(&schedule.cron, began))
+        else {
+            return Turn::Nobodys;
+        };
+        let slots = self.turns.slots.get(&J::JOB).copied().unwrap_or_default();
+        let may = due::may_try(slots.tried, slot, self.retries(), began);
+        if slots.done == Some(slot) || !may {
+            return Turn::Nobodys;
+        }
+        let Some(task) = J::prepare(self, slot) else { return Turn::Nobodys };
+        let name = self.source.settings.name.clone();
+        let progress = self.state.update(&name, |database| database.began(J::JOB, began));
+        let (clock, cancel) = (Instant::now(), CancellationToken::new());
+        let (environment, source) = (self.environment.clone(), self.source.clone());
+        let holds_on = J::holds_on(&task);
+        let run = J::run(environment, source, task, progress.unwrap_or_default(), cancel.clone());
+        let span = tracing::info_span!("job", job = J::JOB.as_str(), database = name);
+        let running = tokio::spawn(run.instrument(span));
+        let (results, turn) = self.listen(running, holds_on, &cancel).await;
+        let report = J::report(self, results.as_ref(), began, clock.elapsed().as_secs_f64());
+        let results = results.unwrap_or_default();
+        self.note_turn(J::JOB, slot, J::end(&report, &results));
+        J::note(self, slot, &results, turn);
+        J::tell(self, report, results).await;
+        turn
+    }
+
+    /// Waits for a run, and listens meanwhile.
+    async fn listen<T>(
+        &mut self,
+        mut running: JoinHandle<T>,
+        holds_on: bool,
+        cancel: &CancellationToken,
+    ) -> (Option<T>, Turn) {
+        let mut turn = Turn::Over;
+        let results = loop {
+            let order = tokio::select! {
+                biased;
+                results = &mut running => break results,
+                () = self.lifecycle.soft.cancelled(), if !cancel.is_cancelled() => None,
+                order = self.orders.next(), if !cancel.is_cancelled() => order,
+            };
+            match order {
+                Some(Order::Nudge(settled)) => {
+                    // Whoever waits, waits for this run too, or for the backup.
+                    self.turns.waiting.extend(settled);
+                    if self.due_slot().is_none() || (holds_on && self.may_hold_on()) {
+                        continue;
+                    }
+                }
+                Some(Order::Start) => turn = Turn::Ordered,
+                None => {}
+            }
+            cancel.cancel();
+        };
+        (results.ok(), turn)
+    }
+
+    /// Whether the backup that waits can still be made before the last good one
+    /// is stale.
+    fn may_hold_on(&self) -> bool {
+        let Some(known) = self.state.database(self.name()) else { return false };
+        let took = known.last_backup.map_or(0.0, |backup| backup.seconds);
+        let took = Duration::try_from_secs_f64(took).unwrap_or_default();
+        known.last_success.is_some_and(|last| {
+            self.environment.clock.now() < way::holds_until(last, known.stale_after, took)
+        })
+    }
+
+    fn note_turn(&mut self, job: JobKind, slot: DateTime<Utc>, end: End) {
+        let last = self.environment.clock.now();
+        let slots = self.turns.slots.entry(job).or_default();
+        match end {
+            End::Done => slots.done = Some(slot),
+            End::Failed => {
+                let before = slots.tried.filter(|tried| tried.slot == slot);
+                let failures = before.map_or(0, |tried| tried.failures) + 1;
+                slots.tried = Some(Tried { slot, failures, last });
+            }
+            End::GaveWay => {}
+        }
+    }
+}

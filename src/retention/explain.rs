@@ -1,0 +1,44 @@
+//! Decisions in words.
+
+use super::{Decision, Policy};
+use crate::{
+    catalog::{Entry, State},
+    words::{Keep, Period},
+};
+
+/// Why something is kept, in words.
+#[must_use]
+pub fn explain(reason: Keep, policy: &Policy) -> String {
+    let of = |what: &str, period: Period| {
+        format!("its {what}'s ({} {})", period.as_str(), policy.tier(period))
+    };
+    match reason {
+        Keep::Young => format!("younger than {}", age(policy)),
+        Keep::Last => format!("of the last {} good ones", policy.keep_last),
+        Keep::Hour => of("hour", Period::Hour),
+        Keep::Day => of("day", Period::Day),
+        Keep::Week => of("week", Period::Week),
+        Keep::Month => of("month", Period::Month),
+        Keep::Year => of("year", Period::Year),
+        Keep::Manual => "made by hand".to_owned(),
+    }
+}
+
+/// Why something is kept or goes, in words.
+#[must_use]
+pub fn why(decision: &Decision, entry: &Entry, policy: &Policy) -> String {
+    if decision.keep.is_empty() {
+        let what = match entry.state {
+            State::Damaged => "damaged, ",
+            State::Legacy => "legacy, ",
+            _ => "",
+        };
+        return format!("{what}not younger than {}, and nothing else keeps it", age(policy));
+    }
+    let reasons: Vec<String> = decision.keep.iter().map(|reason| explain(reason, policy)).collect();
+    reasons.join("; ")
+}
+
+fn age(policy: &Policy) -> String {
+    humantime::format_duration(policy.keep_for.to_std().unwrap_or_default()).to_string()
+}

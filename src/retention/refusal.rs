@@ -1,0 +1,201 @@
+//! When nothing at all may be removed, whatever the plan says.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Plan;
+use crate::{
+    catalog::{BackupId, Entry, State},
+    clock, rfc3339,
+    words::SweepRefusal,
+};
+
+/// Why a sweep removes nothing; its text ends with what mends it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// What is not known whole is not decided on.
+    #[error(
+        "the listing failed or was cut short ({0}), and nothing is removed from what is not \
+         known whole; mend that, and sweep again"
+    )]
+    Listing(String),
+    /// The store's time is not to be had.
+    #[error(
+        "the store's time is not to be had, so this machine's clock cannot be held against it \
+         ({0}); mend that, and sweep again"
+    )]
+    ClockUnknown(String),
+    /// Ages are worth nothing under a wrong clock.
+    #[error(
+        "this machine's clock says {}, and the store's says {}: one of the two is wrong; set \
+         this machine's clock, and sweep again",
+        rfc3339::format(*ours),
+        rfc3339::format(*stores)
+    )]
+    Clock {
+        /// Our time.
+        ours: DateTime<Utc>,
+        /// The store's.
+        stores: DateTime<Utc>,
+    },
+    /// Such a plan is more often a mistake in the settings than meant.
+    #[error(
+        "{removed} of the {good} good backups would go at once, which is more than half; look \
+         at `reliquary sweep --dry-run`, and if that is what you want, do it once by hand: \
+         `reliquary sweep --more-than-half`"
+    )]
+    MoreThanHalf {
+        /// How many good backups would go.
+        removed: usize,
+        /// How many there are.
+        good: usize,
+    },
+    /// While backups fail, the old ones are all there is.
+    #[error(
+        "{}, and while no backup is younger than {} (stale_after) nothing is removed; let one \
+         succeed: `reliquary backup` says what keeps it",
+        newest(.age.as_ref()),
+        humantime::format_duration(*stale_after)
+    )]
+    NoFreshBackup {
+        /// How old the newest good backup is; `None` where there is none.
+        age: Option<Duration>,
+        /// The age at which it is stale.
+        stale_after: Duration,
+    },
+    /// What everything else relies on must be there.
+    #[error(
+        "the newest good backup, {id}, cannot be read back ({error}); `reliquary verify {id}` \
+         says more"
+    )]
+    NewestUnreadable {
+        /// Its id.
+        id: BackupId,
+        /// Why.
+        error: String,
+    },
+}
+
+impl Refusal {
+    /// The word that metrics and the status use.
+    #[must_use]
+    pub fn reason(&self) -> SweepRefusal {
+        match self {
+            Self::Listing(_) => SweepRefusal::Listing,
+            Self::ClockUnknown(_) | Self::Clock { .. } => SweepRefusal::Clock,
+            Self::MoreThanHalf { .. } => SweepRefusal::MoreThanHalf,
+            Self::NoFreshBackup { .. } => SweepRefusal::NoFreshBackup,
+            Self::NewestUnreadable { .. } => SweepRefusal::NewestUnreadable,
+        }
+    }
+}
+
+/// Holds our clock against the store's.
+///
+/// # Errors
+/// When they are too far apart.
+pub fn check_clock(ours: DateTime<Utc>, stores: DateTime<Utc>) -> Result<(), Refusal> {
+    let apart = ours.signed_duration_since(stores).abs();
+    if apart > clock::TOLERANCE { Err(Refusal::Clock { ours, stores }) } else { Ok(()) }
+}
+
+/// Holds a plan against what must remain. `more_than_half` says that a person
+/// wants even that.
+///
+/// # Errors
+/// When nothing may be removed.
+pub fn check(
+    entries: &[Entry],
+    plan: &Plan,
+    stale_after: Duration,
+    more_than_half: bool,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    let newest = entries
+        .iter()
+        .filter(|entry| entry.state == State::Good)
+        .map(Entry::time)
+        // One that is dated in the future says nothing of the present.
+        .filter(|time| *time <= now + clock::TOLERANCE)
+        .max();
+    let age = newest.map(|time| (now - time).max(TimeDelta::zero()).to_std().unwrap_or_default());
+    if age.is_none_or(|age| age > stale_after) {
+        // Fractions of a second say nothing to a person.
+        let age = age.map(|age| Duration::from_secs(age.as_secs()));
+        return Err(Refusal::NoFreshBackup { age, stale_after });
+    }
+    let good = |at: usize| entries[at].state == State::Good;
+    let removed = plan.removed().filter(|decision| good(decision.at)).count();
+    let all = entries.iter().filter(|entry| entry.state == State::Good).count();
+    if removed * 2 > all && !more_than_half {
+        return Err(Refusal::MoreThanHalf { removed, good: all });
+    }
+    Ok(())
+}
+
+fn newest(age: Option<&Duration>) -> String {
+    match age {
+        None => "there is no good backup".to_owned(),
+        Some(age) => {
+            format!("the newest good backup is {} old", humantime::format_duration(*age))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retention::testing::{at, entries, policy};
+
+    const TWO_HOURS: Duration = Duration::from_hours(2);
+
+    /// What becomes of a sweep of backups of these hours, at an hour.
+    fn checked(hours: &[i64], now: i64, by_hand: bool) -> Result<(), Refusal> {
+        let entries = entries(hours);
+        let plan = crate::retention::plan(&entries, &policy(), at(now));
+        check(&entries, &plan, TWO_HOURS, by_hand, at(now))
+    }
+
+    #[test]
+    fn more_than_half_is_refused_unless_a_person_wants_it() {
+        // 720 are young, 24 of the last are among them.
+        let half: Vec<i64> = (0..1440).collect();
+        assert_eq!(checked(&half, 1439, false), Ok(()));
+        let more: Vec<i64> = (0..1443).collect();
+        let refusal = checked(&more, 1442, false).unwrap_err();
+        assert_eq!(refusal, Refusal::MoreThanHalf { removed: 723, good: 1443 });
+        assert!(refusal.to_string().contains("reliquary sweep --more-than-half"));
+        assert_eq!(checked(&more, 1442, true), Ok(()));
+    }
+
+    #[test]
+    fn without_a_fresh_backup_nothing_goes_not_even_by_hand() {
+        let hours: Vec<i64> = (0..800).collect();
+        assert_eq!(checked(&hours, 801, false), Ok(()));
+        for by_hand in [false, true] {
+            let refusal = checked(&hours, 802, by_hand).unwrap_err();
+            assert_eq!(refusal.reason(), SweepRefusal::NoFreshBackup);
+            let said = refusal.to_string();
+            assert!(said.starts_with("the newest good backup is 3h old, and"), "{said}");
+        }
+        let none = checked(&[], 0, true).unwrap_err().to_string();
+        assert!(none.starts_with("there is no good backup, and"), "{none}");
+    }
+
+    #[test]
+    fn a_clock_is_believed_within_five_minutes_of_the_stores() {
+        let (hour, minute) = (at(0), TimeDelta::minutes(1));
+        for apart in [minute * 5, minute * -5] {
+            assert_eq!(check_clock(hour + apart, hour), Ok(()));
+            let wrong = check_clock(hour + apart + apart / 100, hour);
+            assert_eq!(wrong.unwrap_err().reason(), SweepRefusal::Clock);
+        }
+    }
+
+    #[test]
+    fn backups_of_the_future_are_no_fresh_ones() {
+        assert!(checked(&[0, 100], 50, true).is_err());
+        assert!(checked(&[0, 49, 100], 50, true).is_ok());
+    }
+}
