@@ -5,6 +5,7 @@
 //! deadlines, panics, retries, outcomes and metrics.
 
 pub mod backup;
+pub mod drill;
 pub mod due;
 pub mod fetch;
 mod log;

@@ -180,7 +180,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_same_major_wins_and_else_the_nearest_newer_one() {
-        let dirs: Vec<_> = [901, 903, 902].map(|major| (major, tempfile::tempdir().unwrap())).into();
+        let dirs: Vec<_> =
+            [901, 903, 902].map(|major| (major, tempfile::tempdir().unwrap())).into();
         for (major, dir) in &dirs {
             fake(dir.path(), &format!("postgres (PostgreSQL) {major}.1"));
         }

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    DatabaseSettings, Exclusions, RetentionSettings, Schedule, SweepMode, SweepSettings,
-    VerifySettings, raw::Section, retention, sweep, units::duration_text, verify,
+    DatabaseSettings, DrillSettings, Exclusions, RetentionSettings, Schedule, SweepMode,
+    SweepSettings, VerifySettings, drill, raw::Section, retention, sweep, units::duration_text,
+    verify,
 };
 
 /// The first user's prefix, and everybody's who has one database.
@@ -29,6 +30,7 @@ pub(super) struct General<'s> {
     pub(super) verify: Option<VerifySettings>,
     pub(super) retention: &'s RetentionSettings,
     pub(super) sweep: Option<SweepSettings>,
+    pub(super) drill: &'s DrillSettings,
 }
 
 /// All databases, by name; `None` when a problem was reported.
@@ -105,6 +107,7 @@ impl Draft {
         let retention = retention::over(section.section("retention"), general.retention);
         let sweep = general.sweep.clone().or_else(SweepSettings::usual);
         let sweep = sweep.and_then(|sweep| sweep::over(section.section("sweep"), &sweep));
+        let drill = drill::over(section.section("drill"), general.drill);
         warn_of_refused_sweeps(&section, schedule.as_ref(), &retention, sweep.as_ref());
         section.finish();
         let settings = || {
@@ -122,6 +125,7 @@ impl Draft {
                 verify: verify.clone()?,
                 retention: retention.clone(),
                 sweep: sweep.clone()?,
+                drill: drill.clone(),
             })
         };
         Self { settings: settings(), name, prefix }

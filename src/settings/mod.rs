@@ -5,6 +5,7 @@
 
 mod database;
 mod document;
+mod drill;
 mod load;
 mod problem;
 mod raw;
@@ -22,7 +23,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use croner::Cron;
 use secrecy::SecretString;
 
-pub use load::{Sources, UrlCheck, load};
+pub use load::{ExpectCheck, Sources, UrlCheck, load};
 pub use problem::{Problem, Problems};
 pub use schedule::ScheduleError;
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub retention: RetentionSettings,
     /// How what is not kept goes, where a database does not say otherwise.
     pub sweep: SweepSettings,
+    /// How backups are drilled, where a database does not say otherwise.
+    pub drill: DrillSettings,
     /// How an archive is made.
     pub archive: ArchiveSettings,
     /// Where PostgreSQL's client programs may be, searched first, in order.
@@ -158,6 +161,8 @@ pub struct DatabaseSettings {
     pub retention: RetentionSettings,
     /// How what is not kept goes.
     pub sweep: SweepSettings,
+    /// How it is drilled.
+    pub drill: DrillSettings,
 }
 
 /// `[verify]`, and `[databases.<name>.verify]`, which overrides it
@@ -224,6 +229,34 @@ pub struct Schedule {
     pub line: String,
     /// As it is understood.
     pub cron: Cron,
+}
+
+/// `[drill]`, and `[databases.<name>.drill]`, which overrides it
+#[derive(Clone, Debug)]
+pub struct DrillSettings {
+    /// Deadline of one drill.
+    pub timeout: Duration,
+    /// Where the sandbox is; `None` takes the system's temporary directory.
+    pub dir: Option<PathBuf>,
+    /// How much of the disk stays free, in bytes.
+    pub keep_free: u64,
+    /// Where PostgreSQL's server programs may be, beside the usual places.
+    pub server_dirs: Vec<PathBuf>,
+    /// Whether `pg_amcheck` is run where it is there.
+    pub amcheck: bool,
+    /// What the restored database is asked.
+    pub checks: Vec<DrillCheck>,
+}
+
+/// `[[drill.checks]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrillCheck {
+    /// What it is called.
+    pub name: String,
+    /// The query.
+    pub sql: String,
+    /// What it should return.
+    pub expect: String,
 }
 
 /// `[archive]`

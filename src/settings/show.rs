@@ -1,14 +1,17 @@
 //! The effective settings, to look at: every default filled in, every secret masked.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    ChecksumMode, DatabaseSettings, Encryption, LogFormat, RetentionSettings, Settings,
-    StoreLocation, StoreSettings, SweepSettings, VerifySettings,
+    ChecksumMode, DatabaseSettings, DrillSettings, Encryption, LogFormat, RetentionSettings,
+    Settings, StoreLocation, StoreSettings, SweepSettings, VerifySettings,
     store::CHECKSUMS,
     sweep::MODES,
     units::{duration_text, size_text},
@@ -47,6 +50,7 @@ struct Shown<'s> {
     verify: ShownVerify<'s>,
     retention: ShownRetention,
     sweep: ShownSweep<'s>,
+    drill: ShownDrill<'s>,
     archive: ShownArchive,
     postgres: ShownPostgres<'s>,
     http: ShownHttp,
@@ -95,6 +99,7 @@ struct ShownDatabase<'s> {
     verify: ShownVerify<'s>,
     retention: ShownRetention,
     sweep: ShownSweep<'s>,
+    drill: ShownDrill<'s>,
 }
 
 #[derive(Serialize)]
@@ -117,6 +122,24 @@ struct ShownVerify<'s> {
     enabled: bool,
     schedule: &'s str,
     sample: usize,
+}
+
+#[derive(Serialize)]
+struct ShownDrill<'s> {
+    timeout: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dir: Option<std::borrow::Cow<'s, str>>,
+    keep_free: String,
+    server_dirs: Vec<std::borrow::Cow<'s, str>>,
+    amcheck: bool,
+    checks: Vec<ShownCheck<'s>>,
+}
+
+#[derive(Serialize)]
+struct ShownCheck<'s> {
+    name: &'s str,
+    sql: &'s str,
+    expect: &'s str,
 }
 
 #[derive(Serialize)]
@@ -169,6 +192,7 @@ impl<'s> Shown<'s> {
             verify: ShownVerify::of(&settings.verify),
             retention: ShownRetention::of(&settings.retention),
             sweep: ShownSweep::of(&settings.sweep),
+            drill: ShownDrill::of(&settings.drill),
             archive: ShownArchive {
                 member_size: size_text(settings.archive.member_size as u64),
                 threads: settings.archive.threads,
@@ -239,6 +263,7 @@ impl<'s> ShownDatabase<'s> {
             verify: ShownVerify::of(&database.verify),
             retention: ShownRetention::of(&database.retention),
             sweep: ShownSweep::of(&database.sweep),
+            drill: ShownDrill::of(&database.drill),
         }
     }
 }
@@ -266,6 +291,25 @@ impl<'s> ShownSweep<'s> {
         let SweepSettings { enabled, mode, schedule } = sweep;
         let mode = MODES.iter().find(|(_, known)| known == mode).map_or("delete", |(word, _)| word);
         Self { enabled: *enabled, mode, schedule: &schedule.line }
+    }
+}
+
+impl<'s> ShownDrill<'s> {
+    fn of(drill: &'s DrillSettings) -> Self {
+        let text = |path: &'s PathBuf| path.to_string_lossy();
+        let checks = drill.checks.iter().map(|check| ShownCheck {
+            name: &check.name,
+            sql: &check.sql,
+            expect: &check.expect,
+        });
+        Self {
+            timeout: duration_text(drill.timeout),
+            dir: drill.dir.as_ref().map(text),
+            keep_free: size_text(drill.keep_free),
+            server_dirs: drill.server_dirs.iter().map(text).collect(),
+            amcheck: drill.amcheck,
+            checks: checks.collect(),
+        }
     }
 }
 
