@@ -10,6 +10,7 @@ use crate::{
     catalog::Layout,
     channels,
     clock::Clock,
+    drill::Expectation,
     http::{self, Limits, Token},
     jobs::{
         Environment, Handle, Handles, Source,
@@ -76,6 +77,14 @@ pub fn check_url(url: &SecretString) -> Result<(), String> {
         // The settings say which key it is.
         message.strip_prefix("read the database URL: ").unwrap_or(&message).to_owned()
     })
+}
+
+/// Judges what a drill's check expects, for the settings.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_expectation(text: &str) -> Result<(), String> {
+    text.parse::<Expectation>().map(drop).map_err(|error| error.to_string())
 }
 
 /// What the jobs share.

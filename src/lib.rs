@@ -12,7 +12,8 @@
 //! *debris* is what was never committed. The *source* is backed up, the
 //! *target* is restored into. To *verify* is to read a stored archive again and
 //! check every byte. To *sweep* is to delete what retention no longer keeps, and
-//! debris.
+//! debris. To *drill* is to restore into a throwaway cluster, the *sandbox*,
+//! compare, and throw it away.
 //!
 //! # Floors
 //!
@@ -20,7 +21,7 @@
 //! cli/  http/                        what people and machines call
 //! app  lifecycle  schedule  jobs/    composition, signals, when, and the verbs
 //! alerts/  catalog/  archive/  retention/
-//! audit/  restore/                   the domain
+//! audit/  restore/  drill/           the domain
 //! postgres/  store/  notify/         the outside world, behind narrow types
 //! settings/  state/  health  metrics  clock  process  telemetry  visible  words
 //! ```
@@ -47,6 +48,7 @@ pub mod catalog;
 pub mod channels;
 pub mod cli;
 pub mod clock;
+pub mod drill;
 pub mod health;
 pub mod http;
 pub mod jobs;

@@ -153,6 +153,18 @@ words! {
 }
 
 words! {
+    /// What a drill came to.
+    DrillVerdict {
+        /// The backup was restored, compared, and everything agreed.
+        Passed = "passed",
+        /// Something did not agree.
+        Failed = "failed",
+        /// It was not looked at to the end, so nothing is known.
+        Unproven = "unproven",
+    }
+}
+
+words! {
     /// A period of which a tier of retention keeps one backup.
     Period {
         /// From full hour to full hour, UTC.
@@ -165,6 +177,30 @@ words! {
         Month = "monthly",
         /// A year of the calendar.
         Year = "yearly",
+    }
+}
+
+words! {
+    /// Why a drill did not pass.
+    DrillReason {
+        /// The archive is not what was written.
+        ArchiveDamaged = "archive_damaged",
+        /// The archive is whole, and does not restore.
+        RestoreError = "restore_error",
+        /// Tables hold other rows than the backup says.
+        RowsDiffer = "rows_differ",
+        /// A comparison or a question has the wrong answer.
+        CheckFailed = "check_failed",
+        /// There was no cluster to restore into.
+        Sandbox = "sandbox",
+        /// The disk has no room, or had none any more.
+        NoRoom = "no_room",
+        /// The store did not give the archive.
+        Store = "store",
+        /// It was told to stop.
+        Interrupted = "interrupted",
+        /// It did not finish in time.
+        Timeout = "timeout",
     }
 }
 
@@ -195,6 +231,24 @@ words! {
 }
 
 words! {
+    /// Where a drill is; in its order.
+    DrillStage {
+        /// Starting the sandbox.
+        Sandbox = "sandbox",
+        /// Reading the archive's definitions, and standing in for what it lacks.
+        Prepare = "prepare",
+        /// Restoring.
+        Restore = "restore",
+        /// Comparing what came out.
+        Compare = "compare",
+        /// Asking the questions of the settings.
+        Checks = "checks",
+        /// Removing the sandbox.
+        Teardown = "teardown",
+    }
+}
+
+words! {
     /// What debris is.
     DebrisKind {
         /// An upload that was neither completed nor thrown away.
@@ -205,6 +259,18 @@ words! {
         Manifest = "manifest_without_archive",
         /// A checksum file or a verdict of nothing.
         Orphan = "orphan",
+    }
+}
+
+words! {
+    /// What looking at something came to.
+    Looked {
+        /// It is as it should be.
+        Ok = "ok",
+        /// It is not.
+        Failed = "failed",
+        /// It was not looked at.
+        NotRun = "not_run",
     }
 }
 

@@ -7,6 +7,8 @@
 //! <prefix>2026/11/2026-11-23T14-00-00Z.verified.json   what verify found last:
 //! <prefix>2026/11/2026-11-23T14-00-00Z.damaged.json    one of the two, or neither
 //! <prefix>manual/2026-11-23T14-05-09Z.sql.gz       with the same companions
+//! <prefix>drills/2026-12-01T06-00-00Z.json         what a drill found; its id is
+//! <prefix>drills/2026-12-01T06-00-00Z.md           when it began
 //! <prefix>LATEST.txt
 //! <prefix>LATEST.sha256
 //! <prefix>audit/probe.sql.gz                      what an audit tries its rights on
@@ -34,6 +36,10 @@ pub enum Key {
     /// `….verified.json` or `….damaged.json`: what verify found, in the name
     /// already, so that a listing tells it.
     Verdict(Kind, BackupId, Verdict),
+    /// `drills/….json`: what a drill found.
+    Drill(BackupId),
+    /// `drills/….md`: the same for people.
+    DrillPage(BackupId),
     /// `LATEST.txt`
     PointerText,
     /// `LATEST.sha256`
@@ -55,6 +61,9 @@ const POINTER_CHECKSUM: &str = "LATEST.sha256";
 const PROBE: &str = "audit/probe.sql.gz";
 const ALERTS: &str = "alerts.json";
 const MANUAL: &str = "manual";
+const DRILLS: &str = "drills";
+const DRILL: &str = ".json";
+const DRILL_PAGE: &str = ".md";
 
 impl Layout {
     /// The layout under a prefix, which is empty or ends with a slash.
@@ -83,6 +92,8 @@ impl Layout {
             Key::Manifest(kind, id) => companion(kind, id, MANIFEST),
             Key::Verdict(kind, id, Verdict::Good) => companion(kind, id, VERIFIED),
             Key::Verdict(kind, id, Verdict::Damaged) => companion(kind, id, DAMAGED),
+            Key::Drill(id) => format!("{prefix}{DRILLS}/{id}{DRILL}"),
+            Key::DrillPage(id) => format!("{prefix}{DRILLS}/{id}{DRILL_PAGE}"),
             Key::PointerText => format!("{prefix}{POINTER_TEXT}"),
             Key::PointerChecksum => format!("{prefix}{POINTER_CHECKSUM}"),
             Key::Alerts => format!("{prefix}{ALERTS}"),
@@ -118,6 +129,12 @@ impl Layout {
         }
         let (place, file) = rest.rsplit_once('/')?;
         let id = |suffix| file.strip_suffix(suffix)?.parse::<BackupId>().ok();
+        if place == DRILLS {
+            return match id(DRILL) {
+                Some(id) => Some(Key::Drill(id)),
+                None => id(DRILL_PAGE).map(Key::DrillPage),
+            };
+        }
         let kind = |id| match place {
             MANUAL => Some(Kind::Manual),
             place if place == folder(id) => Some(Kind::Scheduled),
@@ -175,6 +192,8 @@ mod tests {
                 Key::Verdict(Kind::Manual, id(), Verdict::Damaged),
                 "database/manual/2026-11-23T14-00-00Z.damaged.json",
             ),
+            (Key::Drill(id()), "database/drills/2026-11-23T14-00-00Z.json"),
+            (Key::DrillPage(id()), "database/drills/2026-11-23T14-00-00Z.md"),
             (Key::PointerText, "database/LATEST.txt"),
             (Key::Probe, "database/audit/probe.sql.gz"),
             (Key::PointerChecksum, "database/LATEST.sha256"),
@@ -200,7 +219,9 @@ mod tests {
             "database/2026-11-23T14-00-00Z.sql.gz",
             "database/manual/x/2026-11-23T14-00-00Z.sql.gz",
             "other/2026/11/2026-11-23T14-00-00Z.sql.gz",
-            "database/drills/2026-12-01T06-00-00Z.json",
+            "database/drills/2026-12-01T06-00-00Z.sql.gz",
+            "database/drills/notes.md",
+            "database/drills/x/2026-12-01T06-00-00Z.json",
         ] {
             assert_eq!(layout.parse(key), None, "{key}");
         }
@@ -209,7 +230,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_key_is_read_as_it_is_built(
-            prefix in "([a-z]{1,6}/){0,3}", seconds in 0_i64..253_000_000_000, what in 0..10
+            prefix in "([a-z]{1,6}/){0,3}", seconds in 0_i64..253_000_000_000, what in 0..12
         ) {
             let layout = Layout::new(prefix);
             let id = BackupId::at(DateTime::from_timestamp(seconds, 0).unwrap());
@@ -223,6 +244,8 @@ mod tests {
                 6 => Key::Verdict(Kind::Scheduled, id, Verdict::Good),
                 7 => Key::Verdict(Kind::Scheduled, id, Verdict::Damaged),
                 8 => Key::Verdict(Kind::Manual, id, Verdict::Good),
+                9 => Key::Drill(id),
+                10 => Key::DrillPage(id),
                 _ => Key::Verdict(Kind::Manual, id, Verdict::Damaged),
             };
             prop_assert_eq!(layout.parse(&layout.key(key)), Some(key));

@@ -10,6 +10,8 @@ use crate::{archive::manifest::Kind, clock, store::ObjectMeta, words::Verdict};
 pub struct Catalog {
     /// Everything that has an archive, a manifest or a checksum file.
     pub entries: Vec<Entry>,
+    /// Drills that left a record, oldest first.
+    pub drills: Vec<BackupId>,
     /// Objects under the prefix that are not ours.
     pub foreign: u64,
     /// Whether either pointer object is there.

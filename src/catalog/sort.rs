@@ -81,6 +81,7 @@ pub(super) struct Sorter<'l> {
     foreign: Vec<String>,
     foreign_count: u64,
     has_pointer: bool,
+    drills: Vec<BackupId>,
 }
 
 #[derive(Default)]
@@ -100,6 +101,7 @@ impl<'l> Sorter<'l> {
             foreign: Vec::new(),
             foreign_count: 0,
             has_pointer: false,
+            drills: Vec::new(),
         }
     }
 
@@ -118,6 +120,11 @@ impl<'l> Sorter<'l> {
                 self.has_pointer = true;
                 return;
             }
+            Key::Drill(id) => {
+                self.drills.push(id);
+                return;
+            }
+            Key::DrillPage(_) => return,
             Key::Archive(kind, id) => (kind, id, Parts::ARCHIVE),
             Key::Checksum(kind, id) => (kind, id, Parts::CHECKSUM),
             Key::Manifest(kind, id) => (kind, id, Parts::MANIFEST),
@@ -144,6 +151,8 @@ impl<'l> Sorter<'l> {
         let mut inventory = Inventory { foreign: self.foreign, ..Inventory::default() };
         inventory.catalog.foreign = self.foreign_count;
         inventory.catalog.has_pointer = self.has_pointer;
+        inventory.catalog.drills = self.drills;
+        inventory.catalog.drills.sort_unstable();
         inventory.catalog.entries.reserve_exact(self.found.len());
         inventory.parts.reserve_exact(self.found.len());
         for ((id, _), (kind, found)) in self.found {

@@ -19,7 +19,8 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(global: &Global, command: &Command) -> Result<u8> {
-    let sources = Sources::from_process(global.config.clone(), app::check_url)?;
+    let sources =
+        Sources::from_process(global.config.clone(), app::check_url, app::check_expectation)?;
     let (settings, warnings) = settings::load(&sources)?;
     match command {
         Command::Show if global.json => print::json(&settings.render_json())?,

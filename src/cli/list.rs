@@ -11,13 +11,15 @@ use crate::{
     archive::Manifest,
     catalog::{self, Catalog, CatalogError, Entry, Layout, State},
     clock::Clock,
+    drill::{self, Mark},
     rfc3339,
     store::{ErrorKind, Store},
     visible::visible,
+    words::DrillVerdict,
 };
 
 /// The columns.
-const HEADER: &[&str] = &["ID", "AGE", "KIND", "STATE", "SIZE", "ROWS", "VERIFIED"];
+const HEADER: &[&str] = &["ID", "AGE", "KIND", "STATE", "SIZE", "ROWS", "VERIFIED", "DRILLED"];
 
 /// Manifests read at once.
 const AT_ONCE: usize = 16;
@@ -40,8 +42,10 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let Opened { database, store, layout, catalog } = arguments.chosen.open(&settings).await?;
     let limit = if arguments.all { usize::MAX } else { arguments.limit };
     let rows = rows(store.as_ref(), &layout, &catalog, limit).await?;
+    let marks = drill::marks(&drill::read(store.as_ref(), &layout, &catalog.drills).await?);
+    let mark = |row: &Row<'_>| marks.get(&(row.entry.kind.name(), row.entry.id)).copied();
     if global.json {
-        let backups: Vec<Value> = rows.iter().map(|row| row.json(&layout)).collect();
+        let backups: Vec<Value> = rows.iter().map(|row| row.json(&layout, mark(row))).collect();
         print::json(&json!({
             "database": database.name,
             "prefix": layout.prefix(),
@@ -51,7 +55,7 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         }))?;
     } else {
         let place = store.uri(layout.prefix());
-        print!("{}", text(&place, &catalog, &rows, Clock::system().now()));
+        print!("{}", text(&place, &catalog, &rows, mark, Clock::system().now()));
     }
     Ok(DONE)
 }
@@ -106,7 +110,7 @@ impl Row<'_> {
         verified.map_or_else(|| "-".to_owned(), |time| format!("{} ago", print::age(now, time)))
     }
 
-    fn json(&self, layout: &Layout) -> Value {
+    fn json(&self, layout: &Layout, drilled: Option<Mark>) -> Value {
         let entry = self.entry;
         let manifest = self.manifest();
         json!({
@@ -120,12 +124,29 @@ impl Row<'_> {
             "rows": manifest.map(|manifest| manifest.rows),
             "sha256": manifest.map(|manifest| &manifest.archive.sha256),
             "verified": entry.verified.map(rfc3339::format),
+            "drilled": drilled,
             "error": self.manifest.as_ref().and_then(|manifest| manifest.as_ref().err()),
         })
     }
 }
 
-fn text(place: &str, catalog: &Catalog, rows: &[Row<'_>], now: DateTime<Utc>) -> String {
+/// How long ago a drill passed; what failed and what came to nothing says so.
+fn drilled(mark: Mark, now: DateTime<Utc>) -> String {
+    let ago = print::age(now, mark.time);
+    match mark.verdict {
+        DrillVerdict::Passed => format!("{ago} ago"),
+        DrillVerdict::Failed => format!("FAILED {ago} ago"),
+        DrillVerdict::Unproven => "unproven".to_owned(),
+    }
+}
+
+fn text(
+    place: &str,
+    catalog: &Catalog,
+    rows: &[Row<'_>],
+    mark: impl Fn(&Row<'_>) -> Option<Mark>,
+    now: DateTime<Utc>,
+) -> String {
     let mut text = String::new();
     if rows.is_empty() {
         text += &format!("{place} holds no backup yet\n");
@@ -142,6 +163,7 @@ fn text(place: &str, catalog: &Catalog, rows: &[Row<'_>], now: DateTime<Utc>) ->
                 size.unwrap_or_else(|| "-".to_owned()),
                 count.unwrap_or_else(|| "-".to_owned()),
                 row.verified(now),
+                mark(row).map_or_else(|| "-".to_owned(), |mark| drilled(mark, now)),
             ]);
         }
         text += &table.trim_fmt();

@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod config;
 mod demo;
+mod drill;
 mod fetch;
 mod list;
 mod notify;
@@ -95,6 +96,8 @@ enum Command {
     Policy(policy::Arguments),
     /// Remove what retention no longer keeps, and debris; --dry-run prints what and why.
     Sweep(sweep::Arguments),
+    /// Restore a backup into a throwaway cluster and compare; exits 3 when something does not agree.
+    Drill(drill::Arguments),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -143,6 +146,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         Command::Status(arguments) => status::run(&global, &arguments).await,
         Command::Fetch(arguments) => Box::pin(fetch::run(&global, &arguments)).await,
         Command::Sweep(arguments) => Box::pin(sweep::run(&global, &arguments)).await,
+        Command::Drill(arguments) => Box::pin(drill::run(&global, &arguments)).await,
         Command::Verify(arguments) => Box::pin(verify::run(&global, &arguments)).await,
     }
 }
@@ -172,7 +176,8 @@ struct Misused(String);
 impl Global {
     /// Loads the settings, begins to log, and prints what is doubtful.
     fn settings(&self, for_daemon: bool) -> Result<Settings> {
-        let sources = Sources::from_process(self.config.clone(), app::check_url)?;
+        let sources =
+            Sources::from_process(self.config.clone(), app::check_url, app::check_expectation)?;
         let (settings, warnings) = settings::load(&sources)?;
         telemetry::init(&settings.log, self.verbosity(), for_daemon);
         for warning in warnings {

@@ -12,6 +12,7 @@ use crate::{
     archive::Manifest,
     catalog::{self, Entry, Judgement, Key, Layout, State},
     clock::Clock,
+    drill::{self, Mark},
     rfc3339,
     store::{Store, StoreError},
     visible::{visible, visible_lines},
@@ -41,12 +42,18 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     }
     let manifest =
         catalog::read_manifest(store.as_ref(), &layout, &catalog, entry.kind, entry.id).await?;
+    let records = drill::read(store.as_ref(), &layout, &catalog.drills).await?;
+    let drilled = drill::marks(&records).get(&(entry.kind.name(), entry.id)).copied();
     if global.json {
         let mut document = json!(manifest);
         document["verified"] = json!(judgement);
+        document["drilled"] = json!(drilled);
         print::json(&document)?;
     } else {
         print!("{}", text(&manifest, judgement.as_ref(), &uri, store.as_ref()));
+        if let Some(Mark { verdict, time }) = drilled {
+            println!("drilled    {verdict} at {}", rfc3339::format(time));
+        }
     }
     Ok(DONE)
 }

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod drill;
 pub mod due;
 pub mod fetch;
 mod log;

@@ -6,9 +6,10 @@
 //! at once, and a watcher process that holds our end of a pipe ends it and
 //! removes its directory when we are killed with no time to do either.
 
+mod error;
+
 use std::{
     fs::Permissions,
-    io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -26,10 +27,11 @@ use sqlx::{Connection, PgConnection, postgres::PgConnectOptions, postgres::PgSsl
 use tempfile::TempDir;
 use tokio::process::ChildStdin;
 
+pub use self::error::ClusterError;
 use super::unprivileged::{Account, reachable};
-use crate::process::{Child, ProcessError, Program, Stream};
+use crate::process::{Child, Program, Stream};
 
-/// The bootstrap superuser of a cluster.
+/// The bootstrap superuser of a cluster, unless it is told another name.
 pub const SUPERUSER: &str = "postgres";
 
 /// Names the socket; a unix socket needs no free port.
@@ -81,6 +83,12 @@ pub struct ClusterOptions {
     pub port: u16,
     /// Server settings, over those that make it fast and forgetful.
     pub settings: Vec<(String, String)>,
+    /// The name of its bootstrap superuser.
+    pub superuser: String,
+    /// Programs that start the server in their turn, such as `nice -n 10`.
+    pub wrap: Vec<String>,
+    /// Where we are root, run as an account that owns nothing else.
+    pub least: bool,
 }
 
 /// A running throwaway cluster. Dropping it ends the server and removes its directory.
@@ -91,55 +99,8 @@ pub struct Cluster {
     watch: Option<ChildStdin>,
     bin_dir: PathBuf,
     port: u16,
+    superuser: String,
     home: Option<TempDir>,
-}
-
-/// A cluster could not be made or did not stay up.
-#[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
-    /// There is no account that could run the server.
-    #[error("find an unprivileged account to run PostgreSQL as: {0}")]
-    Account(String),
-    /// Its directory could not be made.
-    #[error("prepare the cluster's directory {}: {source}", .path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The server's account cannot get at something it needs.
-    #[error(
-        "let the account {account} reach {}: a directory on the way is closed to it; \
-         set TMPDIR, or move the programs, to where everyone may look",
-        .path.display()
-    )]
-    Unreachable {
-        /// The account.
-        account: String,
-        /// What it must reach.
-        path: PathBuf,
-    },
-    /// The kernel would refuse the socket.
-    #[error("make a socket at {}: a socket's path is limited to 107 bytes; set TMPDIR to a shorter one", .0.display())]
-    SocketPath(PathBuf),
-    /// `initdb`, or the copy of a template, failed.
-    #[error("initialise the cluster: {0}")]
-    Init(#[source] ProcessError),
-    /// The server could not be started.
-    #[error("run the server: {0}")]
-    Run(#[from] ProcessError),
-    /// The server ended while it started.
-    #[error("start the server: it ended, and said: {0}")]
-    Ended(String),
-    /// The server did not answer in time.
-    #[error("connect to the new server within {} s: {last}", .deadline.as_secs())]
-    NotReady {
-        /// The deadline.
-        deadline: Duration,
-        /// What the last attempt met.
-        last: String,
-    },
 }
 
 impl ClusterOptions {
@@ -151,7 +112,15 @@ impl ClusterOptions {
             template: None,
             port: DEFAULT_PORT,
             settings: Vec::new(),
+            superuser: SUPERUSER.to_owned(),
+            wrap: Vec::new(),
+            least: false,
         }
+    }
+
+    fn account(&self) -> Result<Account, ClusterError> {
+        let account = if self.least { Account::for_sandbox() } else { Account::for_server() };
+        account.map_err(ClusterError::Account)
     }
 
     /// Adds a server setting.
@@ -169,10 +138,19 @@ impl ClusterOptions {
 /// When there is no such account or `initdb` fails.
 pub async fn init_data_dir(bin_dir: &Path, data: &Path) -> Result<(), ClusterError> {
     let account = Account::for_server().map_err(ClusterError::Account)?;
+    init(&account, bin_dir, data, SUPERUSER).await
+}
+
+async fn init(
+    account: &Account,
+    bin_dir: &Path,
+    data: &Path,
+    superuser: &str,
+) -> Result<(), ClusterError> {
     let program = |locale: &str| {
         account
             .run(Program::new(bin_dir.join("initdb")))
-            .args(["--no-sync", "-A", "trust", "-E", "UTF8", "-U", SUPERUSER])
+            .args(["--no-sync", "-A", "trust", "-E", "UTF8", "-U", superuser])
             .arg(format!("--locale={locale}"))
             .arg("-D")
             .arg(data)
@@ -193,7 +171,7 @@ impl Cluster {
     /// # Errors
     /// When its directory, `initdb` or the server fails; nothing is left behind.
     pub async fn start(options: ClusterOptions) -> Result<Self, ClusterError> {
-        let account = Account::for_server().map_err(ClusterError::Account)?;
+        let account = options.account()?;
         let home = make_home(&options, &account)?;
         let server = options.bin_dir.join("postgres");
         for path in [home.path(), server.as_path()] {
@@ -207,10 +185,13 @@ impl Cluster {
         let data = home.path().join("data");
         match &options.template {
             Some(template) => copy_template(template, &data).await?,
-            None => init_data_dir(&options.bin_dir, &data).await?,
+            None => init(&account, &options.bin_dir, &data, &options.superuser).await?,
         }
+        let mut chain = options.wrap.iter().cloned().chain(["/bin/sh".to_owned()]);
+        let first = chain.next().unwrap_or_default();
         let mut program = account
-            .run(Program::new("/bin/sh"))
+            .run(Program::new(first))
+            .args(chain)
             .args(["-c", WATCHED, "sh"])
             .arg(home.path())
             .arg(&server)
@@ -219,6 +200,7 @@ impl Cluster {
             .arg("-k")
             .arg(home.path())
             .args(["-p", &options.port.to_string()])
+            .env("HOME", home.path())
             .dir("/");
         for (name, value) in THROWAWAY
             .iter()
@@ -229,8 +211,8 @@ impl Cluster {
         }
         let mut child = program.spawn(Stream::Piped, Stream::Null)?;
         let watch = child.stdin();
-        let mut cluster =
-            Self { child, watch, bin_dir: options.bin_dir, port: options.port, home: Some(home) };
+        let ClusterOptions { bin_dir, port, superuser, .. } = options;
+        let mut cluster = Self { child, watch, bin_dir, port, superuser, home: Some(home) };
         cluster.ready().await?;
         Ok(cluster)
     }
@@ -247,7 +229,19 @@ impl Cluster {
         &self.bin_dir
     }
 
-    /// The connection string of one of its databases, as `SUPERUSER`. It holds
+    /// The name of its superuser.
+    #[must_use]
+    pub fn superuser(&self) -> &str {
+        &self.superuser
+    }
+
+    /// The number in its socket's name.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The connection string of one of its databases, as its superuser. It holds
     /// no secret: whoever may enter the private directory is trusted.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
@@ -258,7 +252,8 @@ impl Cluster {
                 .replace('+', "%20")
         };
         format!(
-            "postgresql://{SUPERUSER}@localhost:{}/{}?host={}",
+            "postgresql://{}@localhost:{}/{}?host={}",
+            part(&self.superuser),
             self.port,
             part(database),
             part(&self.socket_dir().to_string_lossy()),
@@ -271,7 +266,7 @@ impl Cluster {
         PgConnectOptions::new_without_pgpass()
             .socket(self.socket_dir())
             .port(self.port)
-            .username(SUPERUSER)
+            .username(&self.superuser)
             .database(database)
             .ssl_mode(PgSslMode::Disable)
     }

@@ -18,6 +18,7 @@
 
 pub mod clients;
 pub mod cluster;
+pub mod confine;
 mod connect;
 mod definitions;
 pub mod dump;

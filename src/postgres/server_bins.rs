@@ -96,6 +96,27 @@ pub async fn find_server_bins(
     }
 }
 
+/// Finds server programs of major `major`, or else of the nearest newer one,
+/// among `extra` and the usual places.
+///
+/// # Errors
+/// When there are none, or only older ones; the message names the package.
+pub async fn find_nearest(extra: &[PathBuf], major: u32) -> Result<ServerBins, FindServerError> {
+    let (mut tried, mut found) = (Vec::new(), Vec::new());
+    for dir in extra.iter().cloned().chain(usual_dirs().await) {
+        found.extend(probe(&dir, &mut tried).await);
+    }
+    // Of two of the same major the first wins: it was named.
+    let fits = found.iter().filter(|bins| bins.major >= major).min_by_key(|bins| bins.major);
+    if let Some(bins) = fits {
+        return Ok(bins.clone());
+    }
+    match found.into_iter().max_by_key(|bins| bins.major) {
+        Some(newest) => Err(FindServerError::TooOld { at_least: major, newest }),
+        None => Err(FindServerError::Missing { tried }),
+    }
+}
+
 async fn usual_dirs() -> BTreeSet<PathBuf> {
     let mut dirs = BTreeSet::new();
     if let Ok(entries) = std::fs::read_dir(DEBIAN_ROOT) {
@@ -155,6 +176,21 @@ mod tests {
         assert_eq!(read("postgres (PostgreSQL) 18.4\n"), Some(18));
         assert_eq!(read("postgres (PostgreSQL) 19beta1\n"), Some(19));
         assert_eq!(read("mysqld 8"), None);
+    }
+
+    #[tokio::test]
+    async fn the_same_major_wins_and_else_the_nearest_newer_one() {
+        let dirs: Vec<_> =
+            [901, 903, 902].map(|major| (major, tempfile::tempdir().unwrap())).into();
+        for (major, dir) in &dirs {
+            fake(dir.path(), &format!("postgres (PostgreSQL) {major}.1"));
+        }
+        let extra: Vec<PathBuf> = dirs.iter().map(|(_, dir)| dir.path().to_owned()).collect();
+        for (wanted, got) in [(900, 901), (901, 901), (902, 902), (903, 903)] {
+            assert_eq!(find_nearest(&extra, wanted).await.unwrap().major, got);
+        }
+        let error = find_nearest(&extra, 904).await.unwrap_err();
+        assert!(matches!(error, FindServerError::TooOld { at_least: 904, .. }), "{error}");
     }
 
     #[tokio::test]

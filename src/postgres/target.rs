@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection,
+    AssertSqlSafe, Connection, PgConnection, Row as _, ValueRef as _,
     postgres::{PgCopyIn, PgDatabaseError},
 };
 
@@ -171,6 +172,26 @@ impl Target {
     /// When the server refuses, or the connection is lost.
     pub async fn names(&mut self, sql: &str) -> Result<Vec<String>, TargetError> {
         Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut self.connection).await?)
+    }
+
+    /// How many rows a query returns, and the first column of the first as
+    /// text. Rows are counted as they come, and not held.
+    ///
+    /// # Errors
+    /// When the server refuses, or the connection is lost.
+    pub async fn answer(&mut self, sql: &str) -> Result<(u64, Option<String>), TargetError> {
+        let mut rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch(&mut self.connection);
+        let (mut count, mut first) = (0, None);
+        while let Some(row) = rows.try_next().await? {
+            if count == 0
+                && let Ok(value) = row.try_get_raw(0)
+                && !value.is_null()
+            {
+                first = value.as_str().ok().map(str::to_owned);
+            }
+            count += 1;
+        }
+        Ok((count, first))
     }
 
     /// Begins a `COPY … FROM stdin`.

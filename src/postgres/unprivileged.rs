@@ -13,6 +13,10 @@ use crate::process::Program;
 /// Tried in order when we are root.
 const CANDIDATES: &[&str] = &["postgres", "nobody"];
 
+/// The same for a server that runs what nobody has read: the account should own
+/// nothing that is worth anything, and `postgres` may own a real cluster.
+const LEAST: &[&str] = &["nobody", "postgres"];
+
 /// An account that may run a server.
 #[derive(Clone, Debug)]
 pub(super) struct Account {
@@ -25,10 +29,19 @@ pub(super) struct Account {
 impl Account {
     /// Our own account, or an unprivileged one when we are root.
     pub(super) fn for_server() -> Result<Self, String> {
+        Self::among(CANDIDATES)
+    }
+
+    /// The same, and the one that owns the least when we are root.
+    pub(super) fn for_sandbox() -> Result<Self, String> {
+        Self::among(LEAST)
+    }
+
+    fn among(candidates: &[&str]) -> Result<Self, String> {
         if !geteuid().is_root() {
             return Ok(Self { name: "that runs this".to_owned(), ids: None });
         }
-        CANDIDATES
+        candidates
             .iter()
             .find_map(|name| User::from_name(name).ok().flatten())
             .map(|user| Self { name: user.name, ids: Some((user.uid, user.gid)) })

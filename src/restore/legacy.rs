@@ -22,6 +22,8 @@ use super::{
     identity::{self, Answer},
     prepare::CONNECT_WITHIN,
     progress::Progress,
+    sequences::SequenceValue,
+    statement::Statement,
 };
 use crate::{
     postgres::{ConnectionUrl, Psql, Target, TargetFacts, clients},
@@ -79,6 +81,10 @@ pub struct Checked {
     pub rows: Option<u64>,
     /// The version of the server that was dumped, where it says so.
     pub server: Option<String>,
+    /// What it creates.
+    pub created: Vec<Statement>,
+    /// Where it says that sequences stood.
+    pub sequences: Vec<SequenceValue>,
 }
 
 /// Asks the target of a legacy restore.
@@ -120,7 +126,9 @@ impl PreparedLegacy {
     pub async fn check(&self, progress: &Progress) -> Result<Checked, RestoreError> {
         let refusals = refusals::of_target(self);
         if !refusals.is_empty() {
-            return Ok(Checked { refusals, tables: None, rows: None, server: None });
+            let (created, sequences) = (Vec::new(), Vec::new());
+            let (tables, rows, server) = (None, None, None);
+            return Ok(Checked { refusals, tables, rows, server, created, sequences });
         }
         progress.enter(RestoreStage::Check, self.request.bytes);
         match Found::read(&self.request, progress).await {
@@ -129,6 +137,8 @@ impl PreparedLegacy {
                 tables: Some(found.rows.len() as u64),
                 rows: Some(found.rows.values().sum()),
                 server: found.server,
+                created: found.created,
+                sequences: found.sequences,
             }),
             Err(failure) => {
                 Err(ending::stopped(Cause::Failed(failure), &self.url, progress, false).await)

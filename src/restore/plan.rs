@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     identity::Asked, judge::Class, order::Waves, platform::Platform, statement::Statement,
@@ -71,7 +71,7 @@ pub struct Plan {
 }
 
 /// Something that is not restored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// What.
     pub what: String,

@@ -1,6 +1,6 @@
 //! What a restore did.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{judge::Class, plan::Skipped};
 use crate::words::RestoreStage;
@@ -45,7 +45,7 @@ pub struct Report {
 }
 
 /// A table with other rows than the manifest says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// The table.
     pub table: String,

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    AuditSettings, DatabaseSettings, Exclusions, RetentionSettings, Schedule, SweepMode,
-    SweepSettings, VerifySettings, audit, raw::Section, retention, sweep, units::duration_text,
-    verify,
+    AuditSettings, DatabaseSettings, DrillSettings, Exclusions, RetentionSettings, Schedule,
+    SweepMode, SweepSettings, VerifySettings, audit, drill, raw::Section, retention, sweep,
+    units::duration_text, verify,
 };
 
 /// The first user's prefix, and everybody's who has one database.
@@ -31,6 +31,7 @@ pub(super) struct General<'s> {
     pub(super) retention: &'s RetentionSettings,
     pub(super) sweep: Option<SweepSettings>,
     pub(super) audit: Option<AuditSettings>,
+    pub(super) drill: &'s DrillSettings,
 }
 
 /// All databases, by name; `None` when a problem was reported.
@@ -109,6 +110,7 @@ impl Draft {
         let sweep = sweep.and_then(|sweep| sweep::over(section.section("sweep"), &sweep));
         let audit = general.audit.clone().or_else(AuditSettings::usual);
         let audit = audit.and_then(|audit| audit::over(section.section("audit"), &audit));
+        let drill = drill::over(section.section("drill"), general.drill);
         warn_of_refused_sweeps(&section, schedule.as_ref(), &retention, sweep.as_ref());
         section.finish();
         let settings = || {
@@ -127,6 +129,7 @@ impl Draft {
                 retention: retention.clone(),
                 sweep: sweep.clone()?,
                 audit: audit.clone()?,
+                drill: drill.clone(),
             })
         };
         Self { settings: settings(), name, prefix }

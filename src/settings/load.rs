@@ -12,10 +12,10 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    ArchiveSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems, RetentionSettings,
-    SecretFile, Settings, StoreLocation, audit,
+    ArchiveSettings, DrillSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems,
+    RetentionSettings, SecretFile, Settings, StoreLocation, audit,
     database::{self, General},
-    document, notify,
+    document, drill, notify,
     problem::Report,
     raw::{Context, Section},
     retention, store, sweep,
@@ -43,7 +43,12 @@ pub struct Sources {
     pub system_file: Option<PathBuf>,
     /// Judges a database's URL; without it any text is one.
     pub url_check: Option<UrlCheck>,
+    /// Judges what a drill's check expects; without it any text will do.
+    pub expect_check: Option<ExpectCheck>,
 }
+
+/// Says what is wrong with what a drill's check expects.
+pub type ExpectCheck = fn(&str) -> Result<(), String>;
 
 /// Says what is wrong with a database's URL, never repeating a part of it. The
 /// floor that connects knows; this one only passes the answer on.
@@ -55,12 +60,17 @@ impl Sources {
     /// # Errors
     ///
     /// The working directory cannot be told.
-    pub fn from_process(config: Option<PathBuf>, url_check: UrlCheck) -> io::Result<Self> {
+    pub fn from_process(
+        config: Option<PathBuf>,
+        url_check: UrlCheck,
+        expect_check: ExpectCheck,
+    ) -> io::Result<Self> {
         let mut sources = Self {
             config,
             dir: env::current_dir()?,
             system_file: Some(PathBuf::from("/etc/reliquary/reliquary.toml")),
             url_check: Some(url_check),
+            expect_check: Some(expect_check),
             ..Self::default()
         };
         for (name, value) in env::vars_os() {
@@ -122,11 +132,13 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
         let retention = retention::over(root.section("retention"), &RetentionSettings::default());
         let sweep = sweep::sweep(root.section("sweep"));
         let audit = audit::audit(root.section("audit"));
+        let drill = drill::over(root.section("drill"), &DrillSettings::default());
         let general = General {
             verify: verify.clone(),
             retention: &retention,
             sweep: sweep.clone(),
             audit: audit.clone(),
+            drill: &drill,
         };
         let databases = database::databases(root.section("databases"), &general);
         let archive = archive(root.section("archive"));
@@ -156,6 +168,7 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
             retention,
             sweep: sweep?,
             audit: audit?,
+            drill,
             archive,
             client_dirs,
             notify,

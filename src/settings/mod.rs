@@ -6,6 +6,7 @@
 mod audit;
 mod database;
 mod document;
+mod drill;
 mod load;
 mod notify;
 mod problem;
@@ -25,7 +26,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use croner::Cron;
 use secrecy::SecretString;
 
-pub use load::{Sources, UrlCheck, load};
+pub use load::{ExpectCheck, Sources, UrlCheck, load};
 pub use notify::{
     AnomalySettings, EmailSettings, GithubSettings, MailTls, NotifySettings, PagerdutySettings,
     RouteSettings, UrlSettings, WebhookSettings,
@@ -48,6 +49,8 @@ pub struct Settings {
     pub sweep: SweepSettings,
     /// When everything is held against the checklist, where a database does not say otherwise.
     pub audit: AuditSettings,
+    /// How backups are drilled, where a database does not say otherwise.
+    pub drill: DrillSettings,
     /// How an archive is made.
     pub archive: ArchiveSettings,
     /// Where PostgreSQL's client programs may be, searched first, in order.
@@ -184,6 +187,8 @@ pub struct DatabaseSettings {
     pub sweep: SweepSettings,
     /// When it is held against the checklist.
     pub audit: AuditSettings,
+    /// How it is drilled.
+    pub drill: DrillSettings,
 }
 
 /// `[verify]`, and `[databases.<name>.verify]`, which overrides it
@@ -259,6 +264,34 @@ pub struct Schedule {
     pub line: String,
     /// As it is understood.
     pub cron: Cron,
+}
+
+/// `[drill]`, and `[databases.<name>.drill]`, which overrides it
+#[derive(Clone, Debug)]
+pub struct DrillSettings {
+    /// Deadline of one drill.
+    pub timeout: Duration,
+    /// Where the sandbox is; `None` takes the system's temporary directory.
+    pub dir: Option<PathBuf>,
+    /// How much of the disk stays free, in bytes.
+    pub keep_free: u64,
+    /// Where PostgreSQL's server programs may be, beside the usual places.
+    pub server_dirs: Vec<PathBuf>,
+    /// Whether `pg_amcheck` is run where it is there.
+    pub amcheck: bool,
+    /// What the restored database is asked.
+    pub checks: Vec<DrillCheck>,
+}
+
+/// `[[drill.checks]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrillCheck {
+    /// What it is called.
+    pub name: String,
+    /// The query.
+    pub sql: String,
+    /// What it should return.
+    pub expect: String,
 }
 
 /// `[archive]`

@@ -70,6 +70,29 @@ impl<'c> Section<'c> {
         !self.values.is_empty()
     }
 
+    /// The sections of a list of them, as under `[[drill.checks]]`; `None` where
+    /// it was not written.
+    pub(super) fn list_of_sections(&mut self, key: &str) -> Option<Vec<Self>> {
+        let value = self.take(key)?;
+        let ValueKind::Array(items) = value.kind else {
+            let path = self.path_of(key);
+            self.problem(key, format!("is a list of sections: write each under `[[{path}]]`"));
+            return Some(Vec::new());
+        };
+        let mut sections = Vec::new();
+        for (at, item) in items.into_iter().enumerate() {
+            let path = format!("{}[{at}]", self.path_of(key));
+            match item.kind {
+                ValueKind::Table(values) => {
+                    let values = values.into_iter().collect();
+                    sections.push(Self::new(path, values, self.context));
+                }
+                _ => self.context.report.problem(path, "is a section of keys"),
+            }
+        }
+        Some(sections)
+    }
+
     pub(super) fn context(&self) -> &'c Context<'c> {
         self.context
     }

@@ -1,14 +1,17 @@
 //! The effective settings, to look at: every default filled in, every secret masked.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    AuditSettings, ChecksumMode, DatabaseSettings, Encryption, LogFormat, RetentionSettings,
-    Settings, StoreLocation, StoreSettings, SweepSettings, VerifySettings,
+    AuditSettings, ChecksumMode, DatabaseSettings, DrillSettings, Encryption, LogFormat,
+    RetentionSettings, Settings, StoreLocation, StoreSettings, SweepSettings, VerifySettings,
     show_notify::{ShownAnomalies, ShownNotify},
     store::CHECKSUMS,
     sweep::MODES,
@@ -49,6 +52,7 @@ struct Shown<'s> {
     retention: ShownRetention,
     sweep: ShownSweep<'s>,
     audit: ShownAudit<'s>,
+    drill: ShownDrill<'s>,
     archive: ShownArchive,
     postgres: ShownPostgres<'s>,
     notify: ShownNotify<'s>,
@@ -100,6 +104,7 @@ struct ShownDatabase<'s> {
     retention: ShownRetention,
     sweep: ShownSweep<'s>,
     audit: ShownAudit<'s>,
+    drill: ShownDrill<'s>,
 }
 
 #[derive(Serialize)]
@@ -128,6 +133,24 @@ struct ShownVerify<'s> {
     enabled: bool,
     schedule: &'s str,
     sample: usize,
+}
+
+#[derive(Serialize)]
+struct ShownDrill<'s> {
+    timeout: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dir: Option<std::borrow::Cow<'s, str>>,
+    keep_free: String,
+    server_dirs: Vec<std::borrow::Cow<'s, str>>,
+    amcheck: bool,
+    checks: Vec<ShownCheck<'s>>,
+}
+
+#[derive(Serialize)]
+struct ShownCheck<'s> {
+    name: &'s str,
+    sql: &'s str,
+    expect: &'s str,
 }
 
 #[derive(Serialize)]
@@ -181,6 +204,7 @@ impl<'s> Shown<'s> {
             retention: ShownRetention::of(&settings.retention),
             sweep: ShownSweep::of(&settings.sweep),
             audit: ShownAudit::of(&settings.audit),
+            drill: ShownDrill::of(&settings.drill),
             archive: ShownArchive {
                 member_size: size_text(settings.archive.member_size as u64),
                 threads: settings.archive.threads,
@@ -254,6 +278,7 @@ impl<'s> ShownDatabase<'s> {
             retention: ShownRetention::of(&database.retention),
             sweep: ShownSweep::of(&database.sweep),
             audit: ShownAudit::of(&database.audit),
+            drill: ShownDrill::of(&database.drill),
         }
     }
 }
@@ -287,6 +312,25 @@ impl<'s> ShownSweep<'s> {
         let SweepSettings { enabled, mode, schedule } = sweep;
         let mode = MODES.iter().find(|(_, known)| known == mode).map_or("delete", |(word, _)| word);
         Self { enabled: *enabled, mode, schedule: &schedule.line }
+    }
+}
+
+impl<'s> ShownDrill<'s> {
+    fn of(drill: &'s DrillSettings) -> Self {
+        let text = |path: &'s PathBuf| path.to_string_lossy();
+        let checks = drill.checks.iter().map(|check| ShownCheck {
+            name: &check.name,
+            sql: &check.sql,
+            expect: &check.expect,
+        });
+        Self {
+            timeout: duration_text(drill.timeout),
+            dir: drill.dir.as_ref().map(text),
+            keep_free: size_text(drill.keep_free),
+            server_dirs: drill.server_dirs.iter().map(text).collect(),
+            amcheck: drill.amcheck,
+            checks: checks.collect(),
+        }
     }
 }
 

@@ -117,6 +117,7 @@ fn settings(
         env,
         dir: folder.to_owned(),
         url_check: Some(app::check_url),
+        expect_check: Some(app::check_expectation),
         ..Sources::default()
     };
     Ok(settings::load(&sources)?.0)

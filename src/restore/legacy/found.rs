@@ -8,6 +8,7 @@ use super::{
         kind::Kind,
         progress::Progress,
         scan::{Scanned, Scanner},
+        sequences::SequenceValue,
         statement::Statement,
     },
     LegacyRequest, Text,
@@ -19,6 +20,8 @@ use crate::archive::TableName;
 pub(super) struct Found {
     /// Everything that the archive creates.
     pub(super) created: Vec<Statement>,
+    /// Where it says that sequences stood.
+    pub(super) sequences: Vec<SequenceValue>,
     /// The server's version by its own comment.
     pub(super) server: Option<String>,
     /// Rows of each table.
@@ -45,7 +48,11 @@ impl Found {
                     Scanned::Statement { statement, .. } if makes(&statement) => {
                         found.created.push(statement);
                     }
-                    Scanned::Statement { .. } => {}
+                    Scanned::Statement { statement, .. } => {
+                        if statement.kind == Kind::SequenceValue {
+                            found.sequences.extend(SequenceValue::of(&statement));
+                        }
+                    }
                     Scanned::Rows { table, rows, .. } => {
                         *found.rows.entry(table).or_default() += rows;
                     }

@@ -128,6 +128,7 @@ impl Bench {
             env: self.env.clone(),
             dir: self.files.path().to_owned(),
             url_check: Some(app::check_url),
+            expect_check: Some(app::check_expectation),
             ..Sources::default()
         };
         settings::load(&sources).unwrap_or_else(|problems| panic!("{problems}")).0

@@ -72,6 +72,7 @@ fn settings(text: &str) -> Settings {
     let sources = Sources {
         config: Some(file),
         url_check: Some(reliquary::app::check_url),
+        expect_check: Some(reliquary::app::check_expectation),
         dir: dir.path().to_owned(),
         ..Sources::default()
     };

@@ -1,0 +1,157 @@
+//! `reliquary drill`
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use nix::unistd::{User, geteuid};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    DONE, FAILED, Global, UNHEALTHY, print, progress,
+    which::{Opened, Which},
+};
+use crate::{
+    app,
+    catalog::Key,
+    clock::Clock,
+    drill::Record,
+    jobs::drill::{self, Drilled, Progress, Request},
+    lifecycle::{Ended, Signals, interruptible},
+    visible::{visible, visible_lines},
+    words::{DrillStage, DrillVerdict, Looked},
+};
+
+/// How long an interrupted drill may take to remove its sandbox and say so.
+const GRACE: Duration = Duration::from_secs(30);
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 it passed; 3 something did not agree; 1 it could not be run to \
+        its end, which proves nothing.\n\nExamples:\n  reliquary drill\n  \
+        reliquary drill 2026-11-23T14 --operator \"Ada\""
+)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    which: Which,
+    /// Who does it, for the record [default: the account that runs this].
+    #[arg(long, value_name = "NAME")]
+    operator: Option<String>,
+    /// Leave the bucket as it is: do not write down what was found.
+    #[arg(long)]
+    no_record: bool,
+}
+
+pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
+    arguments.which.query()?;
+    let settings = global.settings(false)?;
+    let Opened { database, store, layout, catalog } = arguments.which.open(&settings).await?;
+    let entry = arguments.which.find(&catalog, "drill ID")?.clone();
+    let environment = app::environment(&settings, store, Clock::system());
+    let request = Request {
+        database: database.name.clone(),
+        layout,
+        settings: database.drill.clone(),
+        catalog,
+        entry,
+        operator: arguments.operator.clone().unwrap_or_else(account),
+        record: !arguments.no_record,
+    };
+    let (progress, cancel) = (Progress::default(), CancellationToken::new());
+    let shown = {
+        let progress = progress.clone();
+        progress::show_line(move || line(&progress), global.quiet || global.json)
+    };
+    let work = Box::pin(drill::run(&environment, &request, &progress, &cancel));
+    let ended = interruptible(Signals::install()?, cancel.clone(), GRACE, work).await;
+    shown.end();
+    let (drilled, signal) = match ended {
+        Ended::Finished(drilled) => (drilled, None),
+        Ended::Interrupted { signal, value: Some(drilled) } => (drilled, Some(signal)),
+        Ended::Interrupted { signal, value: None } => {
+            eprintln!("interrupted; nothing was written down");
+            return Ok(signal.exit_code());
+        }
+    };
+    let Drilled { record, not_recorded } = drilled;
+    let page = request.layout.key(Key::DrillPage(record.id));
+    let page = environment.store.uri(&page);
+    if global.json {
+        let mut document = json!(record);
+        document["recorded"] = json!(request.record && not_recorded.is_none());
+        print::json(&document)?;
+    } else if !global.quiet || record.verdict != DrillVerdict::Passed {
+        print!("{}", text(&record));
+        if request.record && not_recorded.is_none() {
+            println!("  {page}");
+        }
+    }
+    if let Some(error) = &not_recorded {
+        eprintln!("error: what was found could not be written down: {}", visible_lines(error));
+    }
+    Ok(match (signal, record.verdict) {
+        (Some(signal), DrillVerdict::Unproven) => signal.exit_code(),
+        (_, DrillVerdict::Failed) => UNHEALTHY,
+        (_, DrillVerdict::Passed) if not_recorded.is_none() => DONE,
+        _ => FAILED,
+    })
+}
+
+/// The account that runs this.
+fn account() -> String {
+    let id = geteuid();
+    let user = User::from_uid(id).ok().flatten();
+    user.map_or_else(|| format!("account {id}"), |user| user.name)
+}
+
+fn line(progress: &Progress) -> String {
+    let stage = progress.stage();
+    if stage != DrillStage::Restore {
+        return stage.to_string();
+    }
+    let report = progress.restore.report();
+    let share = (100 * report.done).checked_div(report.total).unwrap_or_default().min(100);
+    format!("{stage}, {}: {share} %, {} rows loaded", report.stage, print::count(report.rows))
+}
+
+fn text(record: &Record) -> String {
+    let backup = record.backup.id;
+    let took =
+        record.restore_seconds.map_or_else(String::new, |seconds| format!(" in {seconds:.1} s"));
+    let mut text = match (record.verdict, &record.failure) {
+        (DrillVerdict::Passed, _) => format!(
+            "{backup} passed: {} rows of {} tables restored{took} and compared\n",
+            print::count(record.rows_compared),
+            print::count(record.tables_compared),
+        ),
+        (DrillVerdict::Failed, Some(failure)) => {
+            format!("{backup} FAILED ({}): {}\n", failure.reason, visible_lines(&failure.message))
+        }
+        (_, failure) => {
+            let why = failure.as_ref().map_or_else(String::new, |failure| {
+                format!(" ({}): {}", failure.reason, visible_lines(&failure.message))
+            });
+            format!("{backup} is UNPROVEN{why}\n")
+        }
+    };
+    let comparisons = record.comparisons.iter().map(|c| (c.outcome, &c.name, &c.detail));
+    let checks = record.checks.iter().map(|c| (c.outcome, &c.name, &c.detail));
+    for (outcome, name, detail) in comparisons.chain(checks) {
+        let mark = match outcome {
+            Looked::Ok => "ok     ",
+            Looked::Failed => "FAILED ",
+            Looked::NotRun => "not run",
+        };
+        let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+        text += &format!("  {mark} {}\n", visible(&format!("{name}{detail}")));
+    }
+    for (what, names) in
+        [("stood in for", &record.stand_ins), ("missing here", &record.missing_extensions)]
+    {
+        if !names.is_empty() {
+            text += &format!("  {what}: {}\n", visible(&names.join(", ")));
+        }
+    }
+    text
+}

@@ -1,0 +1,95 @@
+//! Asks a restored database the questions of the settings.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    expect::{Expectation, Found, Judged},
+    record::Answer,
+};
+use crate::{
+    postgres::{Target, TargetError},
+    rfc3339,
+    words::Looked,
+};
+
+/// How much of a value is kept, in characters.
+const KEPT: usize = 200;
+
+/// A question with the answer that is expected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// What it is called.
+    pub name: String,
+    /// The query.
+    pub sql: String,
+    /// What it should return.
+    pub expect: Expectation,
+}
+
+/// Asks all of them, each in a transaction of its own that only reads.
+///
+/// `backup_time` is told to the queries as `current_setting('reliquary.backup_time')`;
+/// `last` gives a question's value at the last drill that passed.
+pub async fn ask(
+    questions: &[Question],
+    session: &mut Target,
+    backup_time: DateTime<Utc>,
+    deadline: Duration,
+    last: impl Fn(&str) -> Option<String>,
+) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for question in questions {
+        let found = one(question, session, backup_time, deadline).await;
+        let answer = |outcome, value, detail| Answer {
+            name: question.name.clone(),
+            sql: question.sql.clone(),
+            expect: question.expect.to_string(),
+            outcome,
+            value,
+            detail,
+        };
+        answers.push(match found {
+            // A query that the restored database does not take is a wrong answer:
+            // the table that it asks for is not there, say.
+            Err(error) => answer(Looked::Failed, None, error.to_string()),
+            Ok(found) => {
+                let judged = question.expect.judge(&found, last(&question.name).as_deref());
+                let value = match &question.expect {
+                    Expectation::Rows(..) => Some(found.rows.to_string()),
+                    _ => found.value.as_ref().map(|value| value.chars().take(KEPT).collect()),
+                };
+                match judged {
+                    Judged::Yes => answer(Looked::Ok, value, String::new()),
+                    Judged::First => {
+                        let detail = "the first drill that asks this: nothing to compare with yet";
+                        answer(Looked::Ok, value, detail.to_owned())
+                    }
+                    Judged::No(detail) => answer(Looked::Failed, value, detail),
+                }
+            }
+        });
+    }
+    answers
+}
+
+async fn one(
+    question: &Question,
+    session: &mut Target,
+    backup_time: DateTime<Utc>,
+    deadline: Duration,
+) -> Result<Found, TargetError> {
+    session
+        .run(&format!(
+            "BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL search_path = public; \
+             SET LOCAL \"reliquary.backup_time\" = '{}'",
+            deadline.as_millis(),
+            rfc3339::format(backup_time)
+        ))
+        .await?;
+    let answer = session.answer(&question.sql).await;
+    session.run("ROLLBACK").await?;
+    let (rows, value) = answer?;
+    Ok(Found { rows, value })
+}

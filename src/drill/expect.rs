@@ -1,0 +1,289 @@
+//! What a question of the settings expects for an answer, and whether it got it.
+//!
+//! ```text
+//! no rows              the query returns none
+//! rows >= 1            how many rows it returns; also = != > <= <
+//! = 42                 the first value, as a number where both are, else as text
+//! >= last              the first value against that of the last drill that passed
+//! = last within 5%     the same, give or take
+//! ```
+
+use std::{fmt, str::FromStr};
+
+/// What is expected.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expectation {
+    /// So many rows.
+    Rows(Relation, u64),
+    /// The first value.
+    Value(Relation, String),
+    /// The first value against that of the last drill.
+    Last(Relation, Tolerance),
+}
+
+/// How two values compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// `=`
+    Equal,
+    /// `!=`
+    Unequal,
+    /// `>=`
+    AtLeast,
+    /// `<=`
+    AtMost,
+    /// `>`
+    More,
+    /// `<`
+    Less,
+}
+
+/// How far a number may be from the last one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tolerance {
+    /// Not at all.
+    None,
+    /// By so many.
+    By(f64),
+    /// By such a part of the last one, in percent.
+    Percent(f64),
+}
+
+/// It is not understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not understood: write `no rows`, `rows >= 1`, `= 42`, `>= last` or `= last within 5%`")]
+pub struct ExpectationError;
+
+/// What a query returned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// How many rows.
+    pub rows: u64,
+    /// The first column of the first row as text; `None` for NULL and for no row.
+    pub value: Option<String>,
+}
+
+/// Whether the answer is the expected one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// It is.
+    Yes,
+    /// There is nothing yet to hold it against: the next drill has this one.
+    First,
+    /// It is not.
+    No(String),
+}
+
+const RELATIONS: [(&str, Relation); 6] = [
+    (">=", Relation::AtLeast),
+    ("<=", Relation::AtMost),
+    ("!=", Relation::Unequal),
+    ("=", Relation::Equal),
+    (">", Relation::More),
+    ("<", Relation::Less),
+];
+
+impl Relation {
+    fn split(text: &str) -> Option<(Self, &str)> {
+        let text = text.trim_start();
+        RELATIONS.iter().find_map(|(sign, relation)| {
+            text.strip_prefix(sign).map(|rest| (*relation, rest.trim()))
+        })
+    }
+
+    fn holds<T: PartialOrd + ?Sized>(self, found: &T, expected: &T) -> bool {
+        match self {
+            Self::Equal => found == expected,
+            Self::Unequal => found != expected,
+            Self::AtLeast => found >= expected,
+            Self::AtMost => found <= expected,
+            Self::More => found > expected,
+            Self::Less => found < expected,
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        RELATIONS.iter().find(|(_, relation)| *relation == self).map_or("=", |(sign, _)| sign)
+    }
+}
+
+impl FromStr for Expectation {
+    type Err = ExpectationError;
+
+    fn from_str(text: &str) -> Result<Self, ExpectationError> {
+        let text = text.trim();
+        if text == "no rows" {
+            return Ok(Self::Rows(Relation::Equal, 0));
+        }
+        if let Some(rest) = text.strip_prefix("rows ") {
+            let (relation, number) = Relation::split(rest).ok_or(ExpectationError)?;
+            return Ok(Self::Rows(relation, number.parse().map_err(|_| ExpectationError)?));
+        }
+        let (relation, value) = Relation::split(text).ok_or(ExpectationError)?;
+        if value == "last" {
+            return Ok(Self::Last(relation, Tolerance::None));
+        }
+        if let Some(tolerance) = value.strip_prefix("last within ") {
+            let number = |text: &str| {
+                let number = text.trim().parse::<f64>().map_err(|_| ExpectationError)?;
+                if number.is_finite() && number >= 0.0 { Ok(number) } else { Err(ExpectationError) }
+            };
+            let tolerance = match tolerance.strip_suffix('%') {
+                Some(percent) => Tolerance::Percent(number(percent)?),
+                None => Tolerance::By(number(tolerance)?),
+            };
+            if relation != Relation::Equal {
+                return Err(ExpectationError);
+            }
+            return Ok(Self::Last(relation, tolerance));
+        }
+        // A value that begins like a sign is a slip: `== 1`, `=> 1`.
+        if value.is_empty() || value.starts_with(['=', '<', '>', '!']) {
+            return Err(ExpectationError);
+        }
+        Ok(Self::Value(relation, value.to_owned()))
+    }
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(relation, number) => write!(f, "rows {} {number}", relation.sign()),
+            Self::Value(relation, value) => write!(f, "{} {value}", relation.sign()),
+            Self::Last(relation, Tolerance::None) => write!(f, "{} last", relation.sign()),
+            Self::Last(_, Tolerance::By(by)) => write!(f, "= last within {by}"),
+            Self::Last(_, Tolerance::Percent(percent)) => write!(f, "= last within {percent}%"),
+        }
+    }
+}
+
+impl Expectation {
+    /// Whether it looks at the last drill.
+    #[must_use]
+    pub fn looks_back(&self) -> bool {
+        matches!(self, Self::Last(..))
+    }
+
+    /// Judges an answer. `last` is the value of the last drill that passed.
+    #[must_use]
+    pub fn judge(&self, found: &Found, last: Option<&str>) -> Judged {
+        let value = || found.value.clone().unwrap_or_else(|| "nothing".to_owned());
+        let (holds, said) = match self {
+            Self::Rows(relation, number) => {
+                (relation.holds(&found.rows, number), format!("{} rows", found.rows))
+            }
+            Self::Value(relation, expected) => {
+                let holds = found.value.as_deref().is_some_and(|v| compare(*relation, v, expected));
+                (holds, value())
+            }
+            Self::Last(relation, tolerance) => {
+                let Some(value) = &found.value else {
+                    return Judged::No("found nothing".to_owned());
+                };
+                let Some(last) = last else { return Judged::First };
+                let holds = tolerance.allows(*relation, value, last);
+                (holds, format!("{value}, and the last drill {last}"))
+            }
+        };
+        if holds { Judged::Yes } else { Judged::No(format!("found {said}, expected {self}")) }
+    }
+}
+
+impl Tolerance {
+    fn allows(self, relation: Relation, found: &str, last: &str) -> bool {
+        let within = match self {
+            Self::None => return compare(relation, found, last),
+            Self::By(by) => by,
+            Self::Percent(percent) => match last.parse::<f64>() {
+                Ok(last) => last.abs() * percent / 100.0,
+                Err(_) => return false,
+            },
+        };
+        match (found.parse::<f64>(), last.parse::<f64>()) {
+            (Ok(found), Ok(last)) => (found - last).abs() <= within,
+            _ => false,
+        }
+    }
+}
+
+/// As numbers where both are; whole ones exactly.
+fn compare(relation: Relation, found: &str, expected: &str) -> bool {
+    if let (Ok(found), Ok(expected)) = (found.parse::<i128>(), expected.parse::<i128>()) {
+        return relation.holds(&found, &expected);
+    }
+    match (found.parse::<f64>(), expected.parse::<f64>()) {
+        (Ok(found), Ok(expected)) => relation.holds(&found, &expected),
+        _ => relation.holds(found, expected),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(expected: &str, rows: u64, value: Option<&str>, last: Option<&str>) -> Judged {
+        let expected: Expectation = expected.parse().unwrap();
+        assert_eq!(expected.to_string().parse::<Expectation>().as_ref(), Ok(&expected));
+        expected.judge(&Found { rows, value: value.map(str::to_owned) }, last)
+    }
+
+    #[test]
+    fn answers_are_judged_as_they_were_expected() {
+        for (expected, rows, value, last) in [
+            ("no rows", 0, None, None),
+            ("rows >= 1", 3, Some("x"), None),
+            ("rows = 0", 0, None, None),
+            ("= 42", 1, Some("42"), None),
+            ("= 42", 1, Some("42.0"), None),
+            ("= t", 1, Some("t"), None),
+            (">= 9", 1, Some("10"), None),
+            ("!= open", 1, Some("closed"), None),
+            (">= last", 1, Some("12"), Some("12")),
+            ("= last within 5%", 1, Some("95"), Some("100")),
+            ("= last within 10", 1, Some("110"), Some("100")),
+        ] {
+            assert_eq!(judge(expected, rows, value, last), Judged::Yes, "{expected}");
+        }
+        for (expected, rows, value, last) in [
+            ("no rows", 1, Some("x"), None),
+            ("rows >= 1", 0, None, None),
+            ("= 42", 1, Some("43"), None),
+            ("= 42", 1, None, None),
+            ("= 42", 0, None, None),
+            // As text the nine would be more.
+            (">= 10", 1, Some("9"), None),
+            (">= last", 1, Some("11"), Some("12")),
+            ("= last within 5%", 1, Some("94"), Some("100")),
+            ("= last within 5%", 1, Some("many"), Some("100")),
+            ("= last", 0, None, Some("100")),
+        ] {
+            assert!(matches!(judge(expected, rows, value, last), Judged::No(_)), "{expected}");
+        }
+    }
+
+    #[test]
+    fn the_first_drill_has_nothing_to_look_back_to() {
+        assert_eq!(judge("= last within 5%", 1, Some("9"), None), Judged::First);
+        assert!(matches!(judge(">= last", 0, None, None), Judged::No(_)));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for text in [
+            "",
+            "rows",
+            "rows >=",
+            "rows 1",
+            "42",
+            "== 1",
+            "=> 1",
+            ">= last within 5%",
+            "= last within many",
+            "= last within -5%",
+            "rows >= -1",
+            "=",
+        ] {
+            assert_eq!(text.parse::<Expectation>(), Err(ExpectationError), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Restoring a backup for the sake of knowing that it restores.
+//!
+//! A drill restores into a [`Sandbox`], a throwaway cluster of this machine's
+//! own PostgreSQL, compares what came out with what the manifest says
+//! ([`compare`]), asks the questions of the settings ([`ask`]), and leaves a
+//! [`Record`]. The job that strings these together is in `jobs/drill.rs`.
+//!
+//! What was not looked at is never *passed*: it is *unproven*, with the reason.
+
+mod amcheck;
+mod ask;
+mod compare;
+mod disk;
+mod expect;
+mod own_questions;
+mod page;
+mod record;
+mod remains;
+mod sandbox;
+mod stand_ins;
+mod tuning;
+
+pub use ask::{Question, ask};
+pub use compare::compare;
+pub use disk::{DiskError, NoRoom, enough, needed, watch};
+pub use expect::{Expectation, ExpectationError, Found, Judged};
+pub use own_questions::questions as own_questions;
+pub use page::page;
+pub use record::{
+    Answer, BackupFacts, Comparison, FORMAT, Failure, Mark, Record, SandboxFacts, StageSeconds,
+    marks, newest_passed, read, write,
+};
+pub use sandbox::{Sandbox, SandboxError, SandboxOptions};
+pub use stand_ins::{PLATFORM_ROLES, StandIn, stand_ins};

@@ -1,0 +1,337 @@
+//! What a drill leaves: `<prefix>drills/<id>.json`, and the same as a page.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::{StreamExt as _, TryStreamExt as _};
+use serde::{Deserialize, Serialize};
+
+use super::page::page;
+use crate::{
+    archive::manifest::Kind,
+    catalog::{BackupId, Key, Layout},
+    restore::{Difference, Skipped},
+    store::{Created, ErrorKind, Store, StoreError},
+    words::{DrillReason, DrillVerdict, Looked},
+};
+
+/// The format that this version writes and reads.
+pub const FORMAT: &str = "reliquary-drill/1";
+
+/// The largest one that is read, in bytes.
+const LIMIT: u64 = 8 * 1024 * 1024;
+
+/// Records read at once.
+const AT_ONCE: usize = 8;
+
+/// How many seconds in a row may be taken.
+const TRIES: usize = 60;
+
+/// One drill, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`FORMAT`]
+    pub format: String,
+    /// Its id: when it began.
+    pub id: BackupId,
+    /// Name of the database in the configuration.
+    pub database: String,
+    /// Who ran it.
+    pub operator: String,
+    /// Reliquary's version.
+    pub version: String,
+    /// When it began.
+    #[serde(with = "crate::rfc3339")]
+    pub started: DateTime<Utc>,
+    /// When it ended.
+    #[serde(with = "crate::rfc3339")]
+    pub finished: DateTime<Utc>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// How long the restore itself took, in seconds: the measured recovery time.
+    pub restore_seconds: Option<f64>,
+    /// What it came to.
+    pub verdict: DrillVerdict,
+    /// Why it did not pass.
+    pub failure: Option<Failure>,
+    /// The backup.
+    pub backup: BackupFacts,
+    /// Where it was restored.
+    pub sandbox: Option<SandboxFacts>,
+    /// How long each stage took.
+    pub stages: Vec<StageSeconds>,
+    /// Tables whose rows were counted and compared.
+    pub tables_compared: u64,
+    /// Rows that they hold.
+    pub rows_compared: u64,
+    /// Tables with other rows than the backup says.
+    pub different: Vec<Difference>,
+    /// Everything else that was compared.
+    pub comparisons: Vec<Comparison>,
+    /// The questions, and what was answered.
+    pub checks: Vec<Answer>,
+    /// What stood in for the platform's own; never counted as data.
+    pub stand_ins: Vec<String>,
+    /// Extensions that the backup wants and this machine does not have.
+    pub missing_extensions: Vec<String>,
+    /// What was not restored.
+    pub skipped: Vec<Skipped>,
+    /// What should be known.
+    pub warnings: Vec<String>,
+}
+
+/// Why a drill did not pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The kind.
+    pub reason: DrillReason,
+    /// What happened.
+    pub message: String,
+}
+
+/// The backup that was drilled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupFacts {
+    /// Its id.
+    pub id: BackupId,
+    /// Which place it stands in.
+    pub kind: Kind,
+    /// Whether it is a legacy archive, which has no manifest.
+    pub legacy: bool,
+    /// Size of its archive, in bytes.
+    pub archive_bytes: u64,
+    /// SHA-256 of its archive, where it is known.
+    pub sha256: Option<String>,
+    /// Rows by its manifest.
+    pub rows: Option<u64>,
+    /// Version of the server that was dumped, where it is known.
+    pub source_version: Option<String>,
+}
+
+/// Where it was restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxFacts {
+    /// The server's version.
+    pub server_version: String,
+    /// `none`, or `the machine's` where this machine could not keep it off.
+    pub network: String,
+}
+
+/// How long a stage took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageSeconds {
+    /// The stage; those of the restore are `restore.data` and so on.
+    pub stage: String,
+    /// Its time, in seconds.
+    pub seconds: f64,
+}
+
+/// Something that was compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// What should hold.
+    pub name: String,
+    /// Whether it does.
+    pub outcome: Looked,
+    /// What was found.
+    pub detail: String,
+}
+
+impl Comparison {
+    pub(super) fn new(name: &str, outcome: Looked, detail: String) -> Self {
+        Self { name: name.to_owned(), outcome, detail }
+    }
+}
+
+/// A question and its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What the question is called.
+    pub name: String,
+    /// The query.
+    pub sql: String,
+    /// What was expected.
+    pub expect: String,
+    /// Whether that was found.
+    pub outcome: Looked,
+    /// What was found.
+    pub value: Option<String>,
+    /// What is to be said of it; empty where there is nothing.
+    pub detail: String,
+}
+
+/// What a drill says of its backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Mark {
+    /// What it came to.
+    pub verdict: DrillVerdict,
+    /// When it ended.
+    #[serde(with = "crate::rfc3339")]
+    pub time: DateTime<Utc>,
+}
+
+/// Writes a drill down, as JSON and as a page, and never over another one: where
+/// its second is taken, it gets the next.
+///
+/// # Errors
+/// When the store fails.
+pub async fn write(
+    store: &dyn Store,
+    layout: &Layout,
+    record: &mut Record,
+) -> Result<(), StoreError> {
+    for _ in 0..TRIES {
+        let mut text = serde_json::to_vec_pretty(record).unwrap_or_default();
+        text.push(b'\n');
+        let key = layout.key(Key::Drill(record.id));
+        if store.put_if_absent(&key, Bytes::from(text)).await? == Created::Yes {
+            break;
+        }
+        record.id = record.id.next();
+    }
+    let key = layout.key(Key::DrillPage(record.id));
+    store.put(&key, Bytes::from(page(record))).await
+}
+
+/// Reads drills, in their order. What this version cannot read is left out.
+///
+/// # Errors
+/// When the store fails.
+pub async fn read(
+    store: &dyn Store,
+    layout: &Layout,
+    ids: &[BackupId],
+) -> Result<Vec<Record>, StoreError> {
+    futures::stream::iter(ids)
+        .map(|&id| async move {
+            match store.get(&layout.key(Key::Drill(id)), LIMIT).await {
+                Ok(bytes) => {
+                    let read = serde_json::from_slice::<Record>(&bytes).ok();
+                    Ok(read.filter(|record| record.format == FORMAT && record.id == id))
+                }
+                Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::TooLarge) => {
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
+        })
+        .buffered(AT_ONCE)
+        .try_filter_map(|record| std::future::ready(Ok(record)))
+        .try_collect()
+        .await
+}
+
+/// The newest drill that passed.
+#[must_use]
+pub fn newest_passed(records: &[Record]) -> Option<&Record> {
+    let passed = records.iter().filter(|record| record.verdict == DrillVerdict::Passed);
+    passed.max_by_key(|record| record.id)
+}
+
+/// What the newest drill of each backup says of it.
+#[must_use]
+pub fn marks(records: &[Record]) -> BTreeMap<(&'static str, BackupId), Mark> {
+    let mut marks: BTreeMap<(&'static str, BackupId), Mark> = BTreeMap::new();
+    for record in records {
+        let mark = Mark { verdict: record.verdict, time: record.finished };
+        let held = marks.entry((record.backup.kind.name(), record.backup.id)).or_insert(mark);
+        // One that came to nothing takes nothing away from what is known.
+        let known = |mark: Mark| mark.verdict != DrillVerdict::Unproven;
+        if (known(mark), mark.time) >= (known(*held), held.time) {
+            *held = mark;
+        }
+    }
+    marks
+}
+
+impl Record {
+    /// The value of a question, where it was answered.
+    #[must_use]
+    pub fn value_of(&self, question: &str) -> Option<&str> {
+        let answer = self.checks.iter().find(|answer| answer.name == question)?;
+        answer.value.as_deref()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::store::LocalStore;
+
+    pub(in crate::drill) fn record(id: &str, verdict: DrillVerdict) -> Record {
+        let id: BackupId = id.parse().unwrap();
+        Record {
+            format: FORMAT.to_owned(),
+            id,
+            database: "main".to_owned(),
+            operator: "ops".to_owned(),
+            version: "0.1.0".to_owned(),
+            started: id.time(),
+            finished: id.time(),
+            seconds: 1.0,
+            restore_seconds: None,
+            verdict,
+            failure: None,
+            backup: BackupFacts {
+                id: "2026-11-23T14-00-00Z".parse().unwrap(),
+                kind: Kind::Scheduled,
+                legacy: false,
+                archive_bytes: 1,
+                sha256: None,
+                rows: Some(7),
+                source_version: None,
+            },
+            sandbox: None,
+            stages: Vec::new(),
+            tables_compared: 0,
+            rows_compared: 0,
+            different: Vec::new(),
+            comparisons: Vec::new(),
+            checks: Vec::new(),
+            stand_ins: Vec::new(),
+            missing_extensions: Vec::new(),
+            skipped: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_drill_of_the_same_second_does_not_replace_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(dir.path()).await.unwrap();
+        let layout = Layout::new("x/");
+        let mut first = record("2026-12-01T06-00-00Z", DrillVerdict::Passed);
+        let mut second = record("2026-12-01T06-00-00Z", DrillVerdict::Failed);
+        write(&store, &layout, &mut first).await.unwrap();
+        write(&store, &layout, &mut second).await.unwrap();
+        assert_eq!(second.id.to_string(), "2026-12-01T06-00-01Z");
+        let gone: BackupId = "2026-12-01T06-00-02Z".parse().unwrap();
+        let read = read(&store, &layout, &[first.id, second.id, gone]).await.unwrap();
+        assert_eq!(read, [first.clone(), second]);
+        assert_eq!(newest_passed(&read).map(|record| record.id), Some(first.id));
+    }
+
+    #[test]
+    fn what_was_not_looked_at_takes_no_mark_away_and_gives_none_that_is_better() {
+        use DrillVerdict::{Failed, Passed, Unproven};
+        for (verdicts, expected) in [
+            (&[Passed][..], Passed),
+            (&[Passed, Unproven], Passed),
+            (&[Unproven, Passed], Passed),
+            (&[Passed, Failed], Failed),
+            (&[Failed, Passed], Passed),
+            (&[Failed, Unproven], Failed),
+            (&[Unproven, Unproven], Unproven),
+        ] {
+            let records: Vec<Record> = verdicts
+                .iter()
+                .enumerate()
+                .map(|(at, verdict)| record(&format!("2026-12-0{}T06-00-00Z", at + 1), *verdict))
+                .collect();
+            let marks = marks(&records);
+            let marks: Vec<DrillVerdict> = marks.values().map(|mark| mark.verdict).collect();
+            assert_eq!(marks, [expected], "{verdicts:?}");
+        }
+    }
+}

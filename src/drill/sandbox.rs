@@ -1,0 +1,222 @@
+//! The throwaway cluster that a drill restores into.
+
+use std::{
+    fs::Permissions,
+    io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use secrecy::SecretString;
+use tempfile::TempDir;
+
+use super::{
+    disk::{self, DiskError},
+    record::SandboxFacts,
+    remains::{self, Owner},
+    tuning,
+};
+use crate::postgres::{
+    ConnectionUrl, SessionError, Target, TargetError, UrlError,
+    cluster::{Cluster, ClusterError, ClusterOptions},
+    confine::{close_to_others, confine},
+    quote,
+    server_bins::{FindServerError, ServerBins, find_nearest},
+};
+
+/// The database that is restored into.
+const DATABASE: &str = "drill";
+
+/// A database that every new cluster has.
+const FIRST: &str = "postgres";
+
+/// The encoding that every cluster is made with.
+const USUAL_ENCODING: &str = "UTF8";
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a sandbox must be.
+#[derive(Clone, Debug)]
+pub struct SandboxOptions {
+    /// The source's major version.
+    pub major: u32,
+    /// The source's encoding.
+    pub encoding: String,
+    /// Size of the dump, in bytes.
+    pub dump_bytes: u64,
+    /// Where server programs may be, beside the usual places.
+    pub server_dirs: Vec<PathBuf>,
+    /// Where its folder is made; `None` takes the system's temporary directory.
+    pub dir: Option<PathBuf>,
+    /// How much of the disk stays free, in bytes.
+    pub keep_free: u64,
+}
+
+/// A running sandbox. Dropping it ends the server and removes everything.
+#[derive(Debug)]
+pub struct Sandbox {
+    cluster: Cluster,
+    bins: ServerBins,
+    facts: SandboxFacts,
+    // Dropped after the cluster, in this order.
+    folder: TempDir,
+    _owner: Owner,
+}
+
+/// A sandbox could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// There are no server programs for it.
+    #[error(transparent)]
+    Bins(#[from] FindServerError),
+    /// There is no room for it.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Its folder cannot be made.
+    #[error("make the sandbox's folder in {}: {source}; drill.dir names another place", .root.display())]
+    Folder {
+        /// Where.
+        root: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its server does not start.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Its own connection string cannot be read.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// It cannot be connected to.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// It does not do what it is told.
+    #[error("prepare the sandbox: {0}")]
+    Server(#[from] TargetError),
+}
+
+impl Sandbox {
+    /// Clears what killed drills have left, and starts a sandbox with an empty
+    /// database.
+    ///
+    /// # Errors
+    /// When there is no room, there are no programs, or the server does not start.
+    pub async fn start(options: &SandboxOptions) -> Result<Self, SandboxError> {
+        let root = options.dir.clone().unwrap_or_else(std::env::temp_dir);
+        let failed = |source| SandboxError::Folder { root: root.clone(), source };
+        for folder in remains::clear(&root).await {
+            let folder = folder.display();
+            tracing::info!(%folder, "cleared what a killed drill had left");
+        }
+        let bins = find_nearest(&options.server_dirs, options.major).await?;
+        let free = disk::enough(&root, disk::needed(options.dump_bytes), options.keep_free)?;
+        let folder = tempfile::Builder::new()
+            .prefix(remains::PREFIX)
+            // The server's account must be able to walk through it, no more.
+            .permissions(Permissions::from_mode(0o711))
+            .tempdir_in(&root)
+            .map_err(failed)?;
+        let owner = remains::own(folder.path()).map_err(failed)?;
+        // Before anything that we have not read can run beside us.
+        close_to_others();
+        let confinement = confine().await;
+        let mut cluster = ClusterOptions::new(&bins.dir);
+        cluster.root = Some(folder.path().to_owned());
+        cluster.superuser = format!("drill_{:016x}", rand::random::<u64>());
+        cluster.settings = tuning::tuning(tuning::memory(), free.saturating_sub(options.keep_free));
+        cluster.wrap.clone_from(&confinement.wrap);
+        cluster.least = true;
+        let facts = SandboxFacts {
+            server_version: bins.version.clone(),
+            network: if confinement.no_network { "none" } else { "the machine's" }.to_owned(),
+        };
+        let cluster = Cluster::start(cluster).await?;
+        let sandbox = Self { cluster, bins, facts, folder, _owner: owner };
+        sandbox.make_database(&options.encoding).await?;
+        Ok(sandbox)
+    }
+
+    async fn make_database(&self, encoding: &str) -> Result<(), SandboxError> {
+        let mut session = Target::another(&self.url_of(FIRST)?, CONNECT_WITHIN).await?;
+        let like = if encoding == USUAL_ENCODING {
+            String::new()
+        } else {
+            // Any encoding fits this locale, and few fit another.
+            format!(" ENCODING '{}' LC_COLLATE 'C' LC_CTYPE 'C'", encoding.replace('\'', "''"))
+        };
+        let sql = format!("CREATE DATABASE {DATABASE} TEMPLATE template0{like}");
+        session.run(&sql).await?;
+        session.close().await;
+        Ok(())
+    }
+
+    fn url_of(&self, database: &str) -> Result<ConnectionUrl, UrlError> {
+        ConnectionUrl::parse(&SecretString::from(self.cluster.url(database)))
+    }
+
+    /// The database's connection string, as the sandbox's superuser.
+    ///
+    /// # Errors
+    /// Never in practice: it is our own.
+    pub fn url(&self) -> Result<ConnectionUrl, UrlError> {
+        self.url_of(DATABASE)
+    }
+
+    /// Creates roles that are not there yet, without login; returns which.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn create_roles(&self, roles: &[String]) -> Result<Vec<String>, SandboxError> {
+        let mut session = Target::another(&self.url()?, CONNECT_WITHIN).await?;
+        let there = session.names("SELECT rolname::text FROM pg_catalog.pg_roles").await?;
+        let mut created = Vec::new();
+        for role in roles {
+            if !there.contains(role) && !created.contains(role) && !role.starts_with("pg_") {
+                session.run(&format!("CREATE ROLE {} NOLOGIN", quote(role))).await?;
+                created.push(role.clone());
+            }
+        }
+        session.close().await;
+        Ok(created)
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn facts(&self) -> &SandboxFacts {
+        &self.facts
+    }
+
+    /// Its programs.
+    #[must_use]
+    pub fn bins(&self) -> &ServerBins {
+        &self.bins
+    }
+
+    /// Its cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its database's name.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        DATABASE
+    }
+
+    /// Ends the server in order and removes everything.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub async fn stop(self) -> Result<(), SandboxError> {
+        self.cluster.stop().await?;
+        let root = self.folder.path().to_owned();
+        self.folder.close().map_err(|source| SandboxError::Folder { root, source })
+    }
+}

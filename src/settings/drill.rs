@@ -1,0 +1,80 @@
+//! `[drill]`, and `[databases.<name>.drill]`
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    DrillCheck, DrillSettings,
+    raw::Section,
+    units::{GIB, MIB},
+};
+
+const HOUR: Duration = Duration::from_hours(1);
+const MINUTE: Duration = Duration::from_mins(1);
+/// More room than any disk has: no drill where nothing may be used.
+const MOST: u64 = 1024 * 1024 * GIB;
+
+impl Default for DrillSettings {
+    /// What holds where nothing is said.
+    fn default() -> Self {
+        Self {
+            timeout: 6 * HOUR,
+            dir: None,
+            keep_free: GIB,
+            server_dirs: Vec::new(),
+            amcheck: true,
+            checks: Vec::new(),
+        }
+    }
+}
+
+/// What holds for one database: what it says itself, over what holds for all.
+pub(super) fn over(mut section: Section<'_>, general: &DrillSettings) -> DrillSettings {
+    let timeout = section.duration("timeout", general.timeout, MINUTE..=7 * 24 * HOUR);
+    let dir = section.text("dir").map(PathBuf::from).or_else(|| general.dir.clone());
+    if dir.as_ref().is_some_and(|dir| !dir.is_absolute()) {
+        section.problem("dir", "must be an absolute path, which begins with `/`");
+    }
+    let keep_free = section.size("keep_free", general.keep_free, 16 * MIB..=MOST);
+    let server_dirs = if section.has("server_dirs") {
+        section.list("server_dirs").into_iter().map(PathBuf::from).collect()
+    } else {
+        // Asked for, so that it is known as a key.
+        let _ = section.list("server_dirs");
+        general.server_dirs.clone()
+    };
+    if server_dirs.iter().any(|dir| !dir.is_absolute()) {
+        section.problem("server_dirs", "must hold absolute paths, which begin with `/`");
+    }
+    let amcheck = section.flag("amcheck", general.amcheck);
+    let checks = match section.list_of_sections("checks") {
+        Some(checks) => checks.into_iter().filter_map(check).collect(),
+        None => general.checks.clone(),
+    };
+    for (at, check) in checks.iter().enumerate() {
+        if checks[..at].iter().any(|other: &DrillCheck| other.name == check.name) {
+            section.problem("checks", format!("holds two of the name {:?}", check.name));
+        }
+    }
+    section.finish();
+    DrillSettings { timeout, dir, keep_free, server_dirs, amcheck, checks }
+}
+
+fn check(mut section: Section<'_>) -> Option<DrillCheck> {
+    let mut text = |key: &str| {
+        let given = section.has(key);
+        let text = section.text(key);
+        if !given {
+            section.problem(key, "is missing: each check has `name`, `sql` and `expect`");
+        }
+        text
+    };
+    let (name, sql, expect) = (text("name"), text("sql"), text("expect"));
+    let judge = section.context().sources.expect_check;
+    if let (Some(expect), Some(judge)) = (&expect, judge)
+        && let Err(message) = judge(expect)
+    {
+        section.problem("expect", message);
+    }
+    section.finish();
+    Some(DrillCheck { name: name?, sql: sql?, expect: expect? })
+}

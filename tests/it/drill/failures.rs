@@ -1,0 +1,172 @@
+//! Every way in which a drill does not pass, and what it is called.
+
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+/// A record that says no, and why.
+fn reason(record: &Value, verdict: &str) -> (String, String) {
+    assert_eq!(record["verdict"], verdict, "{record:#}");
+    let text = |name: &str| record["failure"][name].as_str().unwrap().to_owned();
+    (text("reason"), text("message"))
+}
+
+#[test]
+fn a_flipped_bit_is_damage_and_counts_against_the_backup() {
+    let (_server, room, product, backup) = backed_up();
+    let mut bytes = fs::read(&backup.archive).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&backup.archive, bytes).unwrap();
+    let record = product.drill(3, &[]);
+    let (reason, message) = reason(&record, "failed");
+    assert_eq!(reason, "archive_damaged", "{message}");
+    assert!(is_empty(room.path()));
+    let list: Value = serde_json::from_str(&product.succeed(&["--json", "list"])).unwrap();
+    assert_eq!(list["backups"][0]["state"], "damaged");
+    assert_eq!(list["backups"][0]["drilled"]["verdict"], "failed");
+}
+
+#[test]
+fn rows_that_were_taken_out_are_noticed_although_all_hashes_fit() {
+    let (_server, _room, product, backup) = backed_up();
+    let mut manifest: Value = serde_json::from_str(&backup.manifest_text).unwrap();
+    let more = |value: &mut Value| *value = (value.as_u64().unwrap() + 1).into();
+    more(&mut manifest["rows"]);
+    more(&mut manifest["tables"][0]["rows"]);
+    more(&mut manifest["tables"][0]["members"][0]["rows"]);
+    let path = backup.dir().join(format!("{}.manifest.json", backup.id));
+    fs::write(path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+    let (reason, message) = reason(&product.drill(3, &[]), "failed");
+    assert_eq!(reason, "archive_damaged", "{message}");
+    assert!(message.contains("rows"), "{message}");
+}
+
+#[test]
+fn what_a_restore_loses_by_itself_is_told_table_by_table() {
+    let (_server, _room, product, _backup) = backed_up();
+    let sql = dump(
+        "CREATE TABLE public.gift (id integer);\nCOPY public.gift (id) FROM stdin;\n1\n2\n3\n\\.\n\n\
+         DELETE FROM public.gift WHERE id > 1;",
+    );
+    product.legacy("2025-01-02T03-00-00Z", &sql);
+    let record = product.drill(3, &["2025-01-02T03-00-00Z"]);
+    let (reason, message) = reason(&record, "failed");
+    assert_eq!(reason, "rows_differ", "{message}");
+    assert_eq!(record["different"][0]["table"], "public.gift");
+    assert_eq!(
+        (&record["different"][0]["expected"], &record["different"][0]["found"]),
+        (&3.into(), &1.into())
+    );
+}
+
+#[test]
+fn an_index_or_a_constraint_or_a_sequence_that_is_not_right_is_a_failed_check() {
+    let (_server, _room, product, _backup) = backed_up();
+    let sql = dump(
+        "CREATE TABLE public.gift (id integer, CONSTRAINT small CHECK (id < 9));\n\
+         CREATE SEQUENCE public.s;\n\
+         SELECT pg_catalog.setval('public.s', 50, true);\n\
+         CREATE INDEX by_id ON public.gift (id);\n\
+         UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = 'public.by_id'::regclass;\n\
+         UPDATE pg_catalog.pg_constraint SET convalidated = false WHERE conname = 'small';\n\
+         ALTER SEQUENCE public.s RESTART 7;",
+    );
+    product.legacy("2025-01-02T03-00-00Z", &sql);
+    let record = product.drill(3, &["2025-01-02T03-00-00Z"]);
+    let (reason, message) = reason(&record, "failed");
+    assert_eq!(reason, "check_failed", "{message}");
+    for what in ["public.by_id", "small of public.gift", "public.s"] {
+        assert!(message.contains(what), "{what}: {message}");
+    }
+}
+
+#[test]
+fn a_check_of_the_settings_that_gets_another_answer_fails_the_drill() {
+    let (_server, _room, product, _backup) = backed_up();
+    let product = product.configured(
+        "[[drill.checks]]\nname = 'few'\nsql = 'select from gift'\nexpect = 'rows < 10'\n\
+         [[drill.checks]]\nname = 'gone'\nsql = 'select from no_such_table'\nexpect = 'no rows'\n\
+         [[drill.checks]]\nname = 'reads only'\nsql = 'delete from gift'\nexpect = 'no rows'\n",
+    );
+    let record = product.drill(3, &[]);
+    let (reason, message) = reason(&record, "failed");
+    assert_eq!(reason, "check_failed");
+    for what in ["few: found 5000 rows", "gone: ", "reads only: "] {
+        assert!(message.contains(what), "{what}: {message}");
+    }
+}
+
+#[test]
+fn a_missing_extension_is_a_restore_error_that_names_it() {
+    let (_server, _room, product, _backup) = backed_up();
+    let sql = dump("CREATE EXTENSION IF NOT EXISTS no_such_extension WITH SCHEMA public;");
+    product.legacy("2025-01-02T03-00-00Z", &sql);
+    let record = product.drill(3, &["2025-01-02T03-00-00Z"]);
+    let (reason, message) = reason(&record, "failed");
+    assert_eq!(reason, "restore_error", "{message}");
+    assert!(message.contains("does not have the extensions no_such_extension"), "{message}");
+    assert_eq!(record["missing_extensions"][0], "no_such_extension");
+}
+
+#[test]
+fn a_statement_that_fails_is_a_restore_error() {
+    let (_server, room, product, _backup) = backed_up();
+    product.legacy("2025-01-02T03-00-00Z", &dump("CREATE TABLE public.a (b no_such_type);"));
+    let (reason, message) = reason(&product.drill(3, &["2025-01-02T03-00-00Z"]), "failed");
+    assert_eq!(reason, "restore_error", "{message}");
+    assert!(message.contains("no_such_type"), "{message}");
+    assert!(is_empty(room.path()));
+}
+
+#[test]
+fn a_dump_that_does_not_say_that_it_is_complete_is_not_passed() {
+    let (_server, _room, product, _backup) = backed_up();
+    product.legacy("2025-01-02T03-00-00Z", "CREATE TABLE public.a (b integer);\n");
+    let record = product.drill(3, &["2025-01-02T03-00-00Z"]);
+    assert_eq!(reason(&record, "failed").0, "restore_error");
+}
+
+#[test]
+fn no_room_on_the_disk_is_unproven_and_written_down() {
+    let (_server, room, product, _backup) = backed_up();
+    let product = product.set("RELIQUARY__DRILL__KEEP_FREE", "900000GiB");
+    let record = product.drill(1, &[]);
+    let (reason, message) = reason(&record, "unproven");
+    assert_eq!(reason, "no_room");
+    assert!(message.contains("drill.keep_free"), "{message}");
+    assert_eq!(record["recorded"], true);
+    assert!(is_empty(room.path()));
+    let list: Value = serde_json::from_str(&product.succeed(&["--json", "list"])).unwrap();
+    assert_eq!(list["backups"][0]["drilled"]["verdict"], "unproven");
+}
+
+#[test]
+fn without_server_programs_of_its_major_a_backup_stays_unproven() {
+    let server = Server::start(18);
+    shop(&server);
+    // Client programs alone.
+    let clients = TempDir::new().unwrap();
+    for name in ["pg_dump", "psql"] {
+        symlink(server.bin(name), clients.path().join(name)).unwrap();
+    }
+    let product = Product::of(&server, "shop").client_dir(clients.path());
+    product.backup(&[]);
+    let (reason, message) = reason(&product.drill(1, &[]), "unproven");
+    assert_eq!(reason, "sandbox");
+    assert!(message.contains("postgresql-18"), "{message}");
+}
+
+#[test]
+fn a_drill_that_takes_too_long_is_unproven_and_leaves_nothing() {
+    let (_server, room, product, _backup) = backed_up();
+    let product = product
+        .configured(
+            "[[drill.checks]]\nname = 'slow'\nsql = 'select pg_sleep(3600)'\nexpect = 'rows = 1'\n",
+        )
+        .set("RELIQUARY__DRILL__TIMEOUT", "1m")
+        .set("RELIQUARY__DRILL__AMCHECK", "false");
+    let record = product.drill(1, &[]);
+    assert_eq!(reason(&record, "unproven").0, "timeout");
+    assert!(is_empty(room.path()));
+}
