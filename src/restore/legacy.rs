@@ -131,7 +131,7 @@ impl PreparedLegacy {
                 server: found.server,
             }),
             Err(failure) => {
-                Err(ending::stopped(Cause::Failed(failure), &self.url, progress, false).await)
+                Err(ending::stopped(Cause::Failed(failure), &self.url, progress, false, None).await)
             }
         }
     }
