@@ -100,6 +100,9 @@ pub struct RelationFact {
     pub referenced_by: Vec<Reference>,
     /// Sequences that belong to its columns, as schema and name.
     pub sequences: Vec<String>,
+    /// What hangs on it, as kind and name: `index i`, `constraint c`, `trigger t`,
+    /// `policy p`, `rule r`, `row security`, `forced row security`.
+    pub parts: Vec<String>,
 }
 
 /// A foreign key that points at a table.
@@ -173,7 +176,15 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text,
              FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
              JOIN pg_namespace sn ON sn.oid = s.relnamespace
              WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-               AND d.refobjid = c.oid AND d.deptype IN ('a', 'i'))
+               AND d.refobjid = c.oid AND d.deptype IN ('a', 'i')),
+       ARRAY(SELECT 'index ' || i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+             WHERE x.indrelid = c.oid
+             UNION ALL SELECT 'constraint ' || conname FROM pg_constraint WHERE conrelid = c.oid
+             UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger WHERE tgrelid = c.oid
+             UNION ALL SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = c.oid
+             UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = c.oid
+             UNION ALL SELECT 'row security' WHERE c.relrowsecurity
+             UNION ALL SELECT 'forced row security' WHERE c.relforcerowsecurity)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -227,6 +238,7 @@ fn relation(row: &PgRow) -> Result<RelationFact, sqlx::Error> {
             .map(|(table, constraint)| Reference { table, constraint })
             .collect(),
         sequences: row.try_get(15)?,
+        parts: row.try_get(16)?,
     })
 }
 

@@ -20,17 +20,23 @@ pub(super) enum Cause {
 }
 
 /// Ends what the server still does for us, and says what had been done by then.
+/// `making` are the tables that a part was to make, named as SQL writes them.
 pub(super) async fn stopped(
     cause: Cause,
     url: &ConnectionUrl,
     progress: &Progress,
     touched: bool,
+    making: Option<Vec<String>>,
 ) -> RestoreError {
     let (failure, cancelled) = match cause {
         Cause::Failed(failure) => (failure, false),
         Cause::Cancelled => (Failure { at: None, message: "it was told to stop".to_owned() }, true),
     };
-    let left_behind = end_sessions(url).await;
+    let (left_behind, absent) = end_sessions(url, making.as_deref().unwrap_or_default()).await;
+    let not_whole = making.map(|tables| {
+        let made = tables.into_iter().filter(|table| !absent.contains(table));
+        if touched { made.collect() } else { Vec::new() }
+    });
     let seen = progress.report();
     RestoreError::Stopped(Box::new(Stopped {
         stage: seen.stage,
@@ -40,18 +46,21 @@ pub(super) async fn stopped(
         loaded: Loaded { tables: seen.tables, rows: seen.rows },
         left_behind,
         touched,
+        not_whole,
     }))
 }
 
 /// Ends what the server still does for us; returns how many sessions are left,
-/// where it can be asked.
-async fn end_sessions(url: &ConnectionUrl) -> Option<i64> {
+/// where it can be asked, and which of these tables are surely not there.
+async fn end_sessions(url: &ConnectionUrl, tables: &[String]) -> (Option<i64>, Vec<String>) {
     let ending = async {
         let mut session =
             Target::another(&url.with_application("reliquary"), END_WITHIN).await.ok()?;
         let left = session.end_others(url.application()).await.ok()?;
+        let absent = session.absent(tables).await.unwrap_or_default();
         session.close().await;
-        Some(left)
+        Some((left, absent))
     };
-    tokio::time::timeout(END_WITHIN, ending).await.ok().flatten()
+    let ended = tokio::time::timeout(END_WITHIN, ending).await.ok().flatten();
+    ended.map_or((None, Vec::new()), |(left, absent)| (Some(left), absent))
 }

@@ -58,6 +58,9 @@ pub struct Stopped {
     pub left_behind: Option<i64>,
     /// Whether anything of the target was changed.
     pub touched: bool,
+    /// Of a part: tables that it made and that may lack keys, indexes and the
+    /// like, named as SQL writes them; `None` where everything was wanted.
+    pub not_whole: Option<Vec<String>>,
 }
 
 /// What had been loaded when a restore stopped.
@@ -86,7 +89,17 @@ impl fmt::Display for Stopped {
             Some(left) => write!(f, "; {left} sessions of it still run on the server")?,
             None => write!(f, "; whether sessions of it still run on the server is unknown")?,
         }
-        write!(f, "; run it again with --clean")
+        match self.not_whole.as_deref() {
+            None => write!(f, "; run it again with --clean"),
+            // With --clean, a table that is there is only filled: what it lacks
+            // it would lack for ever.
+            Some([]) => write!(f, "; run it again"),
+            Some(tables) => {
+                let them = if tables.len() == 1 { "it" } else { "them" };
+                let tables = tables.join(", ");
+                write!(f, "; made by this run and not whole: {tables}; drop {them}, then run again")
+            }
+        }
     }
 }
 

@@ -68,6 +68,11 @@ impl<'a> Judge<'a> {
         Self { facts, platform, relations, create_roles, drops }
     }
 
+    /// Whether the platform keeps a schema's definitions.
+    pub(super) fn is_managed(&self, schema: &str) -> bool {
+        self.platform.managed.contains(schema)
+    }
+
     /// Judges a statement; in the order of the archive.
     pub(super) fn judge(&self, statement: &Statement) -> Verdict {
         let skip = |reason: &str| Verdict::Skip(Class::PlatformDifference, reason.to_owned());

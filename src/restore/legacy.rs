@@ -141,7 +141,7 @@ impl PreparedLegacy {
                 sequences: found.sequences,
             }),
             Err(failure) => {
-                Err(ending::stopped(Cause::Failed(failure), &self.url, progress, false).await)
+                Err(ending::stopped(Cause::Failed(failure), &self.url, progress, false, None).await)
             }
         }
     }

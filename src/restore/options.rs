@@ -22,13 +22,16 @@ pub struct Options {
     pub not_the_source: bool,
 }
 
+/// A machine of many processors must not take all of a server's sessions.
+const MOST_JOBS: usize = 8;
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             tables: Vec::new(),
             schemas: Vec::new(),
             sections: Vec::new(),
-            jobs: std::thread::available_parallelism().map_or(1, usize::from),
+            jobs: std::thread::available_parallelism().map_or(1, usize::from).min(MOST_JOBS),
             clean: false,
             create_roles: false,
             not_the_source: false,

@@ -3,6 +3,7 @@
 //! Pure: from what the archive holds, what the target is, and what a person
 //! asks for, to the steps, what is skipped and why, and what stands in the way.
 
+mod lacking;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -85,6 +86,7 @@ impl Planner<'_> {
         }
         if options.wants(Section::PostData) {
             self.post_data(chosen.as_ref());
+            self.close_early();
         }
         if !self.plan.drops.is_empty() {
             // What hangs on the platform's tables goes with our functions, and
@@ -120,6 +122,13 @@ impl Planner<'_> {
                 ));
             }
             self.plan.left_out = chosen.left_out;
+            if options.wants(Section::PostData) {
+                let mut own = chosen.filled;
+                own.retain(|table| !platform.managed.contains(&table.schema));
+                let facts = self.target.facts;
+                let lacking = lacking::lacking(&self.contents.post_data, &own, facts);
+                self.plan.left_out.extend(lacking);
+            }
         }
         self.roles();
         self.measure();
@@ -164,6 +173,10 @@ impl Planner<'_> {
                 None
             }
             Verdict::Skip(class, reason) => {
+                // Its rows would have no home.
+                if statement.kind == Kind::Table && self.is_own(statement) {
+                    self.plan.refusals.push(format!("{statement} cannot be made: {reason}"));
+                }
                 self.plan.skipped.push(Skipped { what: statement.to_string(), reason, class });
                 Some(Fate::Skipped(class))
             }
@@ -182,15 +195,27 @@ impl Planner<'_> {
             let needed = Subject::needed_by(statement);
             found = needed.iter().find_map(|subject| self.fates.get(subject));
         }
-        if found.is_none() && self.fates.keys().any(Subject::is_relation) {
+        if found.is_none() && self.fates.keys().any(Subject::is_mentioned) {
             let mut mentioned = Subject::mentioned_by(statement);
             found = mentioned.find_map(|subject| self.fates.get(&subject));
         }
         let (fate, what) = found?;
         Some(match fate {
-            Fate::Skipped(class) => Verdict::Skip(*class, format!("{what} is skipped")),
+            Fate::Skipped(class) => {
+                let class = if self.is_own(statement) { Class::DataLoss } else { *class };
+                Verdict::Skip(class, format!("{what} is skipped"))
+            }
             Fate::Tried(class) => Verdict::Try(*class),
         })
+    }
+
+    /// Whether a statement makes something of the application's own, which no
+    /// platform has another of, rather than saying something of what is skipped.
+    fn is_own(&self, statement: &Statement) -> bool {
+        let says =
+            matches!(statement.kind, Kind::Comment | Kind::Setting | Kind::PublicationMember);
+        let managed = |schema: &str| self.judge.is_managed(schema);
+        !says && schema_of(statement).is_some_and(|schema| !managed(schema))
     }
 
     fn pre_data(&mut self, chosen: Option<&Chosen>) {
@@ -249,6 +274,39 @@ impl Planner<'_> {
             }
         }
         self.plan.post_data = waves(kept);
+    }
+
+    /// Enables row-level security before rows come: a platform may open every
+    /// table as it is made, and a restore may stop before its end. It holds off
+    /// nobody who loads, who owns what was made; what forces it upon the owner
+    /// takes its place at the end.
+    fn close_early(&mut self) {
+        let made: BTreeSet<TableName> = self
+            .plan
+            .pre_data
+            .iter()
+            .filter(|statement| statement.kind == Kind::Table)
+            .filter_map(|statement| statement.object.clone())
+            .collect();
+        let closes = |statement: &Statement| {
+            statement.enables_row_security()
+                && statement.relation.as_ref().is_some_and(|relation| made.contains(relation))
+        };
+        let mut closing = Vec::new();
+        let mut rest = Vec::new();
+        for statement in std::mem::take(&mut self.plan.post_data.ordered) {
+            if !closes(&statement) {
+                rest.push(statement);
+                continue;
+            }
+            let forces = |other: &Statement| {
+                other.kind == Kind::RowSecurity && other.relation == statement.relation
+            };
+            rest.extend(self.plan.pre_data.extract_if(.., |other| forces(other)));
+            closing.push(statement);
+        }
+        self.plan.pre_data.extend(closing);
+        self.plan.post_data.ordered = rest;
     }
 
     /// Roles that are named and that the target lacks.

@@ -94,6 +94,7 @@ fn relation(name: &str, columns: &[&str]) -> RelationFact {
         columns: columns.iter().map(ToString::to_string).collect(),
         referenced_by: Vec::new(),
         sequences: Vec::new(),
+        parts: Vec::new(),
     }
 }
 

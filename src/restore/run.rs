@@ -26,7 +26,7 @@ use super::{
     rest,
     script_log::ScriptLog,
     stages::Stages,
-    statement::Statement,
+    statement::{Statement, name_of},
 };
 use crate::{
     archive::Manifest,
@@ -53,6 +53,10 @@ pub async fn run(
         return Err(RestoreError::Refused(refusals));
     }
     let (url, options) = (prepared.url.clone(), prepared.options.clone());
+    let making = options.is_partial().then(|| {
+        let tables = prepared.plan.pre_data.iter().filter(|s| s.kind == Kind::Table);
+        tables.filter_map(|statement| statement.object.as_ref()).map(name_of).collect()
+    });
     let touched = Arc::new(AtomicBool::new(false));
     let psql = prepared.psql()?;
     let work = Work {
@@ -72,7 +76,7 @@ pub async fn run(
         },
     };
     // The sessions' own ends are gone by now; the server may still be at work.
-    Err(ending::stopped(cause, &url, progress, touched.load(Ordering::Relaxed)).await)
+    Err(ending::stopped(cause, &url, progress, touched.load(Ordering::Relaxed), making).await)
 }
 
 struct Work {
@@ -97,6 +101,8 @@ impl Work {
         if reads_everything(&plan, &self.options) {
             self.check(&archive, manifest).await?;
         }
+        // Before anything is dropped: a server without room for them loses nothing.
+        let mut sessions = self.sessions(&contents.pre_data, &facts.settings).await?;
         if !plan.drops.is_empty() {
             let total = plan.drops.len() as u64;
             let ours = drop::Ours { may_go: &plan.may_go, rejoins: &plan.rejoins };
@@ -114,7 +120,6 @@ impl Work {
             self.stages.run(RestoreStage::PreData, total, self.pre_data(&plan, &facts)).await?;
         }
         skipped.extend(homes::look(&mut plan, &manifest.tables, &mut control).await?);
-        let mut sessions = self.sessions(&contents.pre_data, &facts.settings).await?;
         if !plan.load.is_empty() {
             let tables = &manifest.tables;
             let total =

@@ -108,6 +108,13 @@ impl Statement {
         statement
     }
 
+    /// Whether it enables row-level security and does not force it upon the owner.
+    #[must_use]
+    pub fn enables_row_security(&self) -> bool {
+        self.kind == Kind::RowSecurity
+            && self.text.trim_ascii_end().ends_with(b" ENABLE ROW LEVEL SECURITY;")
+    }
+
     /// Every qualified name that it mentions.
     #[must_use]
     pub fn mentions(&self) -> Vec<TableName> {

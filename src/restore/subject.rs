@@ -37,6 +37,9 @@ const COMMENTED: [(&str, Kind); 15] = [
     ("view", Kind::Table),
 ];
 
+/// Kinds of what others mention by name; all relations are a [`Kind::Table`].
+const MENTIONED: [Kind; 3] = [Kind::Table, Kind::Routine, Kind::Type];
+
 fn is_relation(kind: Kind) -> bool {
     matches!(kind, Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView)
 }
@@ -50,18 +53,17 @@ impl Subject {
         Self { kind: Kind::Table, name: name.clone(), relation: None }
     }
 
-    /// Tables, views and the like that a statement mentions.
+    /// Tables, views, functions, types and the like that a statement mentions.
     pub(super) fn mentioned_by(statement: &Statement) -> impl Iterator<Item = Self> {
-        statement.mentions().into_iter().map(|name| Self {
-            kind: Kind::Table,
-            name,
-            relation: None,
+        statement.mentions().into_iter().flat_map(|name| {
+            MENTIONED.map(|kind| Self { kind, name: name.clone(), relation: None })
         })
     }
 
-    /// Whether it is a table, a view or the like.
-    pub(super) fn is_relation(&self) -> bool {
-        self.kind == Kind::Table
+    /// Whether it is something that others mention by its name: a table, a view,
+    /// a function, a type.
+    pub(super) fn is_mentioned(&self) -> bool {
+        MENTIONED.contains(&self.kind)
     }
 
     /// What a statement makes.

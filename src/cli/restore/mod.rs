@@ -56,7 +56,7 @@ pub(super) struct Arguments {
     /// Only this section; may be repeated.
     #[arg(long, value_name = "SECTION")]
     section: Vec<SectionArgument>,
-    /// How many sessions load at once [default: the number of processors].
+    /// How many sessions load at once [default: the number of processors, at most 8].
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
     /// Drop first what the archive will create; with --table and --schema, empty the tables.
@@ -326,7 +326,8 @@ impl Command<'_> {
             Ended::Interrupted { value: Some(Ok(value)), .. } => Ok(value),
             Ended::Interrupted { signal, value } => {
                 let error = value.and_then(Result::err);
-                bail!(Interrupted::of(signal, error, &progress.report()))
+                let partial = !self.arguments.table.is_empty() || !self.arguments.schema.is_empty();
+                bail!(Interrupted::of(signal, error, &progress.report(), partial))
             }
         }
     }

@@ -45,7 +45,12 @@ impl Interrupted {
     }
 
     /// While it ran; it may have said what had been done by then.
-    pub(super) fn of(signal: Signal, error: Option<RestoreError>, seen: &ProgressReport) -> Self {
+    pub(super) fn of(
+        signal: Signal,
+        error: Option<RestoreError>,
+        seen: &ProgressReport,
+        partial: bool,
+    ) -> Self {
         let mut interrupted = Self {
             stage: Some(seen.stage),
             loaded: Loaded { tables: seen.tables, rows: seen.rows },
@@ -63,9 +68,14 @@ impl Interrupted {
             None if seen.stage == RestoreStage::Check => {}
             None => {
                 interrupted.touched = None;
-                let message = "it did not end in time; sessions of it may still run on the \
-                               server; run it again with --clean";
-                interrupted.message = message.into();
+                let again = if partial {
+                    "tables that it made may not be whole; drop them, then run again"
+                } else {
+                    "run it again with --clean"
+                };
+                interrupted.message = format!(
+                    "it did not end in time; sessions of it may still run on the server; {again}"
+                );
             }
         }
         interrupted

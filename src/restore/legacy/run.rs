@@ -53,7 +53,7 @@ pub async fn run(
             Err(Ended::Failed(failure)) => Cause::Failed(failure),
         },
     };
-    Err(ending::stopped(cause, &url, progress, touched.load(Ordering::Relaxed)).await)
+    Err(ending::stopped(cause, &url, progress, touched.load(Ordering::Relaxed), None).await)
 }
 
 enum Ended {

@@ -86,7 +86,7 @@ impl Planner<'_> {
         self.plan.load.sort_by_key(|&at| std::cmp::Reverse(contents.manifest.tables[at].bytes));
         self.plan.rest = match chosen {
             None => Rest::All { managed: platform.managed.clone() },
-            Some(chosen) => Rest::Sequences(sequences(chosen, facts)),
+            Some(chosen) => Rest::Sequences(sequences(chosen, facts, platform)),
         };
         self.analyze();
     }
@@ -98,6 +98,8 @@ impl Planner<'_> {
             None => Place::New,
             Some(chosen) if chosen.filled.contains(table) => Place::There,
             Some(chosen) if chosen.without_rows.contains(table) => Place::Nowhere,
+            // Nobody makes it where the platform keeps the definitions.
+            Some(chosen) if managed && chosen.made.contains(table) => Place::There,
             Some(chosen) if chosen.made.contains(table) => Place::New,
             Some(_) => Place::Nowhere,
         }
@@ -279,7 +281,7 @@ pub(super) fn emptied(contents: &Contents, facts: &TargetFacts) -> Vec<String> {
 }
 
 /// Sequences whose value belongs to what is restored.
-fn sequences(chosen: &Chosen, facts: &TargetFacts) -> BTreeSet<TableName> {
+fn sequences(chosen: &Chosen, facts: &TargetFacts, platform: &Platform) -> BTreeSet<TableName> {
     let filled = facts.relations.iter().filter(|relation| {
         let name = TableName { schema: relation.schema.clone(), name: relation.name.clone() };
         chosen.filled.contains(&name)
@@ -287,5 +289,7 @@ fn sequences(chosen: &Chosen, facts: &TargetFacts) -> BTreeSet<TableName> {
     let of_filled = filled
         .flat_map(|relation| &relation.sequences)
         .filter_map(|s| super::super::tokens::qualified(s));
-    chosen.sequences.iter().cloned().chain(of_filled).collect()
+    // Those of a managed schema are not made, whatever was chosen.
+    let made = chosen.sequences.iter().filter(|s| !platform.managed.contains(&s.schema));
+    made.cloned().chain(of_filled).collect()
 }

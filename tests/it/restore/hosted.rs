@@ -125,6 +125,9 @@ fn rows_that_a_managed_schema_has_no_table_for_are_a_loss() {
          alter table realtime.messages add extra text; insert into realtime.messages values (1, '{}', 'x');
          create table auth.empty_of_an_old_version (id int);
          create function auth.of_an_old_version() returns int language sql as 'select 1';
+         create view auth.of_another as select 1 as a;
+         create view public.on_it as select a from auth.of_another;
+         create view public.calls_it as select auth.of_an_old_version() as b;
          create table realtime.daily (id int, at date) partition by range (at);
          create table realtime.daily_1 partition of realtime.daily for values from ('2026-11-01') to ('2026-11-02');
          create table auth.parted (id int) partition by range (id);
@@ -151,7 +154,9 @@ fn rows_that_a_managed_schema_has_no_table_for_are_a_loss() {
         "1 rows of realtime.daily_1: the platform makes the partitions of realtime.daily itself (platform difference)",
         "0 rows of auth.empty_of_an_old_version: the target has no such table (platform difference)",
         "function auth.of_an_old_version: the platform keeps its own, and has none of this name (platform difference)",
-        "NOT whole: 3 things",
+        "view public.on_it: view auth.of_another is skipped (data loss)",
+        "view public.calls_it: function auth.of_an_old_version is skipped (data loss)",
+        "NOT whole: 5 things",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -254,4 +259,76 @@ fn a_legacy_archive_is_not_tried_on_a_platform() {
         }
     }
     crate::support::postgres::assert_same_dump(&before, &server.dump_plain("fresh"));
+}
+
+/// The platform opens every table to everybody as it is made: row-level security
+/// closes it before a row comes, so that it is closed wherever a restore stops.
+#[test]
+fn rows_are_never_open_to_everybody_while_they_come() {
+    let source = server();
+    project(&source, "project");
+    source.psql(
+        "project",
+        "create table secrets (id int primary key, word text); create index on secrets (word);
+         insert into secrets values (1, 'x'); alter table secrets enable row level security;",
+    );
+    let product = Product::of(&source, "project");
+    product.backup(&[]);
+    let target = server();
+    let part = ["--table", "public.secrets"];
+    for (database, more, stops) in [
+        ("whole", &[][..], true),
+        ("part", &part, true),
+        ("again", &[], false),
+        ("one", &part, false),
+    ] {
+        project(&target, database);
+        target.psql(
+            database,
+            &format!(
+                "alter role postgres_ password 'hunter2' nobypassrls;
+                 grant create on database {database} to postgres_"
+            ),
+        );
+        if stops {
+            target.psql(
+                database,
+                "create function extensions.stop() returns event_trigger language plpgsql as
+                   $$ begin raise exception 'not today'; end $$;
+                 create event trigger stop on ddl_command_start when tag in ('CREATE INDEX')
+                   execute function extensions.stop();",
+            );
+        }
+        let product =
+            product.clone().set("TARGET", target.tcp_url(database, "postgres_", "hunter2"));
+        let output = product.run(&[&["restore", "--to", "env:TARGET"], more].concat());
+        let text = said(&output);
+        assert_eq!(output.status.success(), !stops, "{text}");
+        assert_eq!(text.contains("stopped at stage indexes"), stops, "{text}");
+        let closed = "select relrowsecurity from pg_class where relname = 'secrets';
+                      select count(*) from secrets";
+        assert_eq!(target.psql(database, closed), "t\n1\n", "{text}");
+    }
+}
+
+/// Nobody makes a table in a schema that the platform keeps.
+#[test]
+fn a_part_of_a_managed_schema_that_has_no_home_is_a_loss() {
+    let source = server();
+    project(&source, "project");
+    source.psql(
+        "project",
+        "create table auth.custom (id serial primary key); insert into auth.custom values (1)",
+    );
+    let product = Product::of(&source, "project");
+    product.backup(&[]);
+    let target = server();
+    project(&target, "fresh");
+    target.psql("fresh", "alter role postgres_ password 'hunter2'");
+    let product = product.set("TARGET", target.tcp_url("fresh", "postgres_", "hunter2"));
+    let output = product.run(&["-q", "restore", "--to", "env:TARGET", "--table", "auth.custom"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let lost = "1 rows of auth.custom: the target has no such table (data loss)";
+    assert!(text.contains(lost) && !text.contains("stopped"), "{text}");
 }

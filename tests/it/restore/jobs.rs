@@ -117,3 +117,33 @@ fn progress_moves_from_the_first_byte_to_the_last_row() {
     assert_eq!((end.rows, end.tables), (*rows, tables.len() as u64));
     assert_eq!((end.stage, end.done, end.total), (RestoreStage::Proof, 6, 6));
 }
+
+/// What cannot be loaded anyway is not dropped for it.
+#[test]
+fn a_target_without_room_for_the_sessions_loses_nothing() {
+    let options = crate::support::postgres::ServerOptions { tcp: true, ..Default::default() };
+    let server = Server::start_with(15, options);
+    super::shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    server.psql(
+        "copy",
+        "create role keeper login password 'hunter2'; grant create on database copy to keeper;
+         grant all on schema public to keeper",
+    );
+    let product = product.set("TARGET", server.tcp_url("copy", "keeper", "hunter2"));
+    let to = ["restore", "--to", "env:TARGET"];
+    let output = product.run(&[&to[..], &["--jobs", "2"]].concat());
+    assert!(output.status.success(), "{}", super::said(&output));
+    server.psql("copy", "alter role keeper connection limit 3");
+    let before = server.dump_plain("copy");
+    let output = product.run(&[&to[..], &["--jobs", "6", "--clean", "--yes"]].concat());
+    let said = super::said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("too many connections") && said.contains("nothing was touched"),
+        "{said}"
+    );
+    crate::support::postgres::assert_same_dump(&before, &server.dump_plain("copy"));
+}

@@ -12,6 +12,7 @@ mod parts;
 mod process;
 mod shown;
 mod skipped;
+mod stopped_parts;
 mod whole;
 
 use std::process::Output;

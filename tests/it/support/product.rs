@@ -17,6 +17,7 @@ use super::{
 
 /// An installation: settings in the environment, and a folder that is both the
 /// working directory and, unless told otherwise, the store.
+#[derive(Clone)]
 pub(crate) struct Product {
     folder: Arc<TempDir>,
     env: Vec<(String, String)>,
