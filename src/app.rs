@@ -90,12 +90,40 @@ pub fn environment(settings: &Settings, store: Arc<dyn Store>, clock: Clock) -> 
 /// A database as its jobs see it.
 ///
 /// # Errors
-/// When its URL cannot be used. The message never holds a part of it.
+/// When it has no URL, or none that can be used. The message never holds a part of it.
 pub fn source(settings: &DatabaseSettings) -> Result<Source> {
-    let url = ConnectionUrl::parse(&settings.url)
+    let url = settings.url.as_ref();
+    let url = url.with_context(|| format!("databases.{}.url is missing", settings.name))?;
+    let url = ConnectionUrl::parse(url)
         .with_context(|| format!("use databases.{}.url", settings.name))?;
     let layout = Layout::new(settings.prefix.clone());
     Ok(Source { settings: settings.clone(), url, layout })
+}
+
+/// What is known of each database before the store was looked at.
+#[must_use]
+pub fn state(settings: &Settings, clock: Clock) -> State {
+    let started = clock.now();
+    let state = State::new(clock, started, env!("CARGO_PKG_VERSION"));
+    for database in settings.databases.values() {
+        let verify = Some(&database.verify.schedule).filter(|_| database.verify.enabled);
+        state.add(DatabaseState {
+            verify_schedule: verify.cloned(),
+            ..DatabaseState::new(
+                database.name.clone(),
+                database.prefix.clone(),
+                database.schedule.line.clone(),
+                database.stale_after,
+            )
+        });
+    }
+    state
+}
+
+/// What the status document says of a store.
+#[must_use]
+pub fn status_info(store: &dyn Store) -> StatusInfo {
+    StatusInfo { store: store.uri("").trim_end_matches('/').to_owned() }
 }
 
 /// The daemon, put together and not running yet.
@@ -126,9 +154,8 @@ impl Daemon {
         let names: Vec<String> = settings.databases.keys().cloned().collect();
         let metrics = Arc::new(Metrics::new(version, &names)?);
         let lifecycle = Lifecycle::new(settings.grace);
-        let started = clock.now();
-        let state = State::new(clock.clone(), started, version);
-        let info = StatusInfo { store: store.uri("").trim_end_matches('/').to_owned() };
+        let state = state(settings, clock.clone());
+        let info = status_info(store.as_ref());
         let observer: Arc<dyn Observer> = metrics.clone();
         let store: Arc<dyn Store> = Arc::new(Metered::new(store, observer));
         let environment = environment(settings, store, clock);
@@ -137,15 +164,6 @@ impl Daemon {
         for database in settings.databases.values() {
             let source = source(database)?;
             let verify = Some(&database.verify.schedule).filter(|_| database.verify.enabled);
-            state.add(DatabaseState {
-                verify_schedule: verify.cloned(),
-                ..DatabaseState::new(
-                    database.name.clone(),
-                    database.prefix.clone(),
-                    database.schedule.line.clone(),
-                    database.stale_after,
-                )
-            });
             let (runner, handle) = runner(
                 environment.clone(),
                 source,

@@ -43,6 +43,9 @@ pub struct Sources {
     pub system_file: Option<PathBuf>,
     /// Judges a database's URL; without it any text is one.
     pub url_check: Option<UrlCheck>,
+    /// Only the store will be read, on a machine that may never have seen the
+    /// source: a database's URL may be missing, and its file or variable too.
+    pub store_only: bool,
 }
 
 /// Says what is wrong with a database's URL, never repeating a part of it. The

@@ -97,3 +97,35 @@ fn a_store_that_is_no_folder() {
     snapshot("store_is_a_file", &product, &["backup"]);
     snapshot("store_is_a_file_list", &product, &["list"]);
 }
+
+/// The old machine and the provider are gone; what is known is where the bucket is.
+#[test]
+fn a_new_machine_reads_backups_with_nothing_but_the_store() {
+    let server = Server::start(15);
+    let old = shop(&server);
+    old.backup(&[]);
+    let product = Product::bare()
+        .client_dir(server.bin_dir())
+        .set("RELIQUARY__STORE__URL", old.store_url())
+        .set("RELIQUARY__HTTP__LISTEN", format!("127.0.0.1:{}", super::free_port()));
+    server.create_database("fresh");
+    let target = server.url("fresh");
+    for command in [
+        &["list"][..],
+        &["show"],
+        &["status"],
+        &["verify"],
+        &["fetch"],
+        &["restore", "--to", &target],
+        &["list", "-d", "main"],
+    ] {
+        let output = product.run(command);
+        assert_eq!(output.status.code(), Some(0), "{command:?}: {}", told(&output));
+    }
+    assert_eq!(server.psql("fresh", "select count(*) from donors").trim(), "1234");
+    for command in ["run", "backup", "audit", "sweep"] {
+        let output = product.run(&[command]);
+        assert_eq!(output.status.code(), Some(2), "{command}: {}", told(&output));
+        assert!(told(&output).contains("databases: none is configured"), "{}", told(&output));
+    }
+}
