@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, env, path::PathBuf, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
@@ -39,6 +39,24 @@ pub async fn store(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
         }
     };
     Ok(store)
+}
+
+/// The same, for a command that reads what is stored: a folder that is not there
+/// is no empty store, but most likely a disk that is not mounted.
+///
+/// # Errors
+/// As [`store`], and when the folder does not exist.
+pub async fn store_to_read(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
+    if let StoreLocation::Directory(path) = &settings.location
+        && !tokio::fs::try_exists(path).await.unwrap_or(true)
+    {
+        bail!(
+            "open file://{}: there is no such folder, so nothing is known of its backups; mount \
+             the disk, or correct store.url (the first `reliquary backup` creates the folder)",
+            path.display()
+        );
+    }
+    store(settings).await
 }
 
 /// Every file that holds a secret of this installation: those of the settings,

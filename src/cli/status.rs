@@ -100,7 +100,7 @@ async fn ask(stream: TcpStream, address: SocketAddr) -> Result<StatusDocument> {
 
 /// What the store alone says; nothing of a process, since there is none.
 async fn look(settings: &Settings) -> Result<StatusDocument> {
-    let store = app::store(&settings.store).await?;
+    let store = app::store_to_read(&settings.store).await?;
     let state = app::state(settings, Clock::system());
     for database in settings.databases.values() {
         match survey(store.as_ref(), &Layout::new(database.prefix.clone())).await {
