@@ -152,7 +152,7 @@ fn url(
 ) -> Result<Option<SecretString>, Reported> {
     let store_only = section.context().sources.store_only;
     let given = section.has_secret("url");
-    let elsewhere = ["url_file", "url_env"].into_iter().filter(|key| section.has(key)).last();
+    let elsewhere = ["url_file", "url_env"].into_iter().find(|key| section.has(key));
     let secret = section.secret("url");
     if given {
         let Some(secret) = secret else {
