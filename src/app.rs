@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, env, path::PathBuf, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
@@ -44,6 +44,24 @@ pub async fn store(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
         }
     };
     Ok(store)
+}
+
+/// The same, for a command that reads what is stored: a folder that is not there
+/// is no empty store, but most likely a disk that is not mounted.
+///
+/// # Errors
+/// As [`store`], and when the folder does not exist.
+pub async fn store_to_read(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
+    if let StoreLocation::Directory(path) = &settings.location
+        && !tokio::fs::try_exists(path).await.unwrap_or(true)
+    {
+        bail!(
+            "open file://{}: there is no such folder, so nothing is known of its backups; mount \
+             the disk, or correct store.url (the first `reliquary backup` creates the folder)",
+            path.display()
+        );
+    }
+    store(settings).await
 }
 
 /// Every file that holds a secret of this installation: those of the settings,
@@ -103,12 +121,40 @@ pub fn environment(settings: &Settings, store: Arc<dyn Store>, clock: Clock) -> 
 /// A database as its jobs see it.
 ///
 /// # Errors
-/// When its URL cannot be used. The message never holds a part of it.
+/// When it has no URL, or none that can be used. The message never holds a part of it.
 pub fn source(settings: &DatabaseSettings) -> Result<Source> {
-    let url = ConnectionUrl::parse(&settings.url)
+    let url = settings.url.as_ref();
+    let url = url.with_context(|| format!("databases.{}.url is missing", settings.name))?;
+    let url = ConnectionUrl::parse(url)
         .with_context(|| format!("use databases.{}.url", settings.name))?;
     let layout = Layout::new(settings.prefix.clone());
     Ok(Source { settings: settings.clone(), url, layout })
+}
+
+/// What is known of each database before the store was looked at.
+#[must_use]
+pub fn state(settings: &Settings, clock: Clock) -> State {
+    let started = clock.now();
+    let state = State::new(clock, started, env!("CARGO_PKG_VERSION"));
+    for database in settings.databases.values() {
+        let verify = Some(&database.verify.schedule).filter(|_| database.verify.enabled);
+        state.add(DatabaseState {
+            verify_schedule: verify.cloned(),
+            ..DatabaseState::new(
+                database.name.clone(),
+                database.prefix.clone(),
+                database.schedule.line.clone(),
+                database.stale_after,
+            )
+        });
+    }
+    state
+}
+
+/// What the status document says of a store.
+#[must_use]
+pub fn status_info(store: &dyn Store) -> StatusInfo {
+    StatusInfo { store: store.uri("").trim_end_matches('/').to_owned() }
 }
 
 /// The daemon, put together and not running yet.
@@ -142,9 +188,8 @@ impl Daemon {
         let names: Vec<String> = settings.databases.keys().cloned().collect();
         let metrics = Arc::new(Metrics::new(version, &names)?);
         let lifecycle = Lifecycle::new(settings.grace);
-        let started = clock.now();
-        let state = State::new(clock.clone(), started, version);
-        let info = StatusInfo { store: store.uri("").trim_end_matches('/').to_owned() };
+        let state = state(settings, clock.clone());
+        let info = status_info(store.as_ref());
         let observer: Arc<dyn Observer> = metrics.clone();
         let store: Arc<dyn Store> = Arc::new(Metered::new(store, observer));
         let (channels, watch, deliveries) = alerts(settings, &store, &state, &metrics)?;
@@ -154,15 +199,6 @@ impl Daemon {
         for database in settings.databases.values() {
             let source = source(database)?;
             let verify = Some(&database.verify.schedule).filter(|_| database.verify.enabled);
-            state.add(DatabaseState {
-                verify_schedule: verify.cloned(),
-                ..DatabaseState::new(
-                    database.name.clone(),
-                    database.prefix.clone(),
-                    database.schedule.line.clone(),
-                    database.stale_after,
-                )
-            });
             let (runner, handle) = runner(
                 environment.clone(),
                 source,

@@ -99,12 +99,10 @@ pub fn scrub(settings: &Settings) -> Scrub {
     let notify = &settings.notify;
     let mut secrets: Vec<SecretString> = Vec::new();
     for database in settings.databases.values() {
-        secrets.push(database.url.clone());
-        secrets.extend(
-            crate::postgres::ConnectionUrl::parse(&database.url)
-                .ok()
-                .and_then(|url| url.password().cloned()),
-        );
+        let Some(url) = &database.url else { continue };
+        secrets.push(url.clone());
+        let parsed = crate::postgres::ConnectionUrl::parse(url).ok();
+        secrets.extend(parsed.and_then(|url| url.password().cloned()));
     }
     if let Some(credentials) = &settings.store.credentials {
         secrets.push(credentials.secret_access_key.clone());

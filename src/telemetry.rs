@@ -17,8 +17,9 @@ use crate::settings::{LogFormat, LogSettings};
 /// `log.filter` where nothing else is said.
 pub const DEFAULT_FILTER: &str = "info";
 
-/// Libraries, unless the filter says otherwise. sqlx logs each statement.
-const LIBRARIES: &str = "warn,sqlx::query=off";
+/// Libraries, unless the filter says otherwise. sqlx logs each statement, and
+/// `aws_config` dumps what our own error says in a sentence.
+const LIBRARIES: &str = "warn,sqlx::query=off,aws_config=error";
 /// Whatever the filter says: these lines hold passwords.
 const NEVER: &str = "sqlx_postgres::options=off";
 
@@ -94,23 +95,53 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case("info", 0, true, "warn,sqlx::query=off,reliquary=info,sqlx_postgres::options=off")]
-    #[case("info", 1, true, "warn,sqlx::query=off,reliquary=debug,sqlx_postgres::options=off")]
-    #[case("info", 2, true, "warn,sqlx::query=off,reliquary=trace,sqlx_postgres::options=off")]
-    #[case("info", -1, true, "warn,sqlx::query=off,reliquary=warn,sqlx_postgres::options=off")]
-    #[case("info", 0, false, "warn,sqlx::query=off,reliquary=warn,sqlx_postgres::options=off")]
-    #[case("info", 1, false, "warn,sqlx::query=off,reliquary=info,sqlx_postgres::options=off")]
+    #[case(
+        "info",
+        0,
+        true,
+        "warn,sqlx::query=off,aws_config=error,reliquary=info,sqlx_postgres::options=off"
+    )]
+    #[case(
+        "info",
+        1,
+        true,
+        "warn,sqlx::query=off,aws_config=error,reliquary=debug,sqlx_postgres::options=off"
+    )]
+    #[case(
+        "info",
+        2,
+        true,
+        "warn,sqlx::query=off,aws_config=error,reliquary=trace,sqlx_postgres::options=off"
+    )]
+    #[case("info", -1, true, "warn,sqlx::query=off,aws_config=error,reliquary=warn,sqlx_postgres::options=off")]
+    #[case(
+        "info",
+        0,
+        false,
+        "warn,sqlx::query=off,aws_config=error,reliquary=warn,sqlx_postgres::options=off"
+    )]
+    #[case(
+        "info",
+        1,
+        false,
+        "warn,sqlx::query=off,aws_config=error,reliquary=info,sqlx_postgres::options=off"
+    )]
     #[case("info", -1, false, "error,sqlx_postgres::options=off")]
-    #[case("debug", 0, false, "warn,sqlx::query=off,reliquary=debug,sqlx_postgres::options=off")]
+    #[case(
+        "debug",
+        0,
+        false,
+        "warn,sqlx::query=off,aws_config=error,reliquary=debug,sqlx_postgres::options=off"
+    )]
     #[case("off", 0, true, "off,sqlx_postgres::options=off")]
     #[case(
         "info,hyper=debug",
         0,
         true,
-        "warn,sqlx::query=off,info,hyper=debug,sqlx_postgres::options=off"
+        "warn,sqlx::query=off,aws_config=error,info,hyper=debug,sqlx_postgres::options=off"
     )]
     #[case("hyper=debug", -1, true,
-        "warn,sqlx::query=off,hyper=debug,reliquary=warn,sqlx_postgres::options=off")]
+        "warn,sqlx::query=off,aws_config=error,hyper=debug,reliquary=warn,sqlx_postgres::options=off")]
     fn libraries_stay_quiet_and_v_and_q_move_our_own_level(
         #[case] filter: &str,
         #[case] verbosity: i8,

@@ -115,7 +115,7 @@ impl<'l> Sorter<'l> {
             return;
         };
         let (kind, id, bit) = match key {
-            Key::Probe | Key::Alerts => return,
+            Key::Probe | Key::Alerts | Key::DrillPage(_) => return,
             Key::PointerText | Key::PointerChecksum => {
                 self.has_pointer = true;
                 return;
@@ -124,7 +124,6 @@ impl<'l> Sorter<'l> {
                 self.drills.push(id);
                 return;
             }
-            Key::DrillPage(_) => return,
             Key::Archive(kind, id) => (kind, id, Parts::ARCHIVE),
             Key::Checksum(kind, id) => (kind, id, Parts::CHECKSUM),
             Key::Manifest(kind, id) => (kind, id, Parts::MANIFEST),

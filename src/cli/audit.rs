@@ -35,7 +35,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
-    let settings = global.settings(false)?;
+    let settings = global.settings_with_source()?;
     let database = arguments.chosen.of(&settings)?;
     let source = app::source(database)?;
     let store = app::store(&settings.store).await?;

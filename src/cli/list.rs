@@ -56,8 +56,25 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     } else {
         let place = store.uri(layout.prefix());
         print!("{}", text(&place, &catalog, &rows, mark, Clock::system().now()));
+        if catalog.entries.is_empty()
+            && let Some(key) = elsewhere(store.as_ref(), &layout).await
+        {
+            println!(
+                "{} does hold other keys, such as {}: is databases.{}.prefix right?",
+                store.uri("").trim_end_matches('/'),
+                visible(&key),
+                database.name
+            );
+        }
     }
     Ok(DONE)
+}
+
+/// A key that stands elsewhere in the store, from one page of a listing. It is a
+/// hint and no more, so that credentials which may not ask are no error.
+async fn elsewhere(store: &dyn Store, layout: &Layout) -> Option<String> {
+    let page = store.list_page("", None).await.ok()?;
+    page.objects.into_iter().map(|object| object.key).find(|key| !key.starts_with(layout.prefix()))
 }
 
 /// An entry with what its manifest says, where it has a readable one.

@@ -174,10 +174,23 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 struct Misused(String);
 
 impl Global {
-    /// Loads the settings, begins to log, and prints what is doubtful.
+    /// Loads the settings, begins to log, and prints what is doubtful. But for
+    /// the daemon only the store is needed: who gets a backup back, on a new
+    /// machine, may never have seen the source.
     fn settings(&self, for_daemon: bool) -> Result<Settings> {
+        self.load(for_daemon, !for_daemon)
+    }
+
+    /// The same for a command that needs the source too, or that must not go by
+    /// defaults where an installation's own settings are missing.
+    fn settings_with_source(&self) -> Result<Settings> {
+        self.load(false, false)
+    }
+
+    fn load(&self, for_daemon: bool, store_only: bool) -> Result<Settings> {
         let sources =
             Sources::from_process(self.config.clone(), app::check_url, app::check_expectation)?;
+        let sources = Sources { store_only, ..sources };
         let (settings, warnings) = settings::load(&sources)?;
         telemetry::init(&settings.log, self.verbosity(), for_daemon);
         for warning in warnings {

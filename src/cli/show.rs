@@ -50,10 +50,12 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         document["drilled"] = json!(drilled);
         print::json(&document)?;
     } else {
-        print!("{}", text(&manifest, judgement.as_ref(), &uri, store.as_ref()));
+        let endpoint = settings.store.endpoint.as_deref();
+        print!("{}", text(&manifest, judgement.as_ref(), &uri));
         if let Some(Mark { verdict, time }) = drilled {
             println!("drilled    {verdict} at {}", rfc3339::format(time));
         }
+        print!("{}", recipe(&uri, endpoint, &manifest.archive.key, &source_roles(&manifest)));
     }
     Ok(DONE)
 }
@@ -115,12 +117,7 @@ fn legacy(global: &Global, entry: &Entry, uri: &str) -> Result<u8> {
     Ok(DONE)
 }
 
-fn text(
-    manifest: &Manifest,
-    judgement: Option<&Judgement>,
-    uri: &str,
-    store: &dyn Store,
-) -> String {
+fn text(manifest: &Manifest, judgement: Option<&Judgement>, uri: &str) -> String {
     let (archive, source) = (&manifest.archive, &manifest.source);
     let now = Clock::system().now();
     let took = (manifest.finished - manifest.started).as_seconds_f64();
@@ -183,19 +180,39 @@ fn text(
     }
     table.add_row(["all".to_owned(), print::count(manifest.rows), String::new(), String::new()]);
     text += &format!("\n{}\n", table.trim_fmt());
-    let file = archive.key.rsplit('/').next().unwrap_or_default();
+    text
+}
+
+fn source_roles(manifest: &Manifest) -> Vec<&str> {
+    manifest.source.roles.iter().map(String::as_str).collect()
+}
+
+/// How to get it back with stock tools alone.
+fn recipe(uri: &str, endpoint: Option<&str>, key: &str, roles: &[&str]) -> String {
+    let file = key.rsplit('/').next().unwrap_or_default();
+    let mut text = String::new();
     if uri.starts_with("s3://") {
-        text += &format!(
-            "\nwithout Reliquary:\n  aws s3 cp {uri} .\n  aws s3 cp {}.sha256 .\n",
-            store.uri(&archive.key)
-        );
+        let endpoint = endpoint.map(|url| format!("--endpoint-url {} ", visible(url)));
+        let copy = format!("aws s3 cp {}{uri}", endpoint.unwrap_or_default());
+        text += &format!("\nwithout Reliquary:\n  {copy} .\n  {copy}.sha256 .\n");
     } else {
         text += "\nwithout Reliquary, in the archive's folder:\n";
     }
-    text += &format!(
-        "  sha256sum -c {file}.sha256\n  gunzip -c {file} | psql -v ON_ERROR_STOP=1 \"$TARGET\"\n"
-    );
+    text += &format!("  sha256sum -c {file}.sha256\n");
+    if !roles.is_empty() {
+        text += "  # policies name these roles; create those that the target lacks\n";
+    }
+    for role in roles {
+        text += &format!("  {}\n", create_role(role));
+    }
+    text += &format!("  gunzip -c {file} | psql -v ON_ERROR_STOP=1 \"$TARGET\"\n");
     text
+}
+
+/// A line of shell that creates a role, whatever its name holds.
+fn create_role(name: &str) -> String {
+    let name = visible(name).replace('"', "\"\"").replace('\'', r"'\''");
+    format!("psql \"$TARGET\" -c 'CREATE ROLE \"{name}\"'")
 }
 
 fn qualified(schema: &str, name: &str) -> String {
@@ -205,4 +222,31 @@ fn qualified(schema: &str, name: &str) -> String {
 fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<String> = names.map(visible).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recipe_asks_the_configured_endpoint_and_creates_roles_first() {
+        let (uri, key) = ("s3://b/database/x.sql.gz", "database/x.sql.gz");
+        let told = recipe(uri, Some("https://r2.example.com"), key, &["bk", r#"o'"x"#]);
+        let lines: Vec<&str> = told.lines().map(str::trim).collect();
+        assert_eq!(
+            lines[2..],
+            [
+                "aws s3 cp --endpoint-url https://r2.example.com s3://b/database/x.sql.gz .",
+                "aws s3 cp --endpoint-url https://r2.example.com s3://b/database/x.sql.gz.sha256 .",
+                "sha256sum -c x.sql.gz.sha256",
+                "# policies name these roles; create those that the target lacks",
+                r#"psql "$TARGET" -c 'CREATE ROLE "bk"'"#,
+                r#"psql "$TARGET" -c 'CREATE ROLE "o'\''""x"'"#,
+                r#"gunzip -c x.sql.gz | psql -v ON_ERROR_STOP=1 "$TARGET""#,
+            ]
+        );
+        let told = recipe(uri, None, key, &[]);
+        assert!(told.contains("aws s3 cp s3://b/database/x.sql.gz .\n"), "{told}");
+        assert!(!told.contains("CREATE ROLE"), "{told}");
+    }
 }

@@ -11,8 +11,10 @@ use tokio::net::TcpStream;
 
 use super::{DONE, Global, UNHEALTHY, print};
 use crate::{
-    app::{self, Daemon},
+    app,
+    catalog::Layout,
     clock::Clock,
+    health::Status,
     jobs::survey::{survey, tell},
     settings::Settings,
     status::{self, StatusDocument},
@@ -22,6 +24,9 @@ use crate::{
 
 /// How long a daemon may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The checks that need no daemon.
+const OF_THE_STORE: [&str; 3] = ["backup_age", "store", "verify"];
 
 /// The largest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 4 << 20;
@@ -93,24 +98,42 @@ async fn ask(stream: TcpStream, address: SocketAddr) -> Result<StatusDocument> {
         .with_context(|| format!("what listens at {address} (http.listen) gave no status"))
 }
 
-/// What a daemon would say in its first second.
+/// What the store alone says; nothing of a process, since there is none.
 async fn look(settings: &Settings) -> Result<StatusDocument> {
-    let store = app::store(&settings.store).await?;
-    let daemon = Daemon::new(settings, store.clone(), Clock::system())?;
+    let store = app::store_to_read(&settings.store).await?;
+    let state = app::state(settings, Clock::system());
     for database in settings.databases.values() {
-        let source = app::source(database)?;
-        match survey(store.as_ref(), &source.layout).await {
-            Ok(found) => {
-                tell(&daemon.state, &database.name, &found.catalog, found.newest.as_ref());
-            }
+        match survey(store.as_ref(), &Layout::new(database.prefix.clone())).await {
+            Ok(found) => tell(&state, &database.name, &found.catalog, found.newest.as_ref()),
             Err(error) => {
-                daemon.state.update(&database.name, |state| {
+                state.update(&database.name, |state| {
                     state.catalog_error = Some(error.to_string());
                 });
             }
         }
     }
-    Ok(status::document(&daemon.state, daemon.info()))
+    let mut document = status::document(&state, &app::status_info(store.as_ref()));
+    forget_the_process(&mut document);
+    Ok(document)
+}
+
+/// Takes out what is said of a daemon's life: nobody has started one here.
+fn forget_the_process(document: &mut StatusDocument) {
+    let settled = |status: &mut Status| {
+        if *status == Status::Starting {
+            *status = Status::Stale;
+        }
+    };
+    settled(&mut document.status);
+    for database in &mut document.databases {
+        let health = &mut database.health;
+        settled(&mut health.status);
+        health.checks.retain(|check| OF_THE_STORE.contains(&check.name.as_str()));
+        let age = health.checks.iter_mut().find(|check| check.name == "backup_age");
+        if let (Some(age), None) = (age, health.last_success) {
+            "no good backup is known".clone_into(&mut age.detail);
+        }
+    }
 }
 
 fn text(document: &StatusDocument, from: &str) -> String {

@@ -46,9 +46,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
-    let settings = global.settings(false)?;
+    let settings = global.settings_with_source()?;
     let database = arguments.chosen.of(&settings)?;
-    let store = app::store(&settings.store).await?;
+    let store = app::store_to_read(&settings.store).await?;
     let environment = app::environment(&settings, store.clone(), Clock::system());
     let layout = Layout::new(database.prefix.clone());
     let progress = Progress::default();

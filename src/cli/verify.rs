@@ -18,11 +18,12 @@ use crate::{
     clock::Clock,
     jobs::{
         Environment,
+        survey::survey,
         verify::{self, Options, Recorded, Verified, VerifyError},
     },
     lifecycle::{Ended, Signals, interruptible},
     state::Progress,
-    store::Patience,
+    store::{Patience, Store},
     visible::visible_lines,
 };
 
@@ -77,7 +78,7 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     if entries.is_empty() {
         bail!("there is nothing to verify; `reliquary list` shows what there is");
     }
-    let environment = app::environment(&settings, store, Clock::system());
+    let environment = app::environment(&settings, store.clone(), Clock::system());
     let options = Options {
         threads: (settings.archive.threads / arguments.jobs).max(1),
         at_once: arguments.jobs,
@@ -104,6 +105,14 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         eprintln!("interrupted; {through} of {wanted} were verified before that");
         return Ok(signal.exit_code());
     }
+    // Damage takes the pointer's backup out of the good ones, or brings one back.
+    let is_news = |(entry, result): &(Entry, Result<Verified, VerifyError>)| {
+        let recorded = result.as_ref().ok().filter(|found| found.recorded == Recorded::Yes);
+        recorded.is_some_and(|found| found.is_damaged() || entry.state == State::Damaged)
+    };
+    if done.iter().any(is_news) {
+        point(store.as_ref(), &layout).await;
+    }
     let summary = Summary::of(&done);
     if global.json {
         let backups: Vec<Value> =
@@ -119,6 +128,20 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         println!("{}", summary.text());
     }
     Ok(summary.exit_code())
+}
+
+/// Puts the pointer right. It is a convenience: where that fails, it is only said.
+async fn point(store: &dyn Store, layout: &Layout) {
+    let pointed = match survey(store, layout).await {
+        Ok(found) => match found.point(store, layout).await {
+            Some(Err(error)) => Err(error.to_string()),
+            Some(Ok(())) | None => Ok(()),
+        },
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = pointed {
+        eprintln!("warning: LATEST.txt could not be put right: {}", visible_lines(&error));
+    }
 }
 
 /// What is not older than `age`, newest first; everything where none is given.

@@ -38,7 +38,7 @@ impl Chosen {
     /// Opens the store and lists what it holds of the database that is meant.
     pub(super) async fn open<'a>(&self, settings: &'a Settings) -> Result<Opened<'a>> {
         let database = self.of(settings)?;
-        let store = app::store(&settings.store).await?;
+        let store = app::store_to_read(&settings.store).await?;
         let layout = Layout::new(database.prefix.clone());
         let catalog = catalog::read(store.as_ref(), &layout).await?;
         Ok(Opened { database, store, layout, catalog })

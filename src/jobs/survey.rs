@@ -51,7 +51,7 @@ impl Survey {
         let manifest = scheduled.or(self.newest.as_ref().filter(|m| m.kind == Kind::Scheduled))?;
         let moved = catalog::advance_pointer(store, layout, &self.catalog, manifest).await;
         if let Ok(Some(pointer)) = &moved {
-            tracing::info!(backup = %pointer.id, "the pointer was behind and was put right");
+            tracing::info!(backup = %pointer.id, "the pointer did not name the newest good backup and was put right");
         }
         Some(moved.map(drop))
     }

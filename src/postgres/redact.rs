@@ -10,10 +10,15 @@ const BEFORE_A_USER: [&str; 4] = ["user ", "role ", "ROLE ", "TO "];
 
 impl ConnectionUrl {
     /// Takes the password out of a text of somebody else's making, such as what
-    /// a program wrote to stderr.
+    /// a program wrote to stderr. Where it is the user's name as well, it stays
+    /// where a message says whose name it is: advice without it is of no use,
+    /// and nothing there says that it is the password.
     #[must_use]
     pub fn mask(&self, text: &str) -> String {
         match self.password.as_ref().map(ExposeSecret::expose_secret) {
+            Some(password) if password == self.user && !password.is_empty() => {
+                mask_but_for_the_user(text, password)
+            }
             Some(password) if !password.is_empty() => text.replace(password, "********"),
             _ => text.to_owned(),
         }
@@ -35,6 +40,22 @@ impl ConnectionUrl {
         }
         text
     }
+}
+
+/// Masks a password that is the user's name too, but where it stands as the name.
+fn mask_but_for_the_user(text: &str, name: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(name) {
+        let after = &rest[at + name.len()..];
+        out.push_str(&rest[..at]);
+        let before = out.strip_suffix('"').unwrap_or(&out);
+        let is_name = BEFORE_A_USER.iter().any(|role| before.ends_with(role))
+            && !after.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-'));
+        out.push_str(if is_name { name } else { "********" });
+        rest = after;
+    }
+    out + rest
 }
 
 /// Replaces a word where it is not a part of a longer one.
@@ -83,6 +104,24 @@ mod tests {
             ("PGPASSWORD=s3cret", "PGPASSWORD=********"),
         ] {
             assert_eq!(redacted(url, text), says);
+        }
+    }
+
+    #[test]
+    fn a_password_that_is_the_user_s_name_is_masked_but_where_it_is_the_name() {
+        let url = ConnectionUrl::parse(&SecretString::from("postgres://bk:bk@db/app")).unwrap();
+        for (text, masked, redacted) in [
+            (
+                "role bk may not SELECT table t; GRANT SELECT ON t TO bk, or exclude",
+                "role bk may not SELECT table t; GRANT SELECT ON t TO bk, or exclude",
+                "role <user> may not SELECT table t; GRANT SELECT ON t TO <user>, or exclude",
+            ),
+            ("failed for user \"bk\"", "failed for user \"bk\"", "failed for user \"<user>\""),
+            ("PGPASSWORD=bk", "PGPASSWORD=********", "PGPASSWORD=********"),
+            ("role bkx", "role ********x", "role ********x"),
+        ] {
+            assert_eq!(url.mask(text), masked);
+            assert_eq!(url.redact(text), redacted);
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) fn databases(
     let fallback = fallback.filter(|url| !url.trim().is_empty());
     let mut sections = section.sections();
     if sections.is_empty() {
-        if fallback.is_none() {
+        if fallback.is_none() && !context.sources.store_only {
             let message = if context.sources.not_unicode.contains(FALLBACK_VARIABLE) {
                 "none is configured, and the variable DIRECT_URL is not valid UTF-8"
             } else {
@@ -116,7 +116,7 @@ impl Draft {
         let settings = || {
             Some(DatabaseSettings {
                 name: name.clone(),
-                url: url?,
+                url: url.ok()?,
                 prefix: prefix.clone()?,
                 schedule: schedule?,
                 stale_after,
@@ -143,30 +143,50 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|c| plain(c) || c == '_' || c == '-')
 }
 
-fn url(section: &mut Section<'_>, alone: bool, fallback: Option<&str>) -> Option<SecretString> {
+/// A problem that [`url`] has reported.
+struct Reported;
+
+/// The URL; `None` where it cannot be had and only the store will be read. One
+/// that is there is judged even then: a restore asks the source who it is.
+fn url(
+    section: &mut Section<'_>,
+    alone: bool,
+    fallback: Option<&str>,
+) -> Result<Option<SecretString>, Reported> {
+    let store_only = section.context().sources.store_only;
     let given = section.has_secret("url");
+    let elsewhere = ["url_file", "url_env"].into_iter().find(|key| section.has(key));
     let secret = section.secret("url");
     if given {
-        let secret = secret?;
+        let Some(secret) = secret else {
+            // A new machine has the old one's settings, and not its secrets.
+            return match elsewhere.map(|key| section.path_of(key)) {
+                Some(path) if store_only && section.context().report.forgive(&path) => Ok(None),
+                _ => Err(Reported),
+            };
+        };
         return match check(section, &secret) {
-            Ok(()) => Some(secret),
+            Ok(()) => Ok(Some(secret)),
             Err(message) => {
                 section.problem("url", message);
-                None
+                Err(Reported)
             }
         };
     }
     let Some(url) = fallback else {
+        if store_only {
+            return Ok(None);
+        }
         let or = if alone { ", or set the variable DIRECT_URL" } else { "" };
         section.problem("url", format!("is missing: give `url`, `url_file` or `url_env`{or}"));
-        return None;
+        return Err(Reported);
     };
     let url = SecretString::from(url);
     if let Err(message) = check(section, &url) {
         section.context().report.problem(FALLBACK_VARIABLE, message);
-        return None;
+        return Err(Reported);
     }
-    Some(url)
+    Ok(Some(url))
 }
 
 fn check(section: &Section<'_>, url: &SecretString) -> Result<(), String> {

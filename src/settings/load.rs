@@ -45,6 +45,9 @@ pub struct Sources {
     pub url_check: Option<UrlCheck>,
     /// Judges what a drill's check expects; without it any text will do.
     pub expect_check: Option<ExpectCheck>,
+    /// Only the store will be read, on a machine that may never have seen the
+    /// source: a database's URL may be missing, and its file or variable too.
+    pub store_only: bool,
 }
 
 /// Says what is wrong with what a drill's check expects.

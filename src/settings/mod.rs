@@ -162,7 +162,8 @@ pub struct DatabaseSettings {
     /// The name, as in `-d NAME` and the label `database`.
     pub name: String,
     /// Connection string of the source; always a `postgres://` or `postgresql://` URL.
-    pub url: SecretString,
+    /// `None` only where the settings were loaded to read the store alone.
+    pub url: Option<SecretString>,
     /// Where its backups stand in the store; ends with a slash.
     pub prefix: String,
     /// When a backup is due, six fields, UTC.

@@ -75,6 +75,15 @@ impl Report {
         self.warnings.borrow_mut().insert(warning);
     }
 
+    /// Turns the problems of one key into warnings; whether it had any.
+    pub(super) fn forgive(&self, path: &str) -> bool {
+        let mut problems = self.problems.borrow_mut();
+        let forgiven: Vec<_> = problems.extract_if(.., |found| found.path == path).collect();
+        let any = !forgiven.is_empty();
+        self.warnings.borrow_mut().extend(forgiven);
+        any
+    }
+
     /// Notes that a key is a real one: it was asked for.
     pub(super) fn know(&self, path: String) {
         self.known_keys.borrow_mut().insert(path);

@@ -91,7 +91,8 @@ struct ShownStore<'s> {
 
 #[derive(Serialize)]
 struct ShownDatabase<'s> {
-    url: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'static str>,
     prefix: &'s str,
     schedule: &'s str,
     stale_after: String,
@@ -261,7 +262,7 @@ impl<'s> ShownStore<'s> {
 impl<'s> ShownDatabase<'s> {
     fn of(database: &'s DatabaseSettings) -> Self {
         Self {
-            url: mask(&database.url),
+            url: database.url.as_ref().map(mask),
             prefix: &database.prefix,
             schedule: &database.schedule.line,
             stale_after: duration_text(database.stale_after),

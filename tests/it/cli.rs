@@ -85,6 +85,7 @@ fn free_port() -> u16 {
 fn a_first_hour_with_the_product() {
     let server = Server::start(15);
     let product = shop(&server);
+    fs::create_dir(product.store_dir()).unwrap();
     snapshot("list_of_nothing", &product, &["list"]);
     snapshot("status_without_a_backup", &product, &["status"]);
     snapshot("backup", &product, &["backup"]);

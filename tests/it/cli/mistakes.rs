@@ -49,6 +49,7 @@ fn which_of_several_databases() {
         .set("RELIQUARY__DATABASES__BILLING__PREFIX", "billing/");
     let url = product.store_url();
     let product = product.set("RELIQUARY__STORE__URL", url);
+    fs::create_dir(product.store_dir()).unwrap();
     snapshot("several_databases", &product, &["backup"]);
     snapshot("unknown_database", &product, &["backup", "-d", "biling"]);
     snapshot("named_database", &product, &["list", "-d", "billing"]);
@@ -59,6 +60,7 @@ fn which_of_several_databases() {
 fn an_id_that_leads_nowhere() {
     let server = Server::start(15);
     let product = shop(&server);
+    fs::create_dir(product.store_dir()).unwrap();
     snapshot("show_of_nothing", &product, &["show"]);
     let id = product.backup(&[]).id;
     product.backup(&["--manual"]);
@@ -96,4 +98,66 @@ fn a_store_that_is_no_folder() {
     fs::write(product.store_dir(), "a file").unwrap();
     snapshot("store_is_a_file", &product, &["backup"]);
     snapshot("store_is_a_file_list", &product, &["list"]);
+}
+
+/// The old machine and the provider are gone; what is known is where the bucket is.
+#[test]
+fn a_new_machine_reads_backups_with_nothing_but_the_store() {
+    let server = Server::start(15);
+    let old = shop(&server);
+    old.backup(&[]);
+    let product = Product::bare()
+        .client_dir(server.bin_dir())
+        .set("RELIQUARY__STORE__URL", old.store_url())
+        .set("RELIQUARY__HTTP__LISTEN", format!("127.0.0.1:{}", super::free_port()));
+    server.create_database("fresh");
+    let target = server.url("fresh");
+    for command in [
+        &["list"][..],
+        &["show"],
+        &["status"],
+        &["verify"],
+        &["fetch"],
+        &["restore", "--to", &target],
+        &["list", "-d", "main"],
+    ] {
+        let output = product.run(command);
+        assert_eq!(output.status.code(), Some(0), "{command:?}: {}", told(&output));
+    }
+    assert_eq!(server.psql("fresh", "select count(*) from donors").trim(), "1234");
+    for command in ["run", "backup", "audit", "sweep"] {
+        let output = product.run(&[command]);
+        assert_eq!(output.status.code(), Some(2), "{command}: {}", told(&output));
+        assert!(told(&output).contains("databases: none is configured"), "{}", told(&output));
+    }
+}
+
+/// A disk that is not mounted must not look like a store without backups.
+#[test]
+fn reading_a_folder_that_is_not_there_fails_and_does_not_create_it() {
+    let product = Product::bare();
+    let url = product.store_url();
+    let product = product
+        .set("RELIQUARY__STORE__URL", url)
+        .set("RELIQUARY__HTTP__LISTEN", format!("127.0.0.1:{}", super::free_port()));
+    for command in
+        [&["list"][..], &["show"], &["status"], &["verify"], &["fetch"], &["restore", "--to", "-"]]
+    {
+        let output = product.run(command);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {}", told(&output));
+        assert!(told(&output).contains("there is no such folder"), "{}", told(&output));
+        assert!(!product.store_dir().exists(), "{command:?}");
+    }
+}
+
+#[test]
+fn a_list_of_nothing_says_what_stands_elsewhere_in_the_store() {
+    let product = Product::bare();
+    let url = product.store_url();
+    let product = product.set("RELIQUARY__STORE__URL", url);
+    fs::create_dir_all(product.store_dir().join("app")).unwrap();
+    fs::write(product.store_dir().join("app/LATEST.txt"), "x").unwrap();
+    let text = product.succeed(&["list"]);
+    assert!(text.contains("holds no backup yet"), "{text}");
+    assert!(text.contains("such as app/LATEST.txt: is databases.main.prefix right?"), "{text}");
 }

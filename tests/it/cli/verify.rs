@@ -51,9 +51,27 @@ fn a_morning_with_a_damaged_backup() {
 }
 
 #[test]
+fn the_pointer_leaves_a_backup_that_is_found_damaged_by_hand() {
+    let server = Server::start(15);
+    let product = shop(&server);
+    let (older, newest) = (product.backup(&[]), product.backup(&[]));
+    let pointer = || fs::read_to_string(product.store_dir().join("database/LATEST.txt")).unwrap();
+    assert!(pointer().starts_with(&newest.id));
+    let mut bytes = fs::read(&newest.archive).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&newest.archive, bytes).unwrap();
+    assert_eq!(product.run(&["verify", "--no-record"]).status.code(), Some(3));
+    assert!(pointer().starts_with(&newest.id), "nothing may be written");
+    assert_eq!(product.run(&["verify"]).status.code(), Some(3));
+    assert!(pointer().starts_with(&older.id), "{}", pointer());
+}
+
+#[test]
 fn bad_usage_says_what_is_right() {
     let server = Server::start(15);
     let product = shop(&server);
+    fs::create_dir(product.store_dir()).unwrap();
     snapshot("verify_of_nothing", &product, &["verify"]);
     snapshot("verify_all_of_nothing", &product, &["verify", "--all"]);
     snapshot("fetch_of_nothing", &product, &["fetch"]);

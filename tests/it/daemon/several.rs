@@ -105,6 +105,6 @@ async fn a_command_must_say_which_database_it_means() {
     let (code, out, _) = run(&["--json", "status"]);
     assert_eq!(code, Some(3));
     let status: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(status["status"], "starting");
+    assert_eq!(status["status"], "stale");
     assert_eq!(status["databases"][1]["health"]["status"], "ok");
 }

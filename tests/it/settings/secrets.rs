@@ -29,7 +29,7 @@ fn a_secret_may_be_given_in_each_of_three_ways_but_not_in_two() {
     assert_eq!(credentials.access_key_id, "AKIAEXAMPLE");
     assert_eq!(credentials.secret_access_key.expose_secret(), "from-file");
     assert_eq!(credentials.session_token.unwrap().expose_secret(), "from-env\n");
-    assert_eq!(settings.databases["main"].url.expose_secret(), URL);
+    assert_eq!(settings.databases["main"].url.as_ref().unwrap().expose_secret(), URL);
     assert_eq!(settings.store.encryption, Encryption::SseKms(None));
 
     let place = place.env(&[("RELIQUARY__DATABASES__MAIN__URL", URL)]);
