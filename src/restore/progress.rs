@@ -1,25 +1,35 @@
 //! How far a restore is.
 
 use std::sync::{
-    Arc,
-    atomic::{AtomicU8, AtomicU64, Ordering},
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use crate::words::RestoreStage;
 
-/// How far a restore is. Clones share the counters; sessions add to them
-/// without a lock.
+/// How far a restore is. Clones share the counters.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Counters>);
 
 #[derive(Debug, Default)]
 struct Counters {
-    /// Index into [`RestoreStage::ALL`].
-    stage: AtomicU8,
-    done: AtomicU64,
-    total: AtomicU64,
+    /// Read together, so that nobody sees one stage with another's counts.
+    at: Mutex<At>,
     rows: AtomicU64,
     tables: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct At {
+    stage: RestoreStage,
+    done: u64,
+    total: u64,
+}
+
+impl Default for At {
+    fn default() -> Self {
+        Self { stage: RestoreStage::Check, done: 0, total: 0 }
+    }
 }
 
 /// What [`Progress`] read at one moment.
@@ -39,14 +49,15 @@ pub struct ProgressReport {
 
 impl Progress {
     pub(super) fn enter(&self, stage: RestoreStage, total: u64) {
-        // The enum's values are its positions, and there are far fewer than 256.
-        self.0.stage.store(stage as u8, Ordering::Relaxed);
-        self.0.done.store(0, Ordering::Relaxed);
-        self.0.total.store(total, Ordering::Relaxed);
+        *self.at() = At { stage, done: 0, total };
     }
 
     pub(super) fn add(&self, count: u64) {
-        self.0.done.fetch_add(count, Ordering::Relaxed);
+        self.at().done += count;
+    }
+
+    fn at(&self) -> MutexGuard<'_, At> {
+        self.0.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn add_rows(&self, count: u64) {
@@ -60,11 +71,11 @@ impl Progress {
     /// Reads everything.
     #[must_use]
     pub fn report(&self) -> ProgressReport {
-        let position = usize::from(self.0.stage.load(Ordering::Relaxed));
+        let At { stage, done, total } = *self.at();
         ProgressReport {
-            stage: RestoreStage::ALL.get(position).copied().unwrap_or(RestoreStage::Check),
-            done: self.0.done.load(Ordering::Relaxed),
-            total: self.0.total.load(Ordering::Relaxed),
+            stage,
+            done,
+            total,
             rows: self.0.rows.load(Ordering::Relaxed),
             tables: self.0.tables.load(Ordering::Relaxed),
         }

@@ -266,7 +266,10 @@ pub(super) async fn motley() -> Bench {
     bench.upload(60).await;
     bench.upload(11).await;
     bench.point(0);
-    for name in ["README.md", "2026/notes.txt", "drills/2026-12-01T06-00-00Z.json"] {
+    // What is not ours, and a drill's record, which outlives what it is about.
+    for name in
+        ["README.md", "2026/notes.txt", "photos/one.json", "drills/2026-12-01T06-00-00Z.json"]
+    {
         bench.write(&bench.dir.path().join("database").join(name), b"mine", 9000);
     }
     bench
