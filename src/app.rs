@@ -50,7 +50,7 @@ pub async fn store(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
 /// is no empty store, but most likely a disk that is not mounted.
 ///
 /// # Errors
-/// As [`store`], and when the folder does not exist.
+/// As [`fn@store`], and when the folder does not exist.
 pub async fn store_to_read(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
     if let StoreLocation::Directory(path) = &settings.location
         && !tokio::fs::try_exists(path).await.unwrap_or(true)
