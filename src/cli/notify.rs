@@ -20,7 +20,7 @@ pub(super) enum Command {
 
 pub(super) async fn run(global: &Global, command: &Command) -> Result<u8> {
     let Command::Test = command;
-    let settings = global.settings(false)?;
+    let settings = global.settings_with_source()?;
     let channels = channels::channels(&settings.notify)?;
     if channels.is_empty() {
         bail!(Misused(

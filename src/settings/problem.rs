@@ -84,6 +84,14 @@ impl Report {
         any
     }
 
+    /// Turns the problems of a section into warnings.
+    pub(super) fn forgive_below(&self, section: &str) {
+        let mut problems = self.problems.borrow_mut();
+        let below = |path: &str| path.strip_prefix(section).is_some_and(|p| p.starts_with('.'));
+        let forgiven: Vec<_> = problems.extract_if(.., |found| below(&found.path)).collect();
+        self.warnings.borrow_mut().extend(forgiven);
+    }
+
     /// Notes that a key is a real one: it was asked for.
     pub(super) fn know(&self, path: String) {
         self.known_keys.borrow_mut().insert(path);

@@ -2,6 +2,7 @@
 
 mod mistakes;
 mod secrets;
+mod store_only;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
@@ -398,40 +399,4 @@ fn what_is_shown_can_be_loaded_again(#[case] text: &str) {
     assert_eq!(file, settings.file.as_ref().unwrap().to_str().unwrap());
     let as_toml: toml::Table = shown.parse().unwrap();
     assert_eq!(json, serde_json::to_value(as_toml).unwrap(), "both say the same");
-}
-
-/// A new machine may have the old one's settings, and not its secrets.
-#[test]
-fn a_url_that_cannot_be_had_is_a_warning_where_only_the_store_is_read() {
-    for (key, value) in [("url_env", "NOWHERE"), ("url_file", "no/such/file")] {
-        let text = format!("store.url = \"s3://bucket\"\n[databases.app]\n{key} = \"{value}\"\n");
-        let mut place = Place::with_file(&text);
-        assert!(place.problems()[0].starts_with(&format!("databases.app.{key}: ")));
-        place.sources.store_only = true;
-        let (settings, warnings) = place.load().unwrap();
-        assert!(settings.databases["app"].url.is_none());
-        assert!(warnings[0].path == format!("databases.app.{key}"), "{warnings:?}");
-        assert_eq!(warnings.len(), 1);
-    }
-    let mut place = Place::with_file("store.url = \"s3://bucket\"");
-    assert_eq!(place.problems().len(), 1);
-    place.sources.store_only = true;
-    let settings = place.settings();
-    assert_eq!(settings.databases["main"].prefix, "database/");
-}
-
-/// A restore asks the source who it is, so that it never becomes the target.
-#[test]
-fn a_url_that_is_there_and_wrong_is_a_problem_even_where_only_the_store_is_read() {
-    let mut place = Place::with_file(&whole("")).env(&[]);
-    place.sources.store_only = true;
-    assert!(place.settings().databases["main"].url.is_some());
-    let mut place =
-        Place::with_file("store.url = \"s3://bucket\"\ndatabases.main.url = \"nonsense\"");
-    place.sources.store_only = true;
-    assert!(place.problems()[0].starts_with("databases.main.url: "));
-    let mut place =
-        Place::with_file("store.url = \"s3://bucket\"").env(&[("DIRECT_URL", "nonsense")]);
-    place.sources.store_only = true;
-    assert!(place.problems()[0].starts_with("DIRECT_URL: "));
 }
