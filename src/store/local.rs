@@ -54,7 +54,8 @@ impl fmt::Debug for LocalStore {
 }
 
 impl LocalStore {
-    /// Opens a directory, and creates it where it is missing.
+    /// Opens a directory, and creates it where it is missing. One that is there is
+    /// not written to: it may be a disk that can only be read.
     ///
     /// # Errors
     /// When it cannot be created or is not a directory.
@@ -64,7 +65,7 @@ impl LocalStore {
         let opened = tokio::task::spawn_blocking({
             let directory = directory.clone();
             move || {
-                std::fs::create_dir_all(directory.join(HIDDEN))?;
+                std::fs::create_dir_all(&directory)?;
                 directory.canonicalize()
             }
         })
