@@ -8,7 +8,7 @@
 //! Parts of an upload go into one file, one after the other, and the finished
 //! file is linked under its name, which fails where something stands.
 
-use std::{collections::HashMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::HashMap, fmt, io, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -65,7 +65,12 @@ impl LocalStore {
         let opened = tokio::task::spawn_blocking({
             let directory = directory.clone();
             move || {
-                std::fs::create_dir_all(&directory)?;
+                match std::fs::create_dir_all(&directory) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        return Err(io::ErrorKind::NotADirectory.into());
+                    }
+                    created => created?,
+                }
                 directory.canonicalize()
             }
         })

@@ -43,7 +43,7 @@ pub(super) fn plan(prepared: &Prepared) -> String {
     );
     for (what, count) in steps(plan) {
         if count > 0 {
-            text += &format!("  {:>9}  {what}\n", print::count(count));
+            text += &format!("  {:>9}  {}\n", print::count(count), step(what, count));
         }
     }
     for fill in &plan.fill {
@@ -84,6 +84,25 @@ pub(super) fn plan(prepared: &Prepared) -> String {
         );
     }
     text
+}
+
+/// A step in words; of one it is no plural.
+fn step(what: &str, count: u64) -> String {
+    if count != 1 {
+        return what.to_owned();
+    }
+    [
+        ("tables", "table"),
+        ("statements", "statement"),
+        ("objects", "object"),
+        ("indexes and keys, several at once", "index or key"),
+        ("indexes attached to those of their table", "index attached to that of its table"),
+        ("foreign keys", "foreign key"),
+        ("that are", "that is"),
+        (", several at once", ""),
+    ]
+    .iter()
+    .fold(what.to_owned(), |said, (many, one)| said.replace(many, one))
 }
 
 /// The steps, in their order, with how much each does.

@@ -77,6 +77,22 @@ impl Planner<'_> {
         None
     }
 
+    /// A table of the target that this one points at, and that neither has rows
+    /// nor gets any.
+    pub(super) fn rowless_parent(&self, table: &TableName) -> Option<TableName> {
+        let own = |r: &RelationFact| TableName { schema: r.schema.clone(), name: r.name.clone() };
+        let mut relations = self.target.facts.relations.iter().map(|r| (own(r), r));
+        let found = relations.find(|(name, relation)| {
+            self.rowless.contains_key(name)
+                && !self.target.occupied.contains(name)
+                && relation
+                    .referenced_by
+                    .iter()
+                    .any(|by| qualified(&by.table).as_ref() == Some(table))
+        });
+        found.map(|(name, _)| name)
+    }
+
     fn relation(&self, name: &TableName) -> Option<&RelationFact> {
         let mut relations = self.target.facts.relations.iter();
         relations.find(|r| r.schema == name.schema && r.name == name.name)

@@ -73,6 +73,7 @@ impl Planner<'_> {
                 }
             }
         }
+        self.leave_orphans(&mut fill);
         // Bare tables, as `--section pre-data` makes them, are loaded like new ones.
         let bare = chosen.is_none()
             && !self.options.wants(Section::PreData)
@@ -138,6 +139,27 @@ impl Planner<'_> {
                 reason: format!("{}; set the sequences by hand, with setval", damage::named(bad)),
                 class: Class::DataLoss,
             });
+        }
+    }
+
+    /// Rows that point at a table whose own rows do not come, and that has none:
+    /// where the role cannot hold the foreign key off, they would stop the restore.
+    fn leave_orphans(&mut self, fill: &mut Vec<(Fill, bool)>) {
+        let contents = self.contents;
+        let tables = &contents.manifest.tables;
+        loop {
+            let orphaned = fill.iter().enumerate().find_map(|(nth, (fill, _))| {
+                let table = &tables[fill.table];
+                let checked = fill.hold != Hold::Replica && table.rows > 0;
+                let parent = checked.then(|| self.rowless_parent(&name(table))).flatten()?;
+                Some((nth, parent))
+            });
+            let Some((nth, parent)) = orphaned else { return };
+            let table = &tables[fill.remove(nth).0.table];
+            let own = name(table);
+            self.plan.proof.retain(|expected| expected.table != own);
+            let reason = format!("they point at {}, whose rows do not come", name_of(&parent));
+            self.skip(table, &reason, true);
         }
     }
 

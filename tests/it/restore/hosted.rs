@@ -343,7 +343,7 @@ fn sections_and_sql_close_tables_as_early_as_a_whole_restore() {
     }
     assert_eq!(target.psql("sections", "select count(*) from secrets").trim(), "1");
 
-    for (database, part) in [("part", &["--table", "public.secrets"][..]), ("all", &[])] {
+    for (database, part) in [("part", &["--table", "public.secrets"][..]), ("everything", &[])] {
         let sql = product.succeed(&[&["restore", "--to", "-"], part].concat());
         let at = |what: &str| sql.find(what).unwrap_or_else(|| panic!("{what}: {sql}"));
         let rows = at("COPY public.secrets");
@@ -406,6 +406,7 @@ fn what_a_newer_platform_does_not_take_is_known_before() {
             "alter table auth.users add tenant int not null",
             &[
                 "2 rows of auth.users: the target's table wants a value in tenant, which the archive does not hold (data loss)",
+                "2 rows of auth.identities: they point at auth.users, whose rows do not come (data loss)",
                 "foreign key profiles_id_fkey of public.profiles: the rows of auth.users that it points at do not come (data loss)",
             ][..],
         ),

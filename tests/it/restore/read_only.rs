@@ -48,7 +48,10 @@ fn a_folder_that_can_only_be_read_gives_everything() {
     let product = Product::of(&server, "shop");
     let id = product.backup(&[]).id;
     // As it comes out of a safe: nothing but the backups.
-    std::fs::remove_dir_all(product.store_dir().join(".reliquary")).unwrap();
+    let hidden = product.store_dir().join(".reliquary");
+    if hidden.exists() {
+        std::fs::remove_dir_all(hidden).unwrap();
+    }
     let Some(_read_only) = ReadOnly::make(&product.store_dir()) else {
         eprintln!("SKIPPED: this user can make no folder read-only");
         return;
