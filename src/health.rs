@@ -354,7 +354,7 @@ fn since(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
 
 /// A duration for people, in whole seconds: `1h 5m 3s`.
 fn words(duration: Duration) -> String {
-    humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
+    crate::counted::span(Duration::from_secs(duration.as_secs()))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@
 //! alerts/  catalog/  archive/  retention/
 //! audit/  restore/  drill/           the domain
 //! postgres/  store/  notify/         the outside world, behind narrow types
-//! settings/  state/  health  metrics  clock  process  telemetry  visible  words
+//! settings/  state/  health  metrics  clock  process  telemetry  visible  counted  words
 //! ```
 //!
 //! Imports only go down.
@@ -48,6 +48,7 @@ pub mod catalog;
 pub mod channels;
 pub mod cli;
 pub mod clock;
+pub mod counted;
 pub mod drill;
 pub mod health;
 pub mod http;

@@ -10,6 +10,7 @@ mod known;
 mod listing;
 mod pointer;
 mod read;
+mod remains;
 mod sort;
 mod verdict;
 
@@ -20,5 +21,6 @@ pub use known::{UnusableChecksum, checksum_file, legacy_sha256};
 pub use listing::{Catalog, Entry, State, Totals};
 pub use pointer::{Pointer, PointerError, Stored, next as next_pointer};
 pub use read::{CatalogError, advance_pointer, inventory, read, read_manifest};
+pub use remains::{Remains, Unusable, remains};
 pub use sort::{Inventory, Parts};
 pub use verdict::{FORMAT as VERDICT_FORMAT, Judgement, judgement, record, withdraw};

@@ -158,8 +158,21 @@ pub fn explain(error: &anyhow::Error) -> String {
         Some(problems) => {
             visible_lines(&format!("error: the settings do not make sense:\n{problems}"))
         }
-        None => visible_lines(&format!("error: {error:#}")),
+        None => visible_lines(&format!("error: {}", told(error))),
     }
+}
+
+/// An error and its causes, from the outside in, without those that it has
+/// quoted already.
+fn told(error: &anyhow::Error) -> String {
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
 }
 
 /// The exit code of an error.
@@ -205,6 +218,14 @@ impl Global {
 }
 
 impl Chosen {
+    /// The database that is meant, or all where none is named.
+    fn all<'a>(&self, settings: &'a Settings) -> Result<Vec<&'a DatabaseSettings>> {
+        match &self.database {
+            Some(_) => Ok(vec![self.of(settings)?]),
+            None => Ok(settings.databases.values().collect()),
+        }
+    }
+
     /// The database that is meant; one that is alone need not be named.
     fn of<'a>(&self, settings: &'a Settings) -> Result<&'a DatabaseSettings> {
         let names = || settings.databases.keys().cloned().collect::<Vec<_>>().join(", ");
@@ -233,6 +254,18 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn an_error_that_quotes_its_cause_is_told_once() {
+        let refused = std::io::Error::other("nobody listens");
+        let address = "db:5432".to_owned();
+        let session = crate::postgres::SessionError::Unreachable { address, source: refused };
+        let error = anyhow::Error::from(crate::restore::RestoreError::Target(session));
+        let said = explain(&error.context("restore"));
+        assert!(said.starts_with("error: restore: the target: connect to db:5432: nobody listens"));
+        assert_eq!(said.matches("connect to").count(), 1, "{said}");
+        assert_eq!(said.matches("nobody listens").count(), 1, "{said}");
+    }
 
     #[test]
     fn the_arguments_are_sound() {

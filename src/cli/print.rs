@@ -6,6 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
+use crate::counted::noun_of;
+
 /// One JSON document on stdout, and nothing else.
 pub(super) fn json(document: &impl Serialize) -> Result<()> {
     println!("{}", serde_json::to_string_pretty(document)?);
@@ -28,6 +30,11 @@ pub(super) fn count(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `1 row`, `1,234 rows`
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {}", count(number), noun_of(number, noun))
 }
 
 /// What lies less than this in the future is now.

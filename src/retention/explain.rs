@@ -50,5 +50,5 @@ fn age(policy: &Policy) -> String {
 }
 
 fn span(delta: TimeDelta) -> String {
-    humantime::format_duration(delta.to_std().unwrap_or_default()).to_string()
+    crate::counted::span(delta.to_std().unwrap_or_default())
 }

@@ -273,7 +273,7 @@ fn days_up(time: TimeDelta) -> u32 {
 }
 
 fn in_words(time: TimeDelta) -> String {
-    humantime::format_duration(time.to_std().unwrap_or_default()).to_string()
+    crate::counted::span(time.to_std().unwrap_or_default())
 }
 
 #[cfg(test)]

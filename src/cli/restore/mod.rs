@@ -6,26 +6,28 @@ mod outcome;
 mod sql;
 mod target;
 mod text;
+mod wanted;
 
-use std::{io::IsTerminal as _, sync::Arc, time::Duration};
+use std::{io::IsTerminal as _, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
-use self::outcome::Interrupted;
+use self::{
+    outcome::Interrupted,
+    wanted::{Wanted, Way},
+};
 use super::{
     DONE, FAILED, Global, Misused, print, progress,
     which::{Opened, Which},
 };
 use crate::{
     app,
-    catalog::{self, Catalog, Entry, Layout, State},
     lifecycle::{Ended, Signals, interruptible},
     postgres::{ConnectionUrl, Section},
     restore::{self, Options, Prepared, PreparedLegacy, Progress, Report, Request, RestoreError},
     settings::Settings,
-    store::Store,
 };
 
 /// How long an interrupted restore may take to end its sessions.
@@ -69,7 +71,12 @@ pub(super) struct Arguments {
     /// source cannot be asked: only where you know it is a clone of the source's server.
     #[arg(long)]
     not_the_source: bool,
-    /// Print what would be done, and do nothing.
+    /// Use a backup that verify found damaged: each member is checked by itself, and what cannot
+    /// be read is named.
+    #[arg(long)]
+    damaged: bool,
+    /// Print what would be done, and do nothing; ends with the exit code of the restore itself,
+    /// 1 where it is refused or something would be lost.
     #[arg(long)]
     dry_run: bool,
     /// Do not ask before --clean.
@@ -155,18 +162,6 @@ struct Command<'a> {
     backup: Option<String>,
 }
 
-/// What the arguments lead to, before the target is asked.
-struct Wanted {
-    store: Arc<dyn Store>,
-    layout: Layout,
-    catalog: Catalog,
-    entry: Entry,
-    options: Options,
-    /// Where it is settled, the source: it is never a target.
-    source: Option<ConnectionUrl>,
-    client_dirs: Vec<std::path::PathBuf>,
-}
-
 /// A restore whose target was asked.
 enum Ready {
     Backup(Box<Prepared>),
@@ -186,7 +181,7 @@ impl Command<'_> {
                         .to_owned()
                 ));
             }
-            return sql::run(&self.wanted(&settings).await?).await;
+            return sql::run(&self.wanted(&settings).await?, self.global.quiet).await;
         }
         let target = target::url(arguments.to.as_deref(), arguments.to_env.as_deref())?;
         let asks = arguments.clean && !arguments.yes && !arguments.dry_run;
@@ -215,28 +210,31 @@ impl Command<'_> {
         arguments.which.query()?;
         let options = arguments.options()?;
         let Opened { database, store, layout, catalog } = arguments.which.open(settings).await?;
-        let entry = arguments.which.find(&catalog, "restore ID --to URL")?.clone();
+        let damaged = arguments.damaged;
+        let entry =
+            arguments.which.find_readable(&catalog, "restore ID --to URL", damaged)?.clone();
         self.backup = Some(entry.id.to_string());
         // A source that cannot be read is none that could be the target.
         let source = app::source(database).ok().map(|source| source.url);
         let client_dirs = settings.client_dirs.clone();
-        Ok(Wanted { store, layout, catalog, entry, options, source, client_dirs })
+        Ok(Wanted { store, layout, catalog, entry, options, damaged, source, client_dirs })
     }
 
     /// Everything that touches nothing and takes little.
     async fn prepare(&mut self, settings: &Settings, target: ConnectionUrl) -> Result<Ready> {
         let wanted = self.wanted(settings).await?;
-        if wanted.entry.state != State::Good {
-            let request = legacy::request(wanted, target).await?;
-            let prepared = restore::prepare_legacy(request).await?;
-            return Ok(Ready::Legacy(Box::new(prepared)));
-        }
-        let Wanted { store, layout, catalog, entry, .. } = &wanted;
-        let manifest =
-            catalog::read_manifest(store.as_ref(), layout, catalog, entry.kind, entry.id).await?;
+        let stored = match wanted.way().await? {
+            Way::Members(stored) => *stored,
+            Way::Stream(archive) => {
+                let request = legacy::request(wanted, archive, target).await?;
+                let prepared = restore::prepare_legacy(request).await?;
+                return Ok(Ready::Legacy(Box::new(prepared)));
+            }
+        };
+        let damage = wanted.damage(&stored, self.global.quiet || self.global.json).await?;
         let prepared = restore::prepare(Request {
-            store: Arc::clone(store),
-            manifest,
+            stored,
+            damage,
             target,
             source: wanted.source,
             client_dirs: wanted.client_dirs,
@@ -248,6 +246,7 @@ impl Command<'_> {
 
     async fn backup(&self, prepared: Prepared, asks: bool) -> Result<u8> {
         let refused = !prepared.plan().refusals.is_empty();
+        let loses = prepared.plan().lost().next().is_some();
         if self.arguments.dry_run {
             if self.global.json {
                 print::json(&text::plan_json(&prepared))?;
@@ -255,7 +254,7 @@ impl Command<'_> {
                 print!("{}", text::plan(&prepared));
             }
             prepared.close().await;
-            return Ok(if refused { FAILED } else { DONE });
+            return Ok(if refused || loses { FAILED } else { DONE });
         }
         if !refused && !self.global.quiet && !self.global.json {
             eprint!("{}", text::plan(&prepared));

@@ -11,8 +11,9 @@ use crate::{
     postgres::{ConnectionUrl, Target},
     restore::{
         self, Kind, LegacyRequest, MemberError, Options, Request, RestoreError, SequenceValue,
-        Statement,
+        Statement, Stored, Stream,
     },
+    store::Patience,
     words::{DrillStage, RestoreStage},
 };
 
@@ -69,8 +70,8 @@ pub(super) async fn restore(
         Subject::Backup(manifest) => {
             let options = Options { create_roles: true, ..Options::default() };
             let prepared = restore::prepare(Request {
-                store: Arc::clone(&environment.store),
-                manifest: manifest.as_ref().clone(),
+                stored: Stored::new(Arc::clone(&environment.store), manifest.as_ref().clone()),
+                damage: None,
                 target: target.clone(),
                 source: None,
                 client_dirs,
@@ -94,10 +95,13 @@ pub(super) async fn restore(
         }
         Subject::Legacy(legacy) => {
             let prepared = restore::prepare_legacy(LegacyRequest {
-                store: Arc::clone(&environment.store),
-                key: legacy.key.clone(),
+                archive: Stream {
+                    store: Arc::clone(&environment.store),
+                    key: legacy.key.clone(),
+                    bytes: legacy.bytes,
+                    patience: Patience::default(),
+                },
                 id: legacy.id.clone(),
-                bytes: legacy.bytes,
                 sha256: legacy.sha256.clone(),
                 target: target.clone(),
                 source: None,
@@ -105,6 +109,7 @@ pub(super) async fn restore(
                 clean: false,
                 newest: None,
                 not_the_source: false,
+                damaged: false,
             })
             .await?;
             let checked = prepared.check(&progress.restore).await?;
