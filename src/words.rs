@@ -50,6 +50,8 @@ words! {
         Sweep = "sweep",
         /// Holds everything against the hardening checklist.
         Audit = "audit",
+        /// Restores backups into a throwaway cluster and compares.
+        Drill = "drill",
     }
 }
 
@@ -108,6 +110,10 @@ words! {
         Lifecycle = "lifecycle",
         /// Holding everything against the hardening checklist.
         Audit = "audit",
+        /// Getting a cluster to restore into.
+        Sandbox = "sandbox",
+        /// Restoring a backup there, and comparing.
+        Drill = "drill",
         /// The run's deadline passed.
         Timeout = "timeout",
         /// The run panicked.
@@ -161,6 +167,18 @@ words! {
         Failed = "failed",
         /// It was not looked at to the end, so nothing is known.
         Unproven = "unproven",
+    }
+}
+
+words! {
+    /// Why a drill took the backup that it took.
+    DrillChoice {
+        /// It was the newest good one.
+        Newest = "newest",
+        /// It was its turn.
+        Rota = "rota",
+        /// A person asked for it.
+        Asked = "asked",
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     jobs::drill::{self, Drilled, Progress, Request},
     lifecycle::{Ended, Signals, interruptible},
     visible::{visible, visible_lines},
-    words::{DrillStage, DrillVerdict, Looked},
+    words::{DrillChoice, DrillStage, DrillVerdict, Looked},
 };
 
 /// How long an interrupted drill may take to remove its sandbox and say so.
@@ -56,6 +56,7 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         catalog,
         entry,
         operator: arguments.operator.clone().unwrap_or_else(account),
+        choice: DrillChoice::Asked,
         record: !arguments.no_record,
     };
     let (progress, cancel) = (Progress::default(), CancellationToken::new());

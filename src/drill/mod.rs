@@ -27,8 +27,9 @@ pub use expect::{Expectation, ExpectationError, Found, Judged};
 pub use own_questions::questions as own_questions;
 pub use page::page;
 pub use record::{
-    Answer, BackupFacts, Comparison, FORMAT, Failure, Mark, Record, SandboxFacts, StageSeconds,
-    marks, newest_passed, read, write,
+    Answer, BackupFacts, Comparison, FORMAT, Failure, Mark, Record, SandboxFacts, claim, marks,
+    newest_passed, read, write,
 };
 pub use sandbox::{Sandbox, SandboxError, SandboxOptions};
 pub use stand_ins::{PLATFORM_ROLES, StandIn, stand_ins};
+pub use tuning::is_large;

@@ -23,6 +23,7 @@ pub fn page(record: &Record) -> String {
         ("began", rfc3339::format(record.started)),
         ("ended", rfc3339::format(record.finished)),
         ("operator", record.operator.clone()),
+        ("chosen as", record.choice.to_string()),
         ("Reliquary", record.version.clone()),
         ("source", server(backup.source_version.as_deref())),
         ("sandbox", server(record.sandbox.as_ref().map(|s| s.server_version.as_str()))),

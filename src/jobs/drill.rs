@@ -2,7 +2,9 @@
 //! found. A drill never fails to say something: whatever stands in its way is
 //! in its record, as *unproven* with the reason.
 
+pub mod history;
 mod restored;
+pub mod rota;
 mod subject;
 
 use std::time::{Duration, Instant};
@@ -17,15 +19,14 @@ use super::{
 use crate::{
     catalog::{Catalog, Entry, Layout, State},
     drill::{
-        self, Answer, BackupFacts, Failure, Question, Record, Sandbox, SandboxError,
-        SandboxOptions, StageSeconds,
+        self, Answer, BackupFacts, Failure, Question, Record, Sandbox, SandboxError, SandboxOptions,
     },
     postgres::Target,
     restore,
     settings::DrillSettings,
-    state,
+    state::{self, StageSeconds},
     store::Patience,
-    words::{DrillReason, DrillStage, DrillVerdict, Looked},
+    words::{DrillChoice, DrillReason, DrillStage, DrillVerdict, Looked},
 };
 
 /// How long one question may take.
@@ -33,9 +34,6 @@ const ANSWER_WITHIN: Duration = Duration::from_mins(10);
 
 /// How long connecting to the sandbox may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
-
-/// Drills that are read to find the last that passed.
-const LOOK_BACK: usize = 24;
 
 /// What is drilled, and how.
 #[derive(Clone, Debug)]
@@ -52,6 +50,8 @@ pub struct Request {
     pub entry: Entry,
     /// Who asks for it.
     pub operator: String,
+    /// Why it is this backup.
+    pub choice: DrillChoice,
     /// Whether what was found is written down in the store.
     pub record: bool,
 }
@@ -68,22 +68,21 @@ pub struct Drilled {
 /// How far a drill is. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
-    stage: std::sync::Arc<std::sync::atomic::AtomicU8>,
+    /// The run that it is a part of.
+    pub run: state::Progress,
     /// How far the restore is.
     pub restore: restore::Progress,
 }
 
 impl Progress {
     fn enter(&self, stage: DrillStage) {
-        // The enum's values are its positions, and there are far fewer than 256.
-        self.stage.store(stage as u8, std::sync::atomic::Ordering::Relaxed);
+        self.run.enter_drill(stage);
     }
 
     /// Where it is.
     #[must_use]
     pub fn stage(&self) -> DrillStage {
-        let at = usize::from(self.stage.load(std::sync::atomic::Ordering::Relaxed));
-        DrillStage::ALL.get(at).copied().unwrap_or(DrillStage::Sandbox)
+        self.run.drill_stage().unwrap_or(DrillStage::Sandbox)
     }
 }
 
@@ -124,6 +123,7 @@ pub async fn run(
 ) -> Drilled {
     let began = Instant::now();
     let mut record = begin(environment, request);
+    let claimed = request.record && claim(environment, request, &mut record, cancel).await;
     let timeout = request.settings.timeout;
     let fault = {
         let work = Work { environment, request, progress }.all(&mut record);
@@ -140,6 +140,8 @@ pub async fn run(
         }
     };
     let fault = fault.or_else(|| judge(&record));
+    // What a claim says until now.
+    record.failure = None;
     record.finished = environment.clock.now();
     record.seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     if let Some(Fault { verdict, reason, message }) = fault {
@@ -150,21 +152,51 @@ pub async fn run(
     }
     let mut not_recorded = None;
     if request.record {
-        let store = environment.store.as_ref();
-        let written = drill::write(store, &request.layout, &mut record).await;
-        not_recorded = written.err().map(|error| error.to_string());
+        let (store, layout) = (environment.store.as_ref(), &request.layout);
+        let writing = async {
+            if !claimed {
+                drill::claim(store, layout, &mut record).await?;
+            }
+            drill::write(store, layout, &record).await
+        };
+        not_recorded = writing.await.err().map(|error| error.to_string());
     }
     Drilled { record, not_recorded }
 }
 
+/// Writes down that it begins. Where that fails, what it finds may still be
+/// written down.
+async fn claim(
+    environment: &Environment,
+    request: &Request,
+    record: &mut Record,
+    cancel: &CancellationToken,
+) -> bool {
+    let message = "it has begun; where it is not under way any more, it was killed".to_owned();
+    record.failure = Some(Failure { reason: DrillReason::Interrupted, message });
+    let store = environment.store.as_ref();
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => false,
+        claimed = drill::claim(store, &request.layout, record) => match claimed {
+            Ok(()) => true,
+            Err(error) => {
+                record.warnings.push(format!("that it began could not be written down: {error}"));
+                false
+            }
+        },
+    }
+}
+
 fn begin(environment: &Environment, request: &Request) -> Record {
     let now = environment.clock.now();
-    let Request { entry, database, operator, .. } = request;
+    let Request { entry, database, operator, choice, .. } = request;
     Record {
         format: drill::FORMAT.to_owned(),
         id: crate::catalog::BackupId::at(now),
         database: database.clone(),
         operator: operator.clone(),
+        choice: *choice,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: now,
         finished: now,
@@ -327,7 +359,7 @@ impl Work<'_> {
             return None;
         }
         let drills = &self.request.catalog.drills;
-        let newest = &drills[drills.len().saturating_sub(LOOK_BACK)..];
+        let newest = history::newest(drills);
         let store = self.environment.store.as_ref();
         match drill::read(store, &self.request.layout, newest).await {
             Ok(records) => drill::newest_passed(&records).cloned(),

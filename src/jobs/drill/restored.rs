@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 use super::{CONNECT_WITHIN, Environment, Progress, note, subject::Subject};
 use crate::{
     archive::manifest::Extension,
-    drill::{Record, Sandbox, StageSeconds, stand_ins},
+    drill::{Record, Sandbox, stand_ins},
     postgres::{ConnectionUrl, Target},
     restore::{
         self, Kind, LegacyRequest, MemberError, Options, Request, RestoreError, SequenceValue,
         Statement,
     },
+    state::StageSeconds,
     words::{DrillStage, RestoreStage},
 };
 
