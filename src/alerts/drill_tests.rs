@@ -53,6 +53,7 @@ fn failed(text: &str) -> DrillHistory {
         verdict: DrillVerdict::Failed,
         reason: Some(DrillReason::RowsDiffer),
         error: Some("public.gift has 1 rows and not 3".to_owned()),
+        not_run: Vec::new(),
         stages: Vec::new(),
     };
     DrillHistory { failure: Some(report), ..proven(text) }

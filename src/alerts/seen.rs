@@ -53,6 +53,7 @@ pub struct Seen {
 
 /// How far can be seen: a problem that is not seen is not over for that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is seen or not by itself")]
 pub struct Sight {
     /// When the process started: of runs before that it knows nothing.
     pub since: DateTime<Utc>,

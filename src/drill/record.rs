@@ -14,7 +14,7 @@ use crate::{
     restore::{Difference, Skipped},
     state::{DrillReport, StageSeconds},
     store::{Created, ErrorKind, Store, StoreError},
-    words::{DrillChoice, DrillReason, DrillVerdict, Looked},
+    words::{DrillChoice, DrillPlace, DrillReason, DrillVerdict, Looked},
 };
 
 /// The format that this version writes and reads.
@@ -64,7 +64,7 @@ pub struct Record {
     /// The backup.
     pub backup: BackupFacts,
     /// Where it was restored.
-    pub sandbox: Option<SandboxFacts>,
+    pub sandbox: Option<PlaceFacts>,
     /// How long each stage took.
     pub stages: Vec<StageSeconds>,
     /// Tables whose rows were counted and compared.
@@ -117,10 +117,13 @@ pub struct BackupFacts {
 
 /// Where it was restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SandboxFacts {
+pub struct PlaceFacts {
+    /// A sandbox, or the database of the settings.
+    pub place: DrillPlace,
     /// The server's version.
     pub server_version: String,
-    /// `none`, or `the machine's` where this machine could not keep it off.
+    /// `none`, `the machine's` where this machine could not keep it off, or `its
+    /// own` where it is no sandbox.
     pub network: String,
 }
 
@@ -272,6 +275,7 @@ impl Record {
             verdict: self.verdict,
             reason: self.failure.as_ref().map(|failure| failure.reason),
             error: self.failure.as_ref().map(|failure| self.in_short(failure)),
+            not_run: self.not_run().map(str::to_owned).collect(),
             stages: self.stages.clone(),
         }
     }
@@ -294,6 +298,12 @@ impl Record {
             Some((end, _)) => format!("{}…", &text[..end]),
             None => text,
         }
+    }
+
+    /// What there was nothing to look at with, by name.
+    pub fn not_run(&self) -> impl Iterator<Item = &str> {
+        let not_run = self.comparisons.iter().filter(|c| c.outcome == Looked::NotRun);
+        not_run.map(|comparison| comparison.name.as_str())
     }
 
     /// The value of a question, where it was answered.

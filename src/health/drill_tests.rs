@@ -39,6 +39,7 @@ fn report(id: &str, verdict: DrillVerdict, reason: Option<DrillReason>) -> Drill
         verdict,
         reason,
         error: reason.map(|_| "what was found".to_owned()),
+        not_run: Vec::new(),
         stages: Vec::new(),
     }
 }

@@ -2,7 +2,11 @@
 //! found. A drill never fails to say something: whatever stands in its way is
 //! in its record, as *unproven* with the reason.
 
+mod diagnosis;
+mod fault;
 pub mod history;
+mod place;
+mod reads;
 mod restored;
 pub mod rota;
 mod subject;
@@ -11,22 +15,22 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use self::{restored::restore, subject::Subject};
-use super::{
-    Environment,
-    verify::{self, Options},
+use self::{
+    diagnosis::diagnose,
+    fault::{Fault, judge},
+    place::Place,
+    restored::restore,
+    subject::Subject,
 };
+use super::Environment;
 use crate::{
     catalog::{Catalog, Entry, Layout, State},
-    drill::{
-        self, Answer, BackupFacts, Failure, Question, Record, Sandbox, SandboxError, SandboxOptions,
-    },
-    postgres::Target,
+    drill::{self, BackupFacts, Failure, Question, Record, SandboxError},
+    postgres::{ConnectionUrl, Target},
     restore,
     settings::DrillSettings,
     state::{self, StageSeconds},
-    store::Patience,
-    words::{DrillChoice, DrillReason, DrillStage, DrillVerdict, Looked},
+    words::{DrillChoice, DrillReason, DrillStage, DrillVerdict},
 };
 
 /// How long one question may take.
@@ -42,6 +46,8 @@ pub struct Request {
     pub database: String,
     /// Its keys in the store.
     pub layout: Layout,
+    /// The source, where the settings name it: nothing is ever restored there.
+    pub source: Option<ConnectionUrl>,
     /// How.
     pub settings: DrillSettings,
     /// What the store holds.
@@ -86,34 +92,6 @@ impl Progress {
     }
 }
 
-/// Why a drill came to no good end.
-#[derive(Debug)]
-struct Fault {
-    verdict: DrillVerdict,
-    reason: DrillReason,
-    message: String,
-}
-
-impl Fault {
-    fn unproven(reason: DrillReason, message: impl Into<String>) -> Self {
-        Self { verdict: DrillVerdict::Unproven, reason, message: message.into() }
-    }
-
-    fn failed(reason: DrillReason, message: impl Into<String>) -> Self {
-        Self { verdict: DrillVerdict::Failed, reason, message: message.into() }
-    }
-}
-
-impl From<SandboxError> for Fault {
-    fn from(error: SandboxError) -> Self {
-        let reason = match &error {
-            SandboxError::Disk(_) => DrillReason::NoRoom,
-            _ => DrillReason::Sandbox,
-        };
-        Self::unproven(reason, error.to_string())
-    }
-}
-
 /// Drills a backup.
 pub async fn run(
     environment: &Environment,
@@ -125,8 +103,9 @@ pub async fn run(
     let mut record = begin(environment, request);
     let claimed = request.record && claim(environment, request, &mut record, cancel).await;
     let timeout = request.settings.timeout;
+    let mut place = None;
     let fault = {
-        let work = Work { environment, request, progress }.all(&mut record);
+        let work = Work { environment, request, progress }.all(&mut record, &mut place);
         tokio::select! {
             biased;
             () = cancel.cancelled() => {
@@ -139,6 +118,9 @@ pub async fn run(
             result = work => result.err(),
         }
     };
+    if let Some(place) = place {
+        give_back(place, fault.is_none(), progress, &mut record).await;
+    }
     let fault = fault.or_else(|| judge(&record));
     // What a claim says until now.
     record.failure = None;
@@ -188,6 +170,16 @@ async fn claim(
     }
 }
 
+/// Removes what a drill has put anywhere, in every ending.
+async fn give_back(place: Place, is_done: bool, progress: &Progress, record: &mut Record) {
+    progress.enter(DrillStage::Teardown);
+    let clock = Instant::now();
+    if let Err(error) = place.give_back(is_done).await {
+        record.warnings.push(error);
+    }
+    note(record, DrillStage::Teardown.as_str(), clock.elapsed());
+}
+
 fn begin(environment: &Environment, request: &Request) -> Record {
     let now = environment.clock.now();
     let Request { entry, database, operator, choice, .. } = request;
@@ -228,39 +220,6 @@ fn begin(environment: &Environment, request: &Request) -> Record {
     }
 }
 
-/// What is wrong with a drill that came to its end.
-fn judge(record: &Record) -> Option<Fault> {
-    if !record.different.is_empty() {
-        let tables: Vec<String> = record
-            .different
-            .iter()
-            .map(|d| format!("{} has {} rows and not {}", d.table, d.found, d.expected))
-            .collect();
-        return Some(Fault::failed(DrillReason::RowsDiffer, tables.join("; ")));
-    }
-    let lost: Vec<String> = record
-        .skipped
-        .iter()
-        .filter(|skipped| skipped.class == restore::Class::DataLoss)
-        .map(|skipped| format!("{} was not restored: {}", skipped.what, skipped.reason))
-        .collect();
-    if !lost.is_empty() {
-        return Some(Fault::failed(DrillReason::RestoreError, lost.join("; ")));
-    }
-    let wrong = record.comparisons.iter().map(|c| (&c.name, c.outcome, &c.detail)).chain(
-        record.checks.iter().map(|Answer { name, outcome, detail, .. }| (name, *outcome, detail)),
-    );
-    let of = |wanted: Looked| {
-        let found: Vec<String> = wrong
-            .clone()
-            .filter(|(_, outcome, _)| *outcome == wanted)
-            .map(|(name, _, detail)| format!("{name}: {detail}"))
-            .collect();
-        (!found.is_empty()).then(|| found.join("; "))
-    };
-    of(Looked::Failed).map(|message| Fault::failed(DrillReason::CheckFailed, message))
-}
-
 /// Everything between the first moment and the verdict.
 struct Work<'a> {
     environment: &'a Environment,
@@ -269,61 +228,44 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn all(self, record: &mut Record) -> Result<(), Fault> {
+    async fn all(self, record: &mut Record, place: &mut Option<Place>) -> Result<(), Fault> {
         let Self { environment, request, progress } = self;
-        let settings = &request.settings;
         let subject = Subject::read(environment, request).await?;
         subject.tell(record);
 
         progress.enter(DrillStage::Sandbox);
         let clock = Instant::now();
-        let options = SandboxOptions {
-            major: subject.major(),
-            encoding: subject.encoding(),
-            dump_bytes: subject.dump_bytes(),
-            server_dirs: [settings.server_dirs.as_slice(), &environment.client_dirs].concat(),
-            dir: settings.dir.clone(),
-            keep_free: settings.keep_free,
-        };
-        let sandbox = Sandbox::start(&options).await?;
-        record.sandbox = Some(sandbox.facts().clone());
+        let place = place.insert(Place::take(environment, request, &subject).await?);
+        record.sandbox = Some(place.facts().clone());
+        place.create_roles(&subject.roles()).await?;
         note(record, DrillStage::Sandbox.as_str(), clock.elapsed());
-
-        let full = drill::watch(sandbox.dir(), settings.keep_free);
         tokio::select! {
             biased;
-            full = full => return Err(Fault::unproven(DrillReason::NoRoom, full.to_string())),
-            result = self.inside(&subject, &sandbox, record) => result?,
+            full = place.full(request.settings.keep_free) => Err(full),
+            result = self.inside(&subject, place, record) => result,
         }
-
-        progress.enter(DrillStage::Teardown);
-        let clock = Instant::now();
-        if let Err(error) = sandbox.stop().await {
-            record.warnings.push(error.to_string());
-        }
-        note(record, DrillStage::Teardown.as_str(), clock.elapsed());
-        Ok(())
     }
 
-    /// What happens in a sandbox.
+    /// What happens there.
     async fn inside(
         &self,
         subject: &Subject,
-        sandbox: &Sandbox,
+        place: &Place,
         record: &mut Record,
     ) -> Result<(), Fault> {
         let Self { environment, request, progress } = self;
         let settings = &request.settings;
-        sandbox.create_roles(&subject.roles()).await?;
-        let restored =
-            match Box::pin(restore(environment, subject, sandbox, progress, record)).await {
-                Ok(restored) => restored,
-                Err(error) => return Err(self.diagnose(error, record).await),
-            };
+        let restoring = restore(environment, request, subject, place, progress, record);
+        let restored = match Box::pin(restoring).await {
+            Ok(restored) => restored,
+            Err(error) => {
+                return Err(diagnose(environment, request, subject, error, record).await);
+            }
+        };
 
         progress.enter(DrillStage::Compare);
         let clock = Instant::now();
-        let url = sandbox.url().map_err(SandboxError::from)?;
+        let url = place.url()?;
         let mut session =
             Target::another(&url, CONNECT_WITHIN).await.map_err(SandboxError::from)?;
         let statements: Vec<&restore::Statement> = restored.statements.iter().collect();
@@ -347,7 +289,7 @@ impl Work<'_> {
         session.close().await;
         if settings.amcheck {
             let jobs = restore::Options::default().jobs;
-            record.comparisons.push(sandbox.amcheck(jobs, settings.timeout).await);
+            record.comparisons.push(place.amcheck(jobs, settings.timeout).await);
         }
         note(record, DrillStage::Checks.as_str(), clock.elapsed());
         Ok(())
@@ -367,43 +309,6 @@ impl Work<'_> {
                 let warning = format!("earlier drills could not be read: {error}");
                 record.warnings.push(warning);
                 None
-            }
-        }
-    }
-
-    /// Whether a restore failed because of the archive, or for another reason.
-    /// The archive is read again for that, every byte.
-    async fn diagnose(&self, error: restored::Error, record: &Record) -> Fault {
-        let Self { environment, request, .. } = self;
-        let options = Options {
-            threads: environment.archive.threads,
-            at_once: 1,
-            record: request.record,
-            patience: Patience::default(),
-        };
-        let (progress, never) = (state::Progress::default(), CancellationToken::new());
-        let (layout, entry) = (&request.layout, &request.entry);
-        let verified = verify::run(environment, layout, entry, options, &progress, &never).await;
-        let missing = match record.missing_extensions.as_slice() {
-            [] => String::new(),
-            missing => format!(
-                "; this machine does not have the extensions {}: where the error is about one of \
-                 them, install it",
-                missing.join(", ")
-            ),
-        };
-        match (verified, error) {
-            (Ok(verified), _) if verified.is_damaged() => {
-                let findings: Vec<String> =
-                    verified.judgement.findings.iter().take(3).map(ToString::to_string).collect();
-                Fault::failed(DrillReason::ArchiveDamaged, findings.join("; "))
-            }
-            (_, restored::Error::Sandbox(message)) => {
-                Fault::unproven(DrillReason::Sandbox, message)
-            }
-            (_, restored::Error::Read(message)) => Fault::unproven(DrillReason::Store, message),
-            (_, restored::Error::Restore(message)) => {
-                Fault::failed(DrillReason::RestoreError, format!("{message}{missing}"))
             }
         }
     }

@@ -60,7 +60,8 @@ mod tokens;
 mod write;
 
 pub use error::{Loaded, RestoreError, Stopped};
-pub use identity::Asked;
+pub use guards::holds;
+pub use identity::{Asked, surely_not_the_source};
 pub use judge::Class;
 pub use kind::Kind;
 pub use legacy::{

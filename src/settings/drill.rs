@@ -38,6 +38,8 @@ impl DrillSettings {
             schedule: Schedule::parse(DEFAULT_SCHEDULE).ok()?,
             sample: DEFAULT_SAMPLE,
             beside_backups: BesideBackups::Auto,
+            target: None,
+            target_is_throwaway: false,
             timeout: 6 * HOUR,
             dir: None,
             keep_free: GIB,
@@ -60,6 +62,14 @@ pub(super) fn over(mut section: Section<'_>, general: &DrillSettings) -> Option<
     };
     let sample = section.count("sample", general.sample, 0..=100);
     let beside_backups = section.choice("beside_backups", general.beside_backups, &BESIDE);
+    let given = section.has_secret("target");
+    let target = section.secret("target").or_else(|| general.target.clone());
+    if let (true, Some(target), Some(check)) = (given, &target, section.context().sources.url_check)
+        && let Err(message) = check(target)
+    {
+        section.problem("target", message);
+    }
+    let target_is_throwaway = section.flag("target_is_throwaway", general.target_is_throwaway);
     let timeout = section.duration("timeout", general.timeout, MINUTE..=7 * 24 * HOUR);
     let dir = section.text("dir").map(PathBuf::from).or_else(|| general.dir.clone());
     if dir.as_ref().is_some_and(|dir| !dir.is_absolute()) {
@@ -92,6 +102,8 @@ pub(super) fn over(mut section: Section<'_>, general: &DrillSettings) -> Option<
         schedule: schedule?,
         sample,
         beside_backups,
+        target,
+        target_is_throwaway,
         timeout,
         dir,
         keep_free,

@@ -278,6 +278,10 @@ pub struct DrillSettings {
     pub sample: usize,
     /// Whether a backup of the same database may be made meanwhile.
     pub beside_backups: BesideBackups,
+    /// A database that is used instead of a sandbox, and emptied before and after.
+    pub target: Option<SecretString>,
+    /// Whether whatever that database holds may be dropped.
+    pub target_is_throwaway: bool,
     /// Deadline of one drill.
     pub timeout: Duration,
     /// Where the sandbox is; `None` takes the system's temporary directory.

@@ -143,6 +143,9 @@ struct ShownDrill<'s> {
     schedule: &'s str,
     sample: usize,
     beside_backups: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'static str>,
+    target_is_throwaway: bool,
     timeout: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<std::borrow::Cow<'s, str>>,
@@ -335,6 +338,8 @@ impl<'s> ShownDrill<'s> {
             schedule: &drill.schedule.line,
             sample: drill.sample,
             beside_backups: beside.map_or("auto", |(word, _)| word),
+            target: drill.target.as_ref().map(mask),
+            target_is_throwaway: drill.target_is_throwaway,
             timeout: duration_text(drill.timeout),
             dir: drill.dir.as_ref().map(text),
             keep_free: size_text(drill.keep_free),

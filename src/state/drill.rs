@@ -35,6 +35,9 @@ pub struct DrillReport {
     pub reason: Option<DrillReason>,
     /// The same in a few words; no row of the data, no host and no user.
     pub error: Option<String>,
+    /// What there was nothing to look at with, `pg_amcheck` say.
+    #[serde(default)]
+    pub not_run: Vec<String>,
     /// How long each stage took.
     pub stages: Vec<StageSeconds>,
 }

@@ -61,6 +61,7 @@ impl Drills {
     }
 
     /// All of them, the oldest first.
+    #[must_use]
     pub fn reports(&self) -> impl DoubleEndedIterator<Item = &DrillReport> + Clone {
         self.known.values().flatten()
     }
@@ -128,6 +129,7 @@ pub(super) mod tests {
             verdict,
             reason: (verdict == Unproven).then_some(DrillReason::Interrupted),
             error: None,
+            not_run: Vec::new(),
             stages: Vec::new(),
         }
     }

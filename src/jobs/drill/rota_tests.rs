@@ -143,7 +143,7 @@ proptest! {
             for (second, (entry, choice)) in found.iter().enumerate() {
                 let hour = entry.time().hour();
                 turns[hour as usize] += 1;
-                let id = BackupId::at(slot + TimeDelta::seconds(second as i64)).to_string();
+                let id = BackupId::at(slot + TimeDelta::seconds(i64::try_from(second).unwrap())).to_string();
                 drills.push(drilled(&id, hour, *choice, Passed));
             }
             let fewest = turns.iter().min().unwrap();
@@ -190,7 +190,8 @@ fn a_year_proves_the_newest_each_month_and_everybody_else_in_turn() {
             {
                 let is_new = seen.insert((entry.kind.name(), entry.id));
                 assert!(is_new, "{now}: {} a second time, while others wait", entry.id);
-                let id = BackupId::at(now + TimeDelta::seconds(60 + at as i64)).to_string();
+                let id = BackupId::at(now + TimeDelta::seconds(60 + i64::try_from(at).unwrap()))
+                    .to_string();
                 let backup = entry.id.to_string();
                 drills.push(DrillReport {
                     kind: entry.kind.name().to_owned(),

@@ -125,6 +125,7 @@ impl InTurn for Drill {
             let request = Request {
                 database: source.settings.name.clone(),
                 layout: source.layout.clone(),
+                source: Some(source.url.clone()),
                 settings: source.settings.drill.clone(),
                 catalog: catalog.clone(),
                 entry,
@@ -286,7 +287,7 @@ fn summary(each: &[Drilled]) -> (Outcome, Option<Stage>, Option<String>) {
 fn stage(reason: Option<DrillReason>) -> Stage {
     match reason {
         Some(DrillReason::ArchiveDamaged) => Stage::Verify,
-        Some(DrillReason::Sandbox | DrillReason::NoRoom) => Stage::Sandbox,
+        Some(DrillReason::Sandbox | DrillReason::Target | DrillReason::NoRoom) => Stage::Sandbox,
         Some(DrillReason::Store) => Stage::Catalog,
         Some(DrillReason::Timeout) => Stage::Timeout,
         _ => Stage::Drill,

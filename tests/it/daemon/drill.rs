@@ -191,7 +191,8 @@ async fn a_drill_longer_than_an_hour_gives_way_twice_holds_on_once_and_leaves_it
         night.clock.set(at(hour));
         night.life.handles[0].nudge();
         eventually("the backup is made", || night.life.main().last_success == Some(at(hour))).await;
-        // It begins anew as soon as the backup is made.
+        // It begins anew at the next look after that.
+        night.life.handles[0].nudge();
         night.hangs().await;
     }
     assert_eq!(night.runs("cancelled"), "2");
@@ -316,6 +317,7 @@ async fn by_hand(night: &Night, backup: Option<&str>) -> Record {
     let request = Request {
         database: "main".to_owned(),
         layout,
+        source: None,
         settings: database.drill.clone(),
         entry: entry.clone(),
         catalog,
