@@ -87,7 +87,7 @@ rows=$(psql -At "$target" -c "select sum((xpath('/row/c/text()', query_to_xml(fo
 [ "$rows" = "$(field drill rows_compared)" ] || die "psql restored $rows rows, the drill $(field drill rows_compared)"
 
 seconds() { awk '{ print $1 }' "$scratch/$1.times" | median; }
-peak() { awk '{ print $2 / 1024 }' "$scratch/$1.times" | sort -n | tail -1; }
+peak() { awk '{ printf "%.1f\n", $2 / 1024 }' "$scratch/$1.times" | sort -n | tail -1; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 row() { printf '%-40s %8s %12s %10s\n' "$@"; }
 
@@ -100,5 +100,5 @@ row 'gunzip | psql into a default server' "$today" 1.00 "$(peak gunzip-psql)"
 row 'reliquary drill' "$(seconds drill)" "$(ratio "$today" "$(seconds drill)")" "$(peak drill)"
 row 'reliquary drill, with pg_amcheck' "$(seconds drill-amcheck)" "$(ratio "$today" "$(seconds drill-amcheck)")" "$(peak drill-amcheck)"
 printf '\nits stages, in the last round:\n'
-awk '{ gsub(/[",]/, "") } $1 == "stage:" { stage = $2 } $1 == "seconds:" && stage { printf "  %-22s %8.2f s\n", stage, $2; stage = "" }' "$scratch/drill.json"
+awk '{ gsub(/[",]/, "") } $1 == "seconds:" { seconds = $2 } $1 == "stage:" { printf "  %-22s %8.2f s\n", $2, seconds }' "$scratch/drill.json"
 echo "targets: today / it >= 1.5 without pg_amcheck"

@@ -39,9 +39,10 @@ fn settings(server: &Server, room: &Path) -> Settings {
 async fn run(settings: &Settings, clean: &LocalStore, store: Arc<dyn Store>) -> Drilled {
     let layout = Layout::new("database/");
     let catalog = catalog::read(clean, &layout).await.unwrap();
+    let newest = catalog.good().next().unwrap().clone();
     let request = Request {
         database: "main".to_owned(),
-        entry: catalog.good().next().unwrap().clone(),
+        entry: newest,
         catalog,
         layout,
         source: None,

@@ -79,8 +79,8 @@ fn kill_at(stage: DrillStage, server: &Server, room: &TempDir, product: &Product
             // Its sequence is a view that takes its time.
             let sql = dump(
                 "CREATE SEQUENCE public.s;\nSELECT pg_catalog.setval('public.s', 50, true);\n\
-                 DROP SEQUENCE public.s;\nCREATE VIEW public.s AS SELECT 50::bigint AS last_value, \
-                 true AS is_called WHERE pg_catalog.pg_sleep(3600) IS NOT NULL;",
+                 DROP SEQUENCE public.s;\nCREATE VIEW public.s AS SELECT (50 + 0 * \
+                 pg_catalog.random())::bigint AS last_value, true AS is_called WHERE pg_catalog.pg_sleep(3600) IS NOT NULL;",
             );
             product.legacy("2025-01-02T03-00-00Z", &sql);
             let child = spawn(product, &["2025-01-02T03-00-00Z"]);
@@ -102,7 +102,7 @@ fn kill_at(stage: DrillStage, server: &Server, room: &TempDir, product: &Product
             let (mut child, postmaster) = hanging(&slow, room);
             until("the question", || asked(room));
             kill(postmaster, Signal::SIGSTOP).unwrap();
-            until("the question's end", || !asked(room));
+            until("the server is told to end", || is_told_to_end(postmaster));
             child.kill().unwrap();
             child.wait().unwrap();
             slow.configured("");
@@ -116,8 +116,24 @@ fn kill_in_question(mut child: Child, room: &TempDir) {
     child.wait().unwrap();
 }
 
-/// Whether a backend of the sandbox is in a query: it says so in its title.
+/// Whether a signal to end waits for a process that is halted.
+fn is_told_to_end(process: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+    let pending = pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    pending.is_some_and(|mask| mask & (1 << (Signal::SIGINT as i32 - 1)) != 0)
+}
+
+/// Whether a backend of the sandbox is in a query that takes its time.
 pub(super) fn asked(room: &TempDir) -> bool {
+    is_in_query(room) && {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        is_in_query(room)
+    }
+}
+
+/// Whether one says in its title that it is in a query.
+fn is_in_query(room: &TempDir) -> bool {
     let Some(path) = killed::inside(room, "data/postmaster.pid") else { return false };
     let text = fs::read_to_string(path).unwrap_or_default();
     let Some(postmaster) = text.lines().next().and_then(|line| line.parse::<i32>().ok()) else {
