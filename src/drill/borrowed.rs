@@ -24,7 +24,8 @@ use crate::{
 pub const MARK: &str = "reliquary_drill";
 
 /// A drill of any process holds this lock of the database while it is in it.
-const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('reliquary drill', 0))::int8";
+const LOCK: &str =
+    "SELECT pg_try_advisory_lock(hashtextextended('reliquary drill', 0))::int4::int8";
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 

@@ -31,11 +31,11 @@ SELECT what || pg_catalog.quote_ident(name) || coalesce(on_table, '') FROM (
          pg_catalog.format(' ON %I.%I', n.nspname, c.relname)
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE NOT t.tgisinternal AND n.nspname !~ '^(pg_|public$)'
+  WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND n.nspname !~ '^(pg_|public$)'
 ) o
 WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid
                   AND d.deptype = 'e')
-ORDER BY what <> 'EVENT TRIGGER ', what DESC, name";
+ORDER BY what <> 'EVENT TRIGGER ', on_table IS NOT NULL, what DESC, name";
 
 /// What is in the schema `public`, which stays for the sake of its grants, and
 /// casts, as DROP names them. What goes with something else is not listed.

@@ -17,7 +17,8 @@ fn take_out(backup: &Backup, table: &str, rows: usize) {
     let mut archive = fs::read(&backup.archive).unwrap();
     let table = manifest.tables.iter().position(|found| found.name == table).unwrap();
     let member = *manifest.tables[table].members.last().unwrap();
-    let range = member.offset as usize..(member.offset + member.length) as usize;
+    let at = |offset: u64| usize::try_from(offset).unwrap();
+    let range = at(member.offset)..at(member.offset + member.length);
     let old = archive[range.clone()].to_vec();
     let mut text = Vec::new();
     GzDecoder::new(&old[..]).read_to_end(&mut text).unwrap();
@@ -33,9 +34,9 @@ fn take_out(backup: &Backup, table: &str, rows: usize) {
     let mut crc = Crc::new();
     crc.update(&text);
     new.extend(crc.sum().to_le_bytes());
-    new.extend((text.len() as u32).to_le_bytes());
-    let (shorter, less) =
-        (old.len() as i64 - new.len() as i64, member.uncompressed - text.len() as u64);
+    new.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
+    let (before, after) = (old.len() as u64, new.len() as u64);
+    let less = member.uncompressed - text.len() as u64;
     archive.splice(range, new.iter().copied());
 
     let sections = &mut manifest.sections;
@@ -44,10 +45,10 @@ fn take_out(backup: &Backup, table: &str, rows: usize) {
     for other in members.flatten() {
         let Member { offset, length, uncompressed, .. } = other;
         if *offset == member.offset {
-            *length = new.len() as u64;
+            *length = after;
             *uncompressed = text.len() as u64;
         } else if *offset > member.offset {
-            *offset = u64::try_from(*offset as i64 - shorter).unwrap();
+            *offset = *offset + after - before;
         }
     }
     manifest.tables[table].bytes -= less;
