@@ -138,8 +138,10 @@ pub fn state(settings: &Settings, clock: Clock) -> State {
     let state = State::new(clock, started, env!("CARGO_PKG_VERSION"));
     for database in settings.databases.values() {
         let verify = Some(&database.verify.schedule).filter(|_| database.verify.enabled);
+        let drill = Some(&database.drill.schedule).filter(|_| database.drill.enabled);
         state.add(DatabaseState {
             verify_schedule: verify.cloned(),
+            drill_schedule: drill.cloned(),
             ..DatabaseState::new(
                 database.name.clone(),
                 database.prefix.clone(),
@@ -208,7 +210,8 @@ impl Daemon {
             );
             let sweep = Some(&database.sweep.schedule).filter(|_| database.sweep.enabled);
             let audit = Some(&database.audit.schedule).filter(|_| database.audit.enabled);
-            let others = verify.into_iter().chain(sweep).chain(audit);
+            let drill = Some(&database.drill.schedule).filter(|_| database.drill.enabled);
+            let others = verify.into_iter().chain(sweep).chain(audit).chain(drill);
             for schedule in [&database.schedule].into_iter().chain(others) {
                 crons.entry(schedule.line.clone()).or_default().push(handle.clone());
             }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
     core::Collector, process_collector::ProcessCollector,
 };
 
@@ -20,7 +20,8 @@ use crate::{
     health,
     state::{DatabaseState, RunReport, State, SweepReport},
     words::{
-        ChannelKind, CheckResult, Direction, JobKind, Outcome, Stage, StoreOperation, SweepRefusal,
+        ChannelKind, CheckResult, Direction, DrillVerdict, JobKind, Outcome, Stage, StoreOperation,
+        SweepRefusal,
     },
 };
 
@@ -117,6 +118,10 @@ metrics! {
     audit_checks: IntGaugeVec [DATABASE, "result"];
     /// When the last audit of this process began, in seconds since 1970; 0 when none was made.
     last_audit_timestamp_seconds: IntGaugeVec [DATABASE];
+    /// When a drill last ended, by what it came to, in seconds since 1970; 0 when none did.
+    last_drill_timestamp_seconds: IntGaugeVec [DATABASE, "outcome"];
+    /// How long the restore took when the newest backup that passed was drilled, in seconds: the measured recovery time; 0 when none passed.
+    drill_restore_seconds: GaugeVec [DATABASE];
     /// Calls of the store, by outcome; retries inside a call are not counted.
     store_requests_total: IntCounterVec ["operation", "outcome"];
     /// How long calls of the store took, retries included, in seconds.
@@ -281,13 +286,13 @@ impl Series {
 
         for job in JobKind::ALL {
             let labels = [database.name.as_str(), job.as_str()];
-            let running = database.running.as_ref().is_some_and(|running| running.job == *job);
-            self.job_running.with_label_values(&labels).set(i64::from(running));
+            self.job_running.with_label_values(&labels).set(i64::from(database.runs(*job)));
             let next_run = timestamp(match job {
                 JobKind::Backup => database.next_run,
                 JobKind::Verify => database.next_verify,
                 JobKind::Sweep => database.next_sweep,
                 JobKind::Audit => database.next_audit,
+                JobKind::Drill => database.next_drill,
             });
             self.next_run_timestamp_seconds.with_label_values(&labels).set(next_run);
         }
@@ -308,6 +313,14 @@ impl Series {
         set(&self.last_verify_timestamp_seconds, timestamp(totals.last_verify));
         set(&self.backups_verified, count(totals.verified));
         set(&self.last_sweep_timestamp_seconds, timestamp(database.last_clean_sweep));
+        let drills = database.drills.as_ref();
+        for verdict in DrillVerdict::ALL {
+            let labels = [database.name.as_str(), verdict.as_str()];
+            let last = drills.and_then(|drills| drills.last_of(*verdict));
+            self.last_drill_timestamp_seconds.with_label_values(&labels).set(timestamp(last));
+        }
+        let seconds = drills.and_then(|drills| drills.restore_seconds).unwrap_or_default();
+        self.drill_restore_seconds.with_label_values(&[&database.name]).set(seconds);
         let audit = database.last_audit.as_ref();
         set(&self.last_audit_timestamp_seconds, timestamp(audit.map(|audit| audit.run.started)));
         for result in CheckResult::ALL {
@@ -326,12 +339,18 @@ fn count(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// What the three kinds of metric have in common: they are made alike.
+/// What the kinds of metric have in common: they are made alike.
 trait Vector: Collector + Clone + Sized {
     fn make(opts: Opts, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self>;
 }
 
 impl Vector for IntGaugeVec {
+    fn make(opts: Opts, labels: &[&str], _: &[f64]) -> prometheus::Result<Self> {
+        Self::new(opts, labels)
+    }
+}
+
+impl Vector for GaugeVec {
     fn make(opts: Opts, labels: &[&str], _: &[f64]) -> prometheus::Result<Self> {
         Self::new(opts, labels)
     }

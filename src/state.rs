@@ -5,6 +5,7 @@
 //! Nothing here is stored: it is rebuilt from the bucket at start.
 
 mod audit;
+mod drill;
 mod run;
 mod sweep;
 
@@ -21,6 +22,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 pub use audit::AuditReport;
+pub use drill::{DrillHistory, DrillReport, StageSeconds};
 pub use run::{BackupSize, NewBackup, Progress, ProgressReport, RunReport, Running};
 pub use sweep::SweepReport;
 
@@ -87,6 +89,8 @@ pub struct DatabaseState {
     pub last_failure: Option<RunReport>,
     /// What runs now.
     pub running: Option<Running>,
+    /// What goes on meanwhile, where a backup is made beside it.
+    pub aside: Option<Running>,
     /// When the next scheduled backup is due.
     pub next_run: Option<DateTime<Utc>>,
     /// When the next scheduled verify is due.
@@ -105,6 +109,12 @@ pub struct DatabaseState {
     pub next_audit: Option<DateTime<Utc>>,
     /// What the last audit of this process came to.
     pub last_audit: Option<AuditReport>,
+    /// When the next scheduled drill is due.
+    pub next_drill: Option<DateTime<Utc>>,
+    /// When the daemon drills; `None` where it does not.
+    pub drill_schedule: Option<Schedule>,
+    /// What the drills in the bucket say; `None` before they were read.
+    pub drills: Option<DrillHistory>,
     /// When the last sweep of this process began that came to its end.
     pub last_clean_sweep: Option<DateTime<Utc>>,
     /// What the store holds; `None` before the first listing that succeeded.
@@ -330,6 +340,7 @@ impl DatabaseState {
             last_run: None,
             last_failure: None,
             running: None,
+            aside: None,
             next_run: None,
             next_verify: None,
             last_verify: None,
@@ -340,6 +351,9 @@ impl DatabaseState {
             last_clean_sweep: None,
             next_audit: None,
             last_audit: None,
+            next_drill: None,
+            drill_schedule: None,
+            drills: None,
             catalog: None,
             catalog_error: None,
             pointer_ok: None,
@@ -354,6 +368,22 @@ impl DatabaseState {
         let progress = Progress::default();
         self.running = Some(Running { job, since: now, progress: progress.clone() });
         progress
+    }
+
+    /// Lets a backup be made beside what runs.
+    pub fn step_aside(&mut self) {
+        self.aside = self.running.take();
+    }
+
+    /// The backup is made; what ran beside it still does.
+    pub fn step_back(&mut self) {
+        self.running = self.aside.take();
+    }
+
+    /// Whether a job runs.
+    #[must_use]
+    pub fn runs(&self, job: JobKind) -> bool {
+        self.running.iter().chain(&self.aside).any(|running| running.job == job)
     }
 
     /// Notes how a verify ended. It says nothing of how backups are made.

@@ -50,6 +50,8 @@ words! {
         Sweep = "sweep",
         /// Holds everything against the hardening checklist.
         Audit = "audit",
+        /// Restores backups into a throwaway cluster and compares.
+        Drill = "drill",
     }
 }
 
@@ -108,6 +110,10 @@ words! {
         Lifecycle = "lifecycle",
         /// Holding everything against the hardening checklist.
         Audit = "audit",
+        /// Getting a cluster to restore into.
+        Sandbox = "sandbox",
+        /// Restoring a backup there, and comparing.
+        Drill = "drill",
         /// The run's deadline passed.
         Timeout = "timeout",
         /// The run panicked.
@@ -165,6 +171,28 @@ words! {
 }
 
 words! {
+    /// Where a drill restores.
+    DrillPlace {
+        /// A throwaway cluster of its own.
+        Sandbox = "sandbox",
+        /// The database that the settings name.
+        Target = "target",
+    }
+}
+
+words! {
+    /// Why a drill took the backup that it took.
+    DrillChoice {
+        /// It was the newest good one.
+        Newest = "newest",
+        /// It was its turn.
+        Rota = "rota",
+        /// A person asked for it.
+        Asked = "asked",
+    }
+}
+
+words! {
     /// A period of which a tier of retention keeps one backup.
     Period {
         /// From full hour to full hour, UTC.
@@ -193,6 +221,10 @@ words! {
         CheckFailed = "check_failed",
         /// There was no cluster to restore into.
         Sandbox = "sandbox",
+        /// The database of the settings could not be used.
+        Target = "target",
+        /// Something could not be looked at that should have been.
+        Incomplete = "incomplete",
         /// The disk has no room, or had none any more.
         NoRoom = "no_room",
         /// The store did not give the archive.
@@ -269,8 +301,10 @@ words! {
         Ok = "ok",
         /// It is not.
         Failed = "failed",
-        /// It was not looked at.
+        /// There is nothing here to look at it with.
         NotRun = "not_run",
+        /// It was to be looked at, and could not be.
+        CouldNotRun = "could_not_run",
     }
 }
 

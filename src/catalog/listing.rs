@@ -142,6 +142,13 @@ impl Catalog {
         }
     }
 
+    /// Notes a drill that has left a record since the listing.
+    pub fn add_drill(&mut self, id: BackupId) {
+        if let Err(at) = self.drills.binary_search(&id) {
+            self.drills.insert(at, id);
+        }
+    }
+
     /// Adds a backup that was just committed.
     pub fn add(&mut self, entry: Entry) {
         self.entries.retain(|other| (other.kind, other.id) != (entry.kind, entry.id));

@@ -19,8 +19,9 @@ use crate::{
     drill::Record,
     jobs::drill::{self, Drilled, Progress, Request},
     lifecycle::{Ended, Signals, interruptible},
+    postgres::ConnectionUrl,
     visible::{visible, visible_lines},
-    words::{DrillStage, DrillVerdict, Looked},
+    words::{DrillChoice, DrillStage, DrillVerdict, Looked},
 };
 
 /// How long an interrupted drill may take to remove its sandbox and say so.
@@ -52,10 +53,12 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let request = Request {
         database: database.name.clone(),
         layout,
+        source: database.url.as_ref().map(ConnectionUrl::parse).transpose()?,
         settings: database.drill.clone(),
         catalog,
         entry,
         operator: arguments.operator.clone().unwrap_or_else(account),
+        choice: DrillChoice::Asked,
         record: !arguments.no_record,
     };
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
@@ -120,11 +123,20 @@ fn text(record: &Record) -> String {
     let took =
         record.restore_seconds.map_or_else(String::new, |seconds| format!(" in {seconds:.1} s"));
     let mut text = match (record.verdict, &record.failure) {
-        (DrillVerdict::Passed, _) => format!(
-            "{backup} passed: {} rows of {} tables restored{took} and compared\n",
-            print::count(record.rows_compared),
-            print::count(record.tables_compared),
-        ),
+        (DrillVerdict::Passed, _) => {
+            let not_run: Vec<&str> = record.not_run().collect();
+            let but = if not_run.is_empty() {
+                String::new()
+            } else {
+                format!("; not looked at: {}", not_run.join("; "))
+            };
+            format!(
+                "{backup} passed: {} rows of {} tables restored{took} and compared{}\n",
+                print::count(record.rows_compared),
+                print::count(record.tables_compared),
+                visible(&but),
+            )
+        }
         (DrillVerdict::Failed, Some(failure)) => {
             format!("{backup} FAILED ({}): {}\n", failure.reason, visible_lines(&failure.message))
         }
@@ -142,6 +154,7 @@ fn text(record: &Record) -> String {
             Looked::Ok => "ok     ",
             Looked::Failed => "FAILED ",
             Looked::NotRun => "not run",
+            Looked::CouldNotRun => "COULD NOT",
         };
         let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
         text += &format!("  {mark} {}\n", visible(&format!("{name}{detail}")));

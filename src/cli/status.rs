@@ -15,18 +15,22 @@ use crate::{
     catalog::Layout,
     clock::Clock,
     health::Status,
-    jobs::survey::{survey, tell},
+    jobs::{
+        drill::history::Drills,
+        survey::{survey, tell},
+    },
+    rfc3339,
     settings::Settings,
     status::{self, StatusDocument},
     visible::visible_lines,
-    words::{Check, JobKind},
+    words::{Check, DrillStage, JobKind},
 };
 
 /// How long a daemon may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The checks that need no daemon.
-const OF_THE_STORE: [&str; 3] = ["backup_age", "store", "verify"];
+const OF_THE_STORE: [&str; 4] = ["backup_age", "store", "verify", "drill"];
 
 /// The largest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 4 << 20;
@@ -103,8 +107,14 @@ async fn look(settings: &Settings) -> Result<StatusDocument> {
     let store = app::store_to_read(&settings.store).await?;
     let state = app::state(settings, Clock::system());
     for database in settings.databases.values() {
-        match survey(store.as_ref(), &Layout::new(database.prefix.clone())).await {
-            Ok(found) => tell(&state, &database.name, &found.catalog, found.newest.as_ref()),
+        let layout = Layout::new(database.prefix.clone());
+        match survey(store.as_ref(), &layout).await {
+            Ok(found) => {
+                tell(&state, &database.name, &found.catalog, found.newest.as_ref());
+                let mut drills = Drills::default();
+                drills.refresh(store.as_ref(), &layout, &found.catalog.drills).await?;
+                drills.tell(&state, &database.name);
+            }
             Err(error) => {
                 state.update(&database.name, |state| {
                     state.catalog_error = Some(error.to_string());
@@ -148,7 +158,7 @@ fn text(document: &StatusDocument, from: &str) -> String {
             let mark = if check.ok { "ok " } else { "NOT" };
             text += &format!("  {mark} {:<11} {}\n", check.name, visible_lines(&check.detail));
         }
-        if let Some(running) = &database.running {
+        for running in database.running.iter().chain(&database.aside) {
             let progress = &running.progress;
             let done = match running.job {
                 JobKind::Backup => format!("{} of dump", print::size(progress.dump_bytes)),
@@ -157,11 +167,30 @@ fn text(document: &StatusDocument, from: &str) -> String {
                 JobKind::Sweep => {
                     format!("{} of archive freed", print::size(progress.archive_bytes))
                 }
+                JobKind::Drill => {
+                    let stage = progress.drill.map_or("begins", DrillStage::as_str);
+                    format!("its stage {stage}")
+                }
             };
             text += &format!(
                 "  a {} runs since {}s: {}, {done}\n",
                 running.job, running.seconds, progress.stage
             );
+        }
+        if let Some(last) = database.drills.as_ref().and_then(|drills| drills.last.as_ref()) {
+            text += &format!("  last drill  {} of {}: {}\n", last.id, last.backup, last.verdict);
+            let stages: Vec<String> = last
+                .stages
+                .iter()
+                .filter(|stage| !stage.stage.contains('.'))
+                .map(|stage| format!("{} {:.1} s", stage.stage, stage.seconds))
+                .collect();
+            if !stages.is_empty() {
+                text += &format!("              {}\n", visible_lines(&stages.join(", ")));
+            }
+        }
+        if let Some(next) = database.next_drill {
+            text += &format!("  next drill  {}\n", rfc3339::format(next));
         }
         if let Some(catalog) = &database.catalog {
             text += &format!(

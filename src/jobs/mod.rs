@@ -17,6 +17,7 @@ pub mod sweep;
 mod trigger;
 pub mod verify;
 pub mod watch;
+pub mod way;
 
 use std::{path::PathBuf, sync::Arc};
 

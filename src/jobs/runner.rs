@@ -7,6 +7,7 @@
 //! harm. The run itself is a task: a panic in it is an outcome like any other.
 
 mod audit;
+mod drill;
 mod sweep;
 mod turn;
 mod verify;
@@ -51,6 +52,7 @@ pub struct Runner {
     tried: Option<Tried>,
     turns: Turns,
     verify: verify::Memory,
+    drill: drill::Memory,
 }
 
 /// A runner, which does nothing until [`Runner::run`], and its handle.
@@ -75,6 +77,7 @@ pub fn runner(
         tried: None,
         turns: Turns::default(),
         verify: verify::Memory::default(),
+        drill: drill::Memory::default(),
     };
     (runner, handle)
 }
@@ -84,6 +87,7 @@ impl Runner {
     pub async fn run(mut self) {
         let _alive = self.state.runner_guard();
         self.look().await;
+        self.look_at_drills().await;
         if !self.lifecycle.soft.is_cancelled() {
             // What was missed while the process was down does not wait for a nudge.
             self.attend().await;
@@ -113,7 +117,9 @@ impl Runner {
             self.look().await;
         }
         self.back_up_what_is_due().await;
-        // A sweep heeds what verify has found, so it comes after it.
+        self.look_at_drills().await;
+        // A sweep heeds what verify has found, so it comes after it; a drill may
+        // take long, so it comes last.
         for job in JobKind::ALL {
             if self.lifecycle.soft.is_cancelled() {
                 return;
@@ -212,14 +218,15 @@ impl Runner {
     }
 
     fn say_what_is_next(&self) {
-        let [backup, verify, sweep, audit] =
-            [JobKind::Backup, JobKind::Verify, JobKind::Sweep, JobKind::Audit]
+        let [backup, verify, sweep, audit, drill] =
+            [JobKind::Backup, JobKind::Verify, JobKind::Sweep, JobKind::Audit, JobKind::Drill]
                 .map(|job| self.next_slot(job));
         self.state.update(&self.source.settings.name, |database| {
             database.next_run = backup;
             database.next_verify = verify;
             database.next_sweep = sweep;
             database.next_audit = audit;
+            database.next_drill = drill;
         });
     }
 

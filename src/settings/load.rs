@@ -12,8 +12,8 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    ArchiveSettings, DrillSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems,
-    RetentionSettings, SecretFile, Settings, StoreLocation, audit,
+    ArchiveSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems, RetentionSettings,
+    SecretFile, Settings, StoreLocation, audit,
     database::{self, General},
     document, drill, notify,
     problem::Report,
@@ -135,13 +135,13 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
         let retention = retention::over(root.section("retention"), &RetentionSettings::default());
         let sweep = sweep::sweep(root.section("sweep"));
         let audit = audit::audit(root.section("audit"));
-        let drill = drill::over(root.section("drill"), &DrillSettings::default());
+        let drill = drill::drill(root.section("drill"));
         let general = General {
             verify: verify.clone(),
             retention: &retention,
             sweep: sweep.clone(),
             audit: audit.clone(),
-            drill: &drill,
+            drill: drill.clone(),
         };
         let databases = database::databases(root.section("databases"), &general);
         let archive = archive(root.section("archive"));
@@ -178,7 +178,7 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
             retention,
             sweep: sweep?,
             audit: audit?,
-            drill,
+            drill: drill?,
             archive,
             client_dirs,
             notify,

@@ -270,6 +270,18 @@ pub struct Schedule {
 /// `[drill]`, and `[databases.<name>.drill]`, which overrides it
 #[derive(Clone, Debug)]
 pub struct DrillSettings {
+    /// Whether the daemon does it.
+    pub enabled: bool,
+    /// When, six fields, UTC.
+    pub schedule: Schedule,
+    /// How many backups and legacy archives beside the newest backup.
+    pub sample: usize,
+    /// Whether a backup of the same database may be made meanwhile.
+    pub beside_backups: BesideBackups,
+    /// A database that is used instead of a sandbox, and emptied before and after.
+    pub target: Option<SecretString>,
+    /// Whether whatever that database holds may be dropped.
+    pub target_is_throwaway: bool,
     /// Deadline of one drill.
     pub timeout: Duration,
     /// Where the sandbox is; `None` takes the system's temporary directory.
@@ -282,6 +294,17 @@ pub struct DrillSettings {
     pub amcheck: bool,
     /// What the restored database is asked.
     pub checks: Vec<DrillCheck>,
+}
+
+/// `drill.beside_backups`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BesideBackups {
+    /// `auto`: where the machine is large enough for both.
+    Auto,
+    /// `always`
+    Always,
+    /// `never`: a drill gives way to a backup that falls due.
+    Never,
 }
 
 /// `[[drill.checks]]`

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{
     AuditSettings, ChecksumMode, DatabaseSettings, DrillSettings, Encryption, LogFormat,
     RetentionSettings, Settings, StoreLocation, StoreSettings, SweepSettings, VerifySettings,
+    drill::BESIDE,
     show_notify::{ShownAnomalies, ShownNotify},
     store::CHECKSUMS,
     sweep::MODES,
@@ -138,6 +139,13 @@ struct ShownVerify<'s> {
 
 #[derive(Serialize)]
 struct ShownDrill<'s> {
+    enabled: bool,
+    schedule: &'s str,
+    sample: usize,
+    beside_backups: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'static str>,
+    target_is_throwaway: bool,
     timeout: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<std::borrow::Cow<'s, str>>,
@@ -324,7 +332,14 @@ impl<'s> ShownDrill<'s> {
             sql: &check.sql,
             expect: &check.expect,
         });
+        let beside = BESIDE.iter().find(|(_, known)| *known == drill.beside_backups);
         Self {
+            enabled: drill.enabled,
+            schedule: &drill.schedule.line,
+            sample: drill.sample,
+            beside_backups: beside.map_or("auto", |(word, _)| word),
+            target: drill.target.as_ref().map(mask),
+            target_is_throwaway: drill.target_is_throwaway,
             timeout: duration_text(drill.timeout),
             dir: drill.dir.as_ref().map(text),
             keep_free: size_text(drill.keep_free),
