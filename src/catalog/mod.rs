@@ -3,6 +3,7 @@
 //! The bucket is the only state there is. This floor is the only place that
 //! builds or parses a key; it does I/O only through [`crate::store`].
 
+mod entry_id;
 mod find;
 mod id;
 mod key;
@@ -13,6 +14,7 @@ mod read;
 mod sort;
 mod verdict;
 
+pub use entry_id::EntryId;
 pub use find::{FindError, Query};
 pub use id::{BackupId, IdError};
 pub use key::{Key, Layout};

@@ -13,6 +13,7 @@ use super::{
     AuditSettings, ChecksumMode, DatabaseSettings, DrillSettings, Encryption, LogFormat,
     RetentionSettings, Settings, StoreLocation, StoreSettings, SweepSettings, VerifySettings,
     show_notify::{ShownAnomalies, ShownNotify},
+    show_runbook::ShownRunbook,
     store::CHECKSUMS,
     sweep::MODES,
     units::{duration_text, size_text},
@@ -57,6 +58,7 @@ struct Shown<'s> {
     postgres: ShownPostgres<'s>,
     notify: ShownNotify<'s>,
     anomalies: ShownAnomalies<'s>,
+    runbook: ShownRunbook<'s>,
     http: ShownHttp,
     daemon: ShownDaemon,
     log: ShownLog<'s>,
@@ -213,6 +215,7 @@ impl<'s> Shown<'s> {
             postgres: ShownPostgres { client_dirs },
             notify: ShownNotify::of(&settings.notify),
             anomalies: ShownAnomalies::of(&settings.anomalies),
+            runbook: ShownRunbook::of(&settings.runbook),
             http: ShownHttp {
                 listen: settings.http.listen.to_string(),
                 token: settings.http.token.as_ref().map(mask),

@@ -18,6 +18,7 @@ mod postgres_preflight;
 mod postgres_session;
 mod postgres_tls;
 mod readme;
+mod recovery;
 mod restore;
 mod s3_faults;
 mod settings;
