@@ -5,6 +5,7 @@ mod archive_fidelity;
 mod audit;
 mod awscli;
 mod backup_faults;
+mod channels;
 mod cli;
 mod daemon;
 mod drill;
