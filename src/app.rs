@@ -350,11 +350,7 @@ async fn reach(channels: Vec<Channel>, state: State) {
         tracing::warn!("no channel is configured under [notify]: nobody is told of problems");
         return;
     }
-    let probes = channels.iter().map(|channel| async {
-        let error = channel.deliver.probe().await.err().map(|error| error.to_string());
-        (channel.kind, error)
-    });
-    for (kind, error) in futures::future::join_all(probes).await {
+    for (kind, error) in probe(&channels, &state).await {
         match &error {
             None => tracing::info!(channel = kind.as_str(), "alerts go here; it can be reached"),
             Some(error) => {
@@ -362,8 +358,21 @@ async fn reach(channels: Vec<Channel>, state: State) {
                 tracing::error!(channel, error, "alerts go here, and it cannot be reached");
             }
         }
-        state.update_channel(kind, |channel| channel.error = error);
     }
+}
+
+/// Looks whether each channel can be reached, tells nobody anything, and notes
+/// what it found; gives back why one cannot.
+pub async fn probe(channels: &[Channel], state: &State) -> Vec<(ChannelKind, Option<String>)> {
+    let probes = channels.iter().map(|channel| async {
+        let error = channel.deliver.probe().await.err().map(|error| error.to_string());
+        (channel.kind, error)
+    });
+    let found = futures::future::join_all(probes).await;
+    for (kind, error) in &found {
+        state.update_channel(*kind, |channel| channel.error.clone_from(error));
+    }
+    found
 }
 
 fn s3_options(settings: &StoreSettings, bucket: &str) -> S3Options {

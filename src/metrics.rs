@@ -20,8 +20,8 @@ use crate::{
     health,
     state::{DatabaseState, RunReport, State, SweepReport},
     words::{
-        ChannelKind, CheckResult, Direction, DrillVerdict, JobKind, Outcome, Stage, StoreOperation,
-        SweepRefusal,
+        ChannelKind, CheckResult, Direction, DrillVerdict, JobKind, Outcome, Review, Stage,
+        StoreOperation, SweepRefusal,
     },
 };
 
@@ -122,6 +122,10 @@ metrics! {
     last_drill_timestamp_seconds: IntGaugeVec [DATABASE, "outcome"];
     /// How long the restore took when the newest backup that passed was drilled, in seconds: the measured recovery time; 0 when none passed.
     drill_restore_seconds: GaugeVec [DATABASE];
+    /// When a review of a drill or of the runbook was last recorded, in seconds since 1970; 0 when none was.
+    last_review_timestamp_seconds: IntGaugeVec [DATABASE, "review"];
+    /// Days since a review of a drill or of the runbook was last recorded; -1 when the store has none.
+    days_since_review: IntGaugeVec [DATABASE, "review"];
     /// Calls of the store, by outcome; retries inside a call are not counted.
     store_requests_total: IntCounterVec ["operation", "outcome"];
     /// How long calls of the store took, retries included, in seconds.
@@ -221,6 +225,7 @@ impl Metrics {
         let health = health::current(state);
         for (database, health) in state.databases().iter().zip(&health.databases) {
             self.series.set_gauges(database, health.status.is_ok());
+            self.series.set_reviews(database, state.now());
         }
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
@@ -254,7 +259,9 @@ impl Observer for Metrics {
 impl Series {
     fn add_database(&self, database: &str) {
         let hour = Duration::from_hours(1);
-        self.set_gauges(&DatabaseState::new(database, "", "", hour), false);
+        let unknown = DatabaseState::new(database, "", "", hour);
+        self.set_gauges(&unknown, false);
+        self.set_reviews(&unknown, DateTime::UNIX_EPOCH);
         self.stale_after_seconds.with_label_values(&[database]).set(0);
         self.verify_failures_total.with_label_values(&[database]);
         self.swept_total.with_label_values(&[database]);
@@ -327,6 +334,18 @@ impl Series {
             let labels = [database.name.as_str(), result.as_str()];
             let checks = audit.map_or(0, |audit| audit.count(*result));
             self.audit_checks.with_label_values(&labels).set(count(checks));
+        }
+    }
+
+    fn set_reviews(&self, database: &DatabaseState, now: DateTime<Utc>) {
+        for review in Review::ALL {
+            let labels = [database.name.as_str(), review.as_str()];
+            let last = database.reviews.get(review).copied();
+            // Before the store was listed nobody knows.
+            let never = if database.catalog.is_some() { -1 } else { 0 };
+            let days = last.map_or(never, |last| (now - last).num_days().max(0));
+            self.last_review_timestamp_seconds.with_label_values(&labels).set(timestamp(last));
+            self.days_since_review.with_label_values(&labels).set(days);
         }
     }
 }

@@ -29,7 +29,7 @@ pub use sweep::SweepReport;
 use crate::{
     clock::Clock,
     settings::Schedule,
-    words::{ChannelKind, JobKind, Outcome},
+    words::{ChannelKind, JobKind, Outcome, Review},
 };
 
 /// How long the scheduler may be silent before it counts as dead.
@@ -129,6 +129,8 @@ pub struct DatabaseState {
     pub giving_up: bool,
     /// The measures of the newest backup.
     pub last_backup: Option<BackupSize>,
+    /// When people last reviewed what, by the last listing.
+    pub reviews: BTreeMap<Review, DateTime<Utc>>,
 }
 
 /// What a listing found under one database's prefix.
@@ -360,6 +362,7 @@ impl DatabaseState {
             consecutive_failures: 0,
             giving_up: false,
             last_backup: None,
+            reviews: BTreeMap::new(),
         }
     }
 

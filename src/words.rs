@@ -520,6 +520,16 @@ words! {
     }
 }
 
+words! {
+    /// What people look at again and again, and record that they did.
+    Review {
+        /// The month's drill: its record, how long the restore took, what it skipped.
+        Drill = "drill",
+        /// The disaster-recovery runbook.
+        Runbook = "runbook",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -545,7 +555,8 @@ mod tests {
             .chain(CheckResult::ALL.iter().map(|word| word.as_str()))
             .chain(Check::ALL.iter().map(|word| word.as_str()))
             .chain(Event::ALL.iter().map(|word| word.as_str()))
-            .chain(ChannelKind::ALL.iter().map(|word| word.as_str()));
+            .chain(ChannelKind::ALL.iter().map(|word| word.as_str()))
+            .chain(Review::ALL.iter().map(|word| word.as_str()));
         for word in words {
             assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{word}");
         }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use nix::unistd::{User, geteuid};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    DONE, FAILED, Global, UNHEALTHY, print, progress,
+    DONE, FAILED, Global, UNHEALTHY,
+    account::account,
+    print, progress,
     which::{Opened, Which},
 };
 use crate::{
@@ -99,13 +100,6 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         (_, DrillVerdict::Passed) if not_recorded.is_none() => DONE,
         _ => FAILED,
     })
-}
-
-/// The account that runs this.
-fn account() -> String {
-    let id = geteuid();
-    let user = User::from_uid(id).ok().flatten();
-    user.map_or_else(|| format!("account {id}"), |user| user.name)
 }
 
 fn line(progress: &Progress) -> String {

@@ -13,6 +13,7 @@ use super::{DONE, Global, UNHEALTHY, print};
 use crate::{
     app,
     catalog::Layout,
+    channels,
     clock::Clock,
     health::Status,
     jobs::{
@@ -122,6 +123,8 @@ async fn look(settings: &Settings) -> Result<StatusDocument> {
             }
         }
     }
+    // No daemon says which channels it reached, so they are looked at from here.
+    app::probe(&channels::channels(&settings.notify)?, &state).await;
     let mut document = status::document(&state, &app::status_info(store.as_ref()));
     forget_the_process(&mut document);
     Ok(document)
@@ -201,6 +204,18 @@ fn text(document: &StatusDocument, from: &str) -> String {
                 print::size(catalog.bytes)
             );
         }
+    }
+    if !document.channels.is_empty() {
+        text += "\nchannels:\n";
+    }
+    for (kind, channel) in &document.channels {
+        let mark = if channel.error.is_none() { "ok " } else { "NOT" };
+        let detail = match (&channel.error, channel.last_sent) {
+            (Some(error), _) => format!("failed to {}", visible_lines(error)),
+            (None, Some(time)) => format!("last told {} ago", print::age(document.now, time)),
+            (None, None) => "can be reached".to_owned(),
+        };
+        text += &format!("  {mark} {:<11} {detail}\n", kind.as_str());
     }
     text
 }

@@ -61,7 +61,9 @@ impl Survey {
 pub fn tell(state: &state::State, name: &str, catalog: &Catalog, newest: Option<&Manifest>) {
     let last_success = due::last_success(catalog, state.now());
     let totals = totals(catalog);
+    let reviews = catalog.reviews.iter().map(|(what, id)| (*what, id.time())).collect();
     state.update(name, |database| {
+        database.reviews = reviews;
         database.catalog = Some(totals);
         database.catalog_error = None;
         database.last_success = last_success;

@@ -18,7 +18,7 @@ use super::{
     document, drill, notify,
     problem::Report,
     raw::{Context, Section},
-    retention, store, sweep,
+    retention, runbook, store, sweep,
     units::{GIB, KIB, MIB, size_text},
     verify,
 };
@@ -150,6 +150,7 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
             databases.iter().flat_map(|databases| databases.keys().cloned()).collect();
         let notify = notify::notify(root.section("notify"), &names);
         let anomalies = notify::anomalies(root.section("anomalies"));
+        let runbook = runbook::runbook(root.section("runbook"));
         let http = http(root.section("http"));
         if sources.store_only {
             // Whoever only reads alerts and serves nobody, and a new machine
@@ -183,6 +184,7 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
             client_dirs,
             notify,
             anomalies,
+            runbook,
             http,
             grace,
             log,

@@ -12,10 +12,12 @@ mod notify;
 mod problem;
 mod raw;
 mod retention;
+mod runbook;
 mod schedule;
 mod secret;
 mod show;
 mod show_notify;
+mod show_runbook;
 mod store;
 mod sweep;
 mod units;
@@ -32,6 +34,7 @@ pub use notify::{
     RouteSettings, UrlSettings, WebhookSettings,
 };
 pub use problem::{Problem, Problems};
+pub use runbook::{Contact, RunbookSettings};
 pub use schedule::ScheduleError;
 
 /// Everything the process was told, once it has been found to make sense.
@@ -59,6 +62,8 @@ pub struct Settings {
     pub notify: NotifySettings,
     /// What is odd about a backup.
     pub anomalies: AnomalySettings,
+    /// What only people know about a recovery.
+    pub runbook: RunbookSettings,
     /// The HTTP server.
     pub http: HttpSettings,
     /// How long a stop waits for a running job before it is aborted.

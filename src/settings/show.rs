@@ -14,6 +14,7 @@ use super::{
     RetentionSettings, Settings, StoreLocation, StoreSettings, SweepSettings, VerifySettings,
     drill::BESIDE,
     show_notify::{ShownAnomalies, ShownNotify},
+    show_runbook::ShownRunbook,
     store::CHECKSUMS,
     sweep::MODES,
     units::{duration_text, size_text},
@@ -58,6 +59,7 @@ struct Shown<'s> {
     postgres: ShownPostgres<'s>,
     notify: ShownNotify<'s>,
     anomalies: ShownAnomalies<'s>,
+    runbook: ShownRunbook<'s>,
     http: ShownHttp,
     daemon: ShownDaemon,
     log: ShownLog<'s>,
@@ -221,6 +223,7 @@ impl<'s> Shown<'s> {
             postgres: ShownPostgres { client_dirs },
             notify: ShownNotify::of(&settings.notify),
             anomalies: ShownAnomalies::of(&settings.anomalies),
+            runbook: ShownRunbook::of(&settings.runbook),
             http: ShownHttp {
                 listen: settings.http.listen.to_string(),
                 token: settings.http.token.as_ref().map(mask),

@@ -101,12 +101,13 @@ async fn keys(store: &dyn Store) -> Vec<String> {
 }
 
 /// The ids of the scheduled backups under a prefix. Each of them must be whole,
-/// and nothing else may lie there but what verify found, and the pointer.
+/// and nothing else may lie there but what verify and audits found, and the pointer.
 async fn backups(store: &dyn Store, prefix: &str) -> Vec<String> {
     let mut found: Vec<(String, u32)> = Vec::new();
     for object in list_all(store, prefix).await.unwrap() {
         let name = object.key.rsplit('/').next().unwrap();
-        if matches!(name, "LATEST.txt" | "LATEST.sha256") {
+        let is_audit = object.key.ends_with("audit/latest.json");
+        if is_audit || matches!(name, "LATEST.txt" | "LATEST.sha256") {
             continue;
         }
         let (id, what) = name.split_once('.').unwrap();
