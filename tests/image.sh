@@ -26,7 +26,7 @@ case ${1:-} in
 esac
 
 image=localhost/reliquary:test
-base=localhost/reliquary-base:trixie
+base=localhost/reliquary-base:trixie-slim
 work=$(mktemp -d)
 names="reliquary-test-$$"
 engine=()
@@ -124,7 +124,7 @@ in_image() {
     --volume "$names:/var/lib/reliquary" \
     --env DIRECT_URL='postgresql://postgres@/shop?host=/var/lib/reliquary' \
     --env RELIQUARY__STORE__URL=file:///var/lib/reliquary/store \
-    --env RELIQUARY__DATABASES__MAIN__STALE_AFTER=20s \
+    --env RELIQUARY__DATABASES__MAIN__STALE_AFTER=40s \
     "${options[@]}" "$image" "$@"
 }
 
@@ -196,17 +196,19 @@ sql -d shop -c "create table donors (id int primary key, name text, since timest
 step "a backup, a verify, a drill"
 once backup || die "the backup failed"
 once verify || die "the verify failed"
-once --json drill >"$work/drill.json" || { cat "$work/drill.json" >&2; die "the drill failed"; }
-expect "the drill passed" grep -q '"verdict": *"passed"' "$work/drill.json"
-cat "$work/drill.json" >&2
+once drill || die "the drill did not pass"
 
 step "the daemon, and its health check"
-in_image "$names" --detach -- run >/dev/null
-healthy() { "${engine[@]}" exec "$names" "${check[@]:1}" >"$work/status" 2>&1; }
+# In a folder of its own there is no backup yet, so the daemon makes one at once.
+in_image "$names" --detach --env RELIQUARY__DATABASES__MAIN__PREFIX=daemon/ -- run >/dev/null
 until_health() {
-  local wanted=$1
-  for _ in $(seq 120); do
-    if healthy; then found=ok; else found=bad; fi
+  local wanted=$1 found
+  for _ in $(seq 240); do
+    if "${engine[@]}" exec "$names" "${check[@]:1}" >"$work/status" 2>/dev/null; then
+      found=green
+    else
+      found=red
+    fi
     [ "$found" != "$wanted" ] || return 0
     sleep 0.5
   done
@@ -214,17 +216,15 @@ until_health() {
   "${engine[@]}" logs "$names" >&2
   return 1
 }
-# The backup made above is older than `stale_after` by now, or will be soon; a
-# new one makes it green.
-"${engine[@]}" exec "$names" reliquary backup >/dev/null 2>&1 || die "the backup beside the daemon failed"
-expect "the health check is green with a fresh backup" until_health ok
+expect "the health check is green when there is a fresh backup" until_health green
 "${engine[@]}" stop --time 10 "$names-source" >/dev/null
-expect "it turns red when the last backup is stale" until_health bad
-expect "and says why" grep -q stale "$work/status"
+expect "it turns red when the last backup is too old" until_health red
+expect "and says why" grep -q '^stale' "$work/status"
 cat "$work/status"
 started=$SECONDS
 "${engine[@]}" stop --time 40 "$names" >/dev/null
-expect "a stop is heeded, in $((SECONDS - started)) s" [ $((SECONDS - started)) -lt 30 ]
-say "exit code after SIGTERM: $("${engine[@]}" inspect --format '{{ .State.ExitCode }}' "$names")"
+took=$((SECONDS - started))
+expect "a stop is heeded, in $took s" [ "$took" -lt 30 ]
+expect "and is no failure" [ "$("${engine[@]}" inspect --format '{{ .State.ExitCode }}' "$names")" = 0 ]
 
 step "the image holds"

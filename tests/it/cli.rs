@@ -4,13 +4,9 @@ mod mistakes;
 mod shell;
 mod verify;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Output};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Output};
 
-use crate::support::{
-    postgres::{Run, Server},
-    product::Product,
-    tools::command,
-};
+use crate::support::{postgres::Server, product::Product};
 
 /// Takes out of a text what differs from run to run.
 pub(crate) fn filters(product: &Product) -> insta::Settings {

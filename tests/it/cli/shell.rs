@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory};
 use reliquary::cli::Arguments;
 
 use super::told;
-use crate::support::{product::Product, tools::command};
+use crate::support::{postgres::Run as _, product::Product, tools::command};
 
 /// The words that lead to each command, `config show` say, with the command.
 fn commands() -> Vec<(Vec<String>, Command)> {
