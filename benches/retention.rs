@@ -15,7 +15,7 @@ use futures::stream::BoxStream;
 use reliquary::{
     archive::manifest::Kind,
     catalog::{self, BackupId, Inventory, Key, Layout},
-    retention::{self, Policy},
+    retention::{self, Drilled, Policy},
     store::{
         Created, Deletion, ErrorKind, ObjectMeta, Page, PartTag, Result, Store, StoreError,
         UnfinishedUpload, UploadHandle,
@@ -167,7 +167,7 @@ fn planned(bencher: Bencher<'_, '_>, policy: &Policy, at_least: usize) {
     let inventory = inventory();
     let entries = &inventory.catalog.entries;
     bencher.counter(ItemsCount::new(BACKUPS)).bench(|| {
-        let plan = retention::plan(entries, policy, now());
+        let plan = retention::plan(entries, &Drilled::new(), policy, now());
         assert!(plan.kept().count() >= at_least);
         black_box(plan)
     });

@@ -3,11 +3,12 @@
 //! prints its address and runs until its stdin ends. The keys are `bench` and
 //! `bench-secret`.
 
+mod lean;
+
 use std::{error::Error, io::Read, path::PathBuf};
 
 use hyper_util::rt::TokioIo;
 use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
-use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -17,8 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: s3_server DIR BUCKET".into());
     };
     std::fs::create_dir_all(dir.join(bucket))?;
-    let files = FileSystem::new(dir).map_err(|error| format!("{error:?}"))?;
-    let mut service = S3ServiceBuilder::new(files);
+    let mut service = S3ServiceBuilder::new(lean::Lean::new(dir)?);
     service.set_auth(SimpleAuth::from_single("bench", "bench-secret"));
     let service = service.build();
 

@@ -203,8 +203,8 @@ pub async fn read(
     layout: &Layout,
     ids: &[BackupId],
 ) -> Result<Vec<Record>, StoreError> {
-    futures::stream::iter(ids)
-        .map(|&id| async move {
+    futures::stream::iter(ids.to_vec())
+        .map(|id| async move {
             match store.get(&layout.key(Key::Drill(id)), LIMIT).await {
                 Ok(bytes) => {
                     let read = serde_json::from_slice::<Record>(&bytes).ok();

@@ -24,6 +24,6 @@ mod testing;
 
 pub use debris::{Debris, debris};
 pub use explain::{explain, why};
-pub use plan::{Decision, Plan, Reasons, plan};
+pub use plan::{Decision, Drilled, Plan, Reasons, plan};
 pub use policy::Policy;
 pub use refusal::{Refusal, check, check_clock};

@@ -2,21 +2,27 @@
 //!
 //! A backup is kept when anything keeps it: its age, its place among the last
 //! good ones, a period whose one backup it is, that a person made it, or that it
-//! was found damaged of late. What nothing keeps goes. No rule looks at the time but the one of age, so that a
-//! clock that goes back never removes more, and each period is counted from
-//! the newest one that has a backup, so that a year without backups removes
-//! nothing.
+//! was found damaged of late. What nothing keeps goes. No rule looks at the time
+//! but the one of age, so that a clock that goes back never removes more, and
+//! each period is counted from the newest one that has a backup, so that a year
+//! without backups removes nothing.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use chrono::{DateTime, Datelike, Utc};
 
 use super::Policy;
 use crate::{
     archive::manifest::Kind,
-    catalog::{Entry, State},
+    catalog::{BackupId, Entry, State},
     words::{Keep, Period},
 };
+
+/// Backups that passed a drill, by the name of their kind and their id.
+pub type Drilled = BTreeSet<(&'static str, BackupId)>;
 
 /// What becomes of every backup and legacy archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,8 +81,11 @@ impl Plan {
 }
 
 /// Decides on every backup and legacy archive among these entries.
+///
+/// Where a period has several, one that passed a drill stands for it before one
+/// that was only verified, and that one before one that nobody looked at.
 #[must_use]
-pub fn plan(entries: &[Entry], policy: &Policy, now: DateTime<Utc>) -> Plan {
+pub fn plan(entries: &[Entry], drilled: &Drilled, policy: &Policy, now: DateTime<Utc>) -> Plan {
     let is_planned =
         |entry: &Entry| matches!(entry.state, State::Good | State::Damaged | State::Legacy);
     let mut decisions: Vec<Decision> = (0..entries.len())
@@ -90,7 +99,7 @@ pub fn plan(entries: &[Entry], policy: &Policy, now: DateTime<Utc>) -> Plan {
             decision.keep.add(Keep::Manual);
         }
         // A sum that no calendar holds is as good as for ever.
-        let until = entry.time().checked_add_signed(policy.keep_for);
+        let until = made(entry).checked_add_signed(policy.keep_for);
         if until.is_none_or(|until| until > now) {
             decision.keep.add(Keep::Young);
         }
@@ -122,8 +131,8 @@ pub fn plan(entries: &[Entry], policy: &Policy, now: DateTime<Utc>) -> Plan {
     for (period, reason) in Period::ALL.iter().zip(TIERS) {
         let tier = policy.tier(*period);
         let number = |place: &usize| number(*period, entries[decisions[*place].at].time());
-        let proven = |place: &usize| is_proven(&entries[decisions[*place].at]);
-        let kept = tiered(&good, &legacy, tier, number, proven);
+        let proof = |place: &usize| proof(&entries[decisions[*place].at], drilled);
+        let kept = tiered(&good, &legacy, tier, number, proof);
         for place in kept {
             decisions[place].keep.add(reason);
         }
@@ -143,13 +152,36 @@ fn is_evidence(entry: &Entry, policy: &Policy, now: DateTime<Utc>) -> bool {
 const TIERS: [Keep; 5] = [Keep::Hour, Keep::Day, Keep::Week, Keep::Month, Keep::Year];
 
 /// By which backups are older and newer than another.
-fn when(entry: &Entry) -> (DateTime<Utc>, crate::catalog::BackupId, &'static str) {
+fn when(entry: &Entry) -> (DateTime<Utc>, BackupId, &'static str) {
     (entry.time(), entry.id, entry.kind.name())
 }
 
-/// Whether it was read back whole since it was made.
-fn is_proven(entry: &Entry) -> bool {
-    entry.state == State::Good && entry.verified.is_some()
+/// From when on its age is counted: its id, or what the store says where that is
+/// later. A clock that was a year behind gave ids that look a year old once it is
+/// right, and nothing that was written yesterday goes for its age.
+fn made(entry: &Entry) -> DateTime<Utc> {
+    entry.time().max(entry.last_modified)
+}
+
+/// How well a backup is known to be good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Proof {
+    /// It was written, and nobody looked since.
+    Written,
+    /// It was read back whole since.
+    Verified,
+    /// It was restored and compared.
+    Drilled,
+}
+
+fn proof(entry: &Entry, drilled: &Drilled) -> Proof {
+    if drilled.contains(&(entry.kind.name(), entry.id)) {
+        Proof::Drilled
+    } else if entry.verified.is_some() {
+        Proof::Verified
+    } else {
+        Proof::Written
+    }
 }
 
 /// The one backup of each of the newest periods that have a good one, and, of
@@ -160,21 +192,21 @@ fn tiered(
     legacy: &[usize],
     tier: usize,
     number: impl Fn(&usize) -> i64,
-    proven: impl Fn(&usize) -> bool,
+    proof: impl Fn(&usize) -> Proof,
 ) -> Vec<usize> {
     if tier == 0 {
         return Vec::new();
     }
     let mut good_ones: BTreeMap<Reverse<i64>, usize> = BTreeMap::new();
     let mut legacy_ones: BTreeMap<Reverse<i64>, Option<usize>> = BTreeMap::new();
-    // The newest comes first, and stands unless an older one is proven and it is not.
+    // The newest comes first, and stands unless an older one is better known.
     for place in legacy {
         legacy_ones.entry(Reverse(number(place))).or_insert(Some(*place));
     }
     for place in good {
         let period = Reverse(number(place));
         let chosen = good_ones.entry(period).or_insert(*place);
-        if proven(place) && !proven(chosen) {
+        if proof(place) > proof(chosen) {
             *chosen = *place;
         }
         legacy_ones.insert(period, None);

@@ -170,14 +170,17 @@ fn newest(age: Option<&Duration>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retention::testing::{at, entries, entry, policy};
+    use crate::retention::{
+        Drilled,
+        testing::{at, entries, entry, policy},
+    };
 
     const TWO_HOURS: Duration = Duration::from_hours(2);
 
     /// What becomes of a sweep of backups of these hours, at an hour.
     fn checked(hours: &[i64], now: i64, by_hand: bool) -> Result<(), Refusal> {
         let entries = entries(hours);
-        let plan = crate::retention::plan(&entries, &policy(), at(now));
+        let plan = crate::retention::plan(&entries, &Drilled::new(), &policy(), at(now));
         check(&entries, &plan, 0, TWO_HOURS, by_hand, at(now))
     }
 
@@ -201,7 +204,7 @@ mod tests {
             entry.state = State::Legacy;
         }
         let sweep = |entries: &[Entry], debris, hour, by_hand| {
-            let plan = crate::retention::plan(entries, &policy(), at(hour));
+            let plan = crate::retention::plan(entries, &Drilled::new(), &policy(), at(hour));
             check(entries, &plan, debris, TWO_HOURS, by_hand, at(hour))
         };
         // Day by day they may go.

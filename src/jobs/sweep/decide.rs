@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 
 use super::{Decided, SweepError};
 use crate::{
-    catalog::{self, Catalog, CatalogError, Key, Layout, State},
+    catalog::{self, BackupId, Catalog, CatalogError, Key, Layout, State},
+    drill,
     jobs::Environment,
-    retention::{self, Policy, Refusal},
+    retention::{self, Drilled, Policy, Refusal},
     settings::DatabaseSettings,
     state::Progress,
     store::{ErrorKind, Store, StoreError, UnfinishedUpload},
-    words::Stage,
+    words::{DrillVerdict, Stage},
 };
 
 /// Decides on everything under one database's prefix. `more_than_half` says
@@ -48,7 +49,8 @@ pub async fn decide(
     let stale_before = now - chrono::TimeDelta::from_std(settings.stale_after).unwrap_or_default();
     let readable = read_newest(store, layout, &mut inventory.catalog, stale_before).await;
     let entries = &inventory.catalog.entries;
-    let plan = retention::plan(entries, &policy, now);
+    let drilled = drilled(store, layout, &inventory.catalog.drills).await;
+    let plan = retention::plan(entries, &drilled, &policy, now);
     let debris = retention::debris(&inventory, uploads, layout, &policy, stores);
     let (lost, stale) = (debris.archives(), settings.stale_after);
     let checked = retention::check(entries, &plan, lost, stale, more_than_half, now);
@@ -68,6 +70,22 @@ async fn uploads(
             Ok((Vec::new(), Some(error)))
         }
         Err(error) => Err(error),
+    }
+}
+
+/// The backups that passed a drill. Without them the plan prefers what was
+/// verified, which keeps as many; so a record that cannot be read stops nothing.
+async fn drilled(store: &dyn Store, layout: &Layout, drills: &[BackupId]) -> Drilled {
+    match drill::read(store, layout, drills).await {
+        Ok(records) => {
+            let passed = |mark: &drill::Mark| mark.verdict == DrillVerdict::Passed;
+            let marks = drill::marks(&records).into_iter();
+            marks.filter_map(|(backup, mark)| passed(&mark).then_some(backup)).collect()
+        }
+        Err(error) => {
+            tracing::warn!(%error, "which backups passed a drill could not be read");
+            Drilled::new()
+        }
     }
 }
 

@@ -1,25 +1,28 @@
 use std::collections::BTreeSet;
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Timelike as _};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    catalog::BackupId,
-    retention::testing::{at, entries, entry, policy},
-};
+use crate::retention::testing::{at, entries, entry, policy};
 
 /// The hours that go, of these.
 fn gone(entries: &[Entry], policy: &Policy, now: i64) -> Vec<i64> {
-    let plan = plan(entries, policy, at(now));
+    let plan = plan(entries, &drilled(entries), policy, at(now));
     plan.removed().map(|decision| (entries[decision.at].id.time() - at(0)).num_hours()).collect()
 }
 
 /// The hours that stay for a reason.
 fn kept_as(entries: &[Entry], policy: &Policy, now: i64, reason: Keep) -> Vec<i64> {
-    let plan = plan(entries, policy, at(now));
+    let plan = plan(entries, &drilled(entries), policy, at(now));
     let kept = plan.kept().filter(|decision| decision.keep.has(reason));
     kept.map(|decision| (entries[decision.at].id.time() - at(0)).num_hours()).collect()
+}
+
+/// Those of the thirteenth minute passed a drill; no hour that a test names has one.
+fn drilled(entries: &[Entry]) -> Drilled {
+    let thirteenth = |entry: &&Entry| entry.id.time().minute() % 13 == 1;
+    entries.iter().filter(thirteenth).map(|entry| (entry.kind.name(), entry.id)).collect()
 }
 
 const NOTHING: [i64; 0] = [];
@@ -133,6 +136,33 @@ fn damaged_backups_age_and_stand_for_nothing() {
 }
 
 #[test]
+fn a_period_prefers_what_passed_a_drill_to_what_was_verified() {
+    let mut entries = entries(&[0, 24, 25, 26, 48]);
+    entries[2].id = BackupId::at(at(25) + TimeDelta::minutes(1));
+    entries[1].verified = Some(at(30));
+    let days = tiers([0, 3, 0, 0, 0]);
+    assert_eq!(kept_as(&entries, &days, 9000, Keep::Day), [0, 25, 48]);
+    // Of two that passed, the newer one.
+    entries[3].id = BackupId::at(at(26) + TimeDelta::minutes(1));
+    assert_eq!(kept_as(&entries, &days, 9000, Keep::Day), [0, 26, 48]);
+    // A drill says nothing of what happened since.
+    entries[3].state = State::Damaged;
+    assert_eq!(kept_as(&entries, &days, 9000, Keep::Day), [0, 25, 48]);
+}
+
+#[test]
+fn what_a_clock_a_year_behind_named_is_as_old_as_the_store_says() {
+    let year = 365 * 24;
+    let mut entries = entries(&(0..40).map(|hour| hour - year).collect::<Vec<_>>());
+    for (hour, entry) in (0..).zip(&mut entries) {
+        entry.last_modified = at(hour);
+    }
+    assert_eq!(gone(&entries, &policy(), 100), NOTHING);
+    let later = gone(&entries, &policy(), 30 * 24 + 5);
+    assert_eq!(later, (0..=5).map(|hour| hour - year).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_a_person_made_stays_and_stands_in_for_nothing() {
     let mut entries = entries(&[0, 1, 2]);
     for (at, state) in [(1, State::Good), (2, State::Legacy)] {
@@ -153,7 +183,7 @@ fn debris_is_no_backup_and_has_no_decision() {
     for (at, state) in [State::Debris, State::Broken, State::Unclear].into_iter().enumerate() {
         entries[at].state = state;
     }
-    assert_eq!(plan(&entries, &policy(), at(9000)), Plan::default());
+    assert_eq!(plan(&entries, &Drilled::new(), &policy(), at(9000)), Plan::default());
 }
 
 #[test]
@@ -166,14 +196,16 @@ prop_compose! {
     /// Anything that may stand under an hour; hours repeat, places and states too.
     fn any_entry()(
         hour in 0_i64..3000, minute in 0_i64..60, manual in prop::bool::weighted(0.1),
-        state in 0_usize..12, verified in prop::option::weighted(0.3, 0_i64..3000)
+        state in 0_usize..12, verified in prop::option::weighted(0.3, 0_i64..3000),
+        late in prop::option::weighted(0.1, 0_i64..9000)
     ) -> Entry {
         let states = [State::Damaged, State::Legacy, State::Debris, State::Broken, State::Unclear];
         Entry {
             id: BackupId::at(at(hour) + TimeDelta::minutes(minute)),
             kind: if manual { Kind::Manual } else { Kind::Scheduled },
             state: states.get(state).copied().unwrap_or(State::Good),
-            last_modified: at(hour) + TimeDelta::minutes(minute),
+            // By a clock that was behind, or copied from another bucket.
+            last_modified: at(hour + late.unwrap_or(0)) + TimeDelta::minutes(minute),
             verified: verified.map(at),
             ..entry(0)
         }
@@ -199,7 +231,7 @@ prop_compose! {
 }
 
 fn removed(entries: &[Entry], policy: &Policy, now: i64) -> BTreeSet<(BackupId, &'static str)> {
-    let plan = plan(entries, policy, at(now));
+    let plan = plan(entries, &drilled(entries), policy, at(now));
     let name = |at: usize| (entries[at].id, entries[at].kind.name());
     plan.removed().map(|decision| name(decision.at)).collect()
 }

@@ -3,26 +3,29 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use chrono::{DurationRound as _, TimeDelta};
 use reliquary::{
     clock::Clock,
     health::{self, Check, Status},
     settings::Settings,
     store::{
-        LocalStore,
+        LocalStore, Store as _,
         faults::{Fault, FaultyStore, Plan},
     },
     words::{JobKind, Outcome, Stage, SweepRefusal},
 };
 use tempfile::TempDir;
 
-use super::{Life, at, backups, directory, eventually, id, pointed_at, sample_server, settings};
+use super::{
+    Life, at, backups, directory, eventually, id, keys, pointed_at, sample_server, set_up, settings,
+};
 use crate::support::{odd_store::OddStore, postgres::Server};
 
 /// A daemon that keeps six hours, and sweeps when the line says.
 struct Day {
-    _server: Server,
-    _dir: TempDir,
+    server: Server,
+    dir: TempDir,
     store: Arc<FaultyStore>,
     settings: Settings,
     clock: Clock,
@@ -32,19 +35,27 @@ struct Day {
 impl Day {
     /// At midnight, with its first backup.
     async fn new(schedule: &str) -> Self {
+        Self::with(&format!("verify.enabled = false\nsweep.schedule = {schedule:?}"), &[]).await
+    }
+
+    /// The same with settings of its own and what the store holds already.
+    async fn with(lines: &str, objects: &[(String, &[u8])]) -> Self {
         let server = sample_server();
         let (dir, local) = directory().await;
         let clock = Clock::manual(at("00:00:00"));
         // Its own clock is ours.
         let odd = Arc::new(OddStore::new(local as Arc<LocalStore>).dated_by(&clock));
         let store = Arc::new(FaultyStore::new(odd, Plan::None));
+        for (key, bytes) in objects {
+            store.put(key, Bytes::copy_from_slice(bytes)).await.unwrap();
+        }
         let settings = settings(&format!(
-            "databases.main.url = {:?}\ndatabases.main.attempts = 3\nverify.enabled = false\n\
-             sweep.schedule = {schedule:?}\nretention.keep_for = \"6h\"\nretention.keep_last = 3",
+            "databases.main.url = {:?}\ndatabases.main.attempts = 3\n{lines}\n\
+             retention.keep_for = \"6h\"\nretention.keep_last = 3",
             server.url("app")
         ));
         let life = Life::settled(&settings, store.clone(), &clock).await;
-        Self { _server: server, _dir: dir, store, settings, clock, life }
+        Self { server, dir, store, settings, clock, life }
     }
 
     /// Lives through every quarter of an hour until then.
@@ -198,4 +209,53 @@ async fn a_sweep_that_cannot_list_or_breaks_down_is_tried_again() {
         assert!(day.check().ok);
     }
     assert_eq!(day.backups().await, hours(4..=9));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_is_taken_over_loses_nothing_before_there_is_enough_that_is_good() {
+    // Written at midnight; four backups of ours fail to come, then they come.
+    let old = |hour: &str| format!("database/2025/02/2025-02-26T{hour}-00-00Z.sql.gz");
+    let archives = ["21", "22", "23"].map(|hour| (old(hour), &b"\x1f\x8b\x08\x00old"[..]));
+    let lines = format!("verify.enabled = false\nsweep.schedule = {HOURLY:?}");
+    let day = Day::with(&lines, &archives).await;
+    let left = async || {
+        let keys = keys(&*day.store).await;
+        archives.iter().filter(|(key, _)| keys.contains(key)).count()
+    };
+    set_up(&day.server, "app", false);
+    day.until("08:00:00").await;
+    // Old enough to go for hours, and all there is beside one backup.
+    assert_eq!((day.life.main().last_success, left().await), (Some(at("00:00:00")), 3));
+    assert!(day.life.main().last_sweep.unwrap().refused.is_some(), "nothing fresh is there");
+    set_up(&day.server, "app", true);
+    day.until("08:30:00").await;
+    // The one of midnight, the one of eight, and the newest of the old ones.
+    assert_eq!((day.life.main().catalog.unwrap().scheduled, left().await), (2, 1));
+    day.until("09:30:00").await;
+    assert_eq!((day.life.main().catalog.unwrap().scheduled, left().await), (3, 0));
+    assert_eq!(pointed_at(&*day.store, "database/").await, Some(id(at("09:00:00"))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verify_and_a_sweep_of_one_slot_have_their_turns_and_what_is_damaged_stays_for_now() {
+    let lines = format!("verify.schedule = {HOURLY:?}\nsweep.schedule = {HOURLY:?}");
+    let day = Day::with(&lines, &[]).await;
+    day.until("03:00:00").await;
+    let key = format!("database/2025/02/{}.sql.gz", id(at("03:00:00")));
+    let path = day.dir.path().join(&key);
+    let mut archive = std::fs::read(&path).unwrap();
+    let middle = archive.len() / 2;
+    archive[middle] ^= 1;
+    std::fs::write(&path, archive).unwrap();
+    day.until("03:15:00").await;
+    let main = day.life.main();
+    let (verify, sweep) = (main.last_verify.unwrap(), main.last_sweep.unwrap());
+    assert_eq!((verify.outcome, verify.stage), (Outcome::Failed, Some(Stage::Verify)));
+    assert_eq!((sweep.run.outcome, sweep.run.started), (Outcome::Ok, at("03:15:00")));
+    assert_eq!(main.catalog.unwrap().damaged, 1);
+    // Days later good ones are gone for their age, and it is still there to be looked at.
+    day.until("12:00:00").await;
+    let keys = keys(&*day.store).await;
+    assert!(keys.contains(&key), "{keys:?}");
+    assert!(!keys.iter().any(|key| key.contains(&id(at("04:00:00")))), "{keys:?}");
 }

@@ -6,7 +6,10 @@ use reliquary::{
 };
 
 use super::*;
-use crate::support::s3::{Moto, moto_server, s3s_server};
+use crate::support::{
+    odd_store::OddStore,
+    s3::{Moto, moto_server, s3s_server},
+};
 
 /// Sends one of S3's settings of a bucket.
 async fn put(moto: &Moto, bucket: &str, what: &str, body: &str) {
@@ -24,13 +27,19 @@ async fn put(moto: &Moto, bucket: &str, what: &str, body: &str) {
     assert!(answer.status().is_success(), "{answer:?}");
 }
 
-/// Puts a bench's objects into a bucket, whose own clock then dates them.
-async fn fill(store: &dyn Store, bench: &Bench) {
+/// Puts a bench's objects into a bucket, and dates them as they were: what a
+/// bucket dates by itself is as young as the test.
+async fn fill(store: Arc<dyn Store>, bench: &Bench) -> Arc<dyn Store> {
+    let clock = Clock::manual(bench.now);
+    let dated = OddStore::new(store).dated_by(&clock);
     let local = bench.store().await;
     for object in list_all(&*local, "").await.unwrap() {
         let body = local.get(&object.key, 1 << 20).await.unwrap();
-        store.put(&object.key, body).await.unwrap();
+        clock.set(object.last_modified);
+        dated.put(&object.key, body).await.unwrap();
     }
+    clock.set(bench.now);
+    Arc::new(dated)
 }
 
 fn backups() -> Bench {
@@ -52,7 +61,7 @@ async fn on_a_bucket_that_keeps_versions_only_delete_markers_are_claimed() {
          <Status>Enabled</Status></VersioningConfiguration>",
     )
     .await;
-    fill(&*store, &bench).await;
+    let store = fill(store, &bench).await;
     let removal = bench.sweep(store.clone()).await.unwrap();
     assert!(removal.is_whole(), "{removal:?}");
     assert_eq!(removal.gone.len(), 4);
@@ -68,7 +77,7 @@ async fn on_a_bucket_that_keeps_versions_only_delete_markers_are_claimed() {
 async fn a_bucket_without_versions_is_swept_for_good() {
     let (s3, bench) = (s3s_server().await, backups());
     let store = Arc::new(S3Store::connect(s3.options()).await.unwrap());
-    fill(&*store, &bench).await;
+    let store = fill(store, &bench).await;
     let removal = bench.sweep(store.clone()).await.unwrap();
     assert!(removal.is_whole(), "{removal:?}");
     assert_eq!((removal.gone.len(), removal.hidden), (4, 0));
@@ -131,7 +140,7 @@ async fn where_the_bucket_removes_a_sweep_checks_its_rules_and_removes_nothing()
     let (moto, bench) = (moto_server().await, backups());
     let store: Arc<dyn Store> =
         Arc::new(S3Store::connect(moto.bucket("ruled").await).await.unwrap());
-    fill(&*store, &bench).await;
+    fill(store.clone(), &bench).await;
     let before = list_all(&*store, "").await.unwrap();
     let mut database = bench.database();
     database.sweep.mode = reliquary::settings::SweepMode::Lifecycle;
