@@ -18,12 +18,24 @@ fn compose_s_images_are_pinned_and_its_files_are_there() {
     for (name, service) in services {
         let image = service["image"].as_str().unwrap();
         assert!(is_pinned(image), "{name}: {image}");
+        let mut mounted = Vec::new();
         for volume in service["volumes"].as_array().into_iter().flatten() {
-            let source = volume.as_str().unwrap().split(':').next().unwrap();
+            let (source, inside) = volume.as_str().unwrap().split_once(':').unwrap();
             if source.starts_with('.') {
-                assert!(root().join("deploy").join(source).exists(), "{name}: {source}");
+                let source = root().join("deploy").join(source);
+                assert!(source.exists(), "{name}: {}", source.display());
+                mounted.push((inside.trim_end_matches(":ro").to_owned(), source));
             } else {
                 assert!(document["volumes"].get(source).is_some(), "{name}: {source}");
+            }
+        }
+        // A file that a program is told to read must come with what is mounted.
+        for argument in service["command"].as_array().into_iter().flatten() {
+            if let Some(file) = argument.as_str().unwrap().strip_prefix("--config.file=") {
+                let found = mounted.iter().find_map(|(inside, source)| {
+                    Some(source.join(file.strip_prefix(inside)?.trim_start_matches('/')))
+                });
+                assert!(found.is_some_and(|file| file.is_file()), "{name}: {file}");
             }
         }
         // Everybody else on the network has no business here.
