@@ -108,6 +108,8 @@ RUN --mount=type=bind,from=postgresql,source=/libraries,target=/libraries \
 COPY --from=postgresql /usr/lib/postgresql /usr/lib/postgresql
 COPY --from=postgresql /usr/share/postgresql /usr/share/postgresql
 COPY --from=postgresql /status.d /var/lib/dpkg/status.d
+# A library that was left behind would only be missed in the middle of a drill.
+RUN ! find /usr/lib/postgresql -type f \( -perm -u+x -o -name '*.so' \) -exec ldd {} + | grep 'not found'
 COPY --from=binary /src/target/release/reliquary /usr/local/bin/reliquary
 
 ARG VERSION=0.1.0

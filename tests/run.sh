@@ -59,6 +59,9 @@ else
   say "shellcheck is not installed; skipped"
 fi
 
+step "deployments"
+bash tests/deployments.sh
+
 step "format"
 cargo fmt --check
 

@@ -16,7 +16,7 @@ pub(super) fn completions(shell: Shell) -> Result<u8> {
 }
 
 /// What the page of the program says beside its arguments.
-const PLACES: &str = r#".SH FILES
+const PLACES: &str = r".SH FILES
 .TP
 \fI./config/reliquary.toml\fR, \fI/etc/reliquary/reliquary.toml\fR
 The settings, where neither \-\-config nor RELIQUARY_CONFIG names another file.
@@ -36,7 +36,7 @@ What the usual tools of AWS read.
 .TP
 RUST_LOG
 Levels of logs, where log.filter is not set.
-"#;
+";
 
 pub(super) fn man(dir: Option<&Path>) -> Result<u8> {
     let command = Arguments::command();
