@@ -57,7 +57,7 @@ impl Log {
                 self.id, self.id
             )));
         };
-        Ok(Query::Prefix(backup.to_string()).find(catalog)?)
+        Ok(Query::Prefix(None, backup.to_string()).find(catalog)?)
     }
 
     /// Writes down that it begins.
