@@ -23,7 +23,7 @@
 //! alerts/  catalog/  archive/  retention/
 //! audit/  restore/  drill/           the domain
 //! postgres/  store/  notify/         the outside world, behind narrow types
-//! settings/  state/  health  metrics  clock  process  telemetry  visible  words
+//! settings/  state/  health  metrics  clock  process  telemetry  figures  visible  words
 //! ```
 //!
 //! Imports only go down.
@@ -49,6 +49,7 @@ pub mod channels;
 pub mod cli;
 pub mod clock;
 pub mod drill;
+pub mod figures;
 pub mod health;
 pub mod http;
 pub mod jobs;
