@@ -25,7 +25,8 @@
 //! audit/  restore/  drill/  recovery/
 //!                                    the domain
 //! postgres/  store/  notify/         the outside world, behind narrow types
-//! settings/  state/  health  metrics  clock  process  telemetry  visible  counted  words
+//! settings/  state/  health  metrics  clock  process  telemetry  figures  counted
+//! visible  words
 //! ```
 //!
 //! Imports only go down.
@@ -52,6 +53,7 @@ pub mod cli;
 pub mod clock;
 pub mod counted;
 pub mod drill;
+pub mod figures;
 pub mod health;
 pub mod http;
 pub mod jobs;

@@ -6,6 +6,8 @@
 
 mod audit;
 mod drill;
+mod outlook;
+mod recent;
 mod run;
 mod sweep;
 
@@ -23,6 +25,8 @@ use tokio::sync::watch;
 
 pub use audit::AuditReport;
 pub use drill::{DrillHistory, DrillReport, StageSeconds};
+pub use outlook::{Going, Outlook};
+pub use recent::{FailedRuns, Hours, Measure, Stored, WINDOW, hour};
 pub use run::{BackupSize, NewBackup, Progress, ProgressReport, RunReport, Running};
 pub use sweep::SweepReport;
 
@@ -131,6 +135,16 @@ pub struct DatabaseState {
     pub last_backup: Option<BackupSize>,
     /// When people last reviewed what, by the last listing.
     pub reviews: BTreeMap<Review, DateTime<Utc>>,
+    /// When a backup is due; `None` where that is not told.
+    pub backup_schedule: Option<Schedule>,
+    /// What stands in the store of the last days.
+    pub stored: Hours<Stored>,
+    /// What backups of the last days measured, as far as their manifests were read.
+    pub measures: Hours<Measure>,
+    /// Runs of the last days that failed, as far as this process has seen them.
+    pub failures: Hours<FailedRuns>,
+    /// What retention says; `None` before the first listing that succeeded.
+    pub outlook: Option<Arc<Outlook>>,
 }
 
 /// What a listing found under one database's prefix.
@@ -363,6 +377,11 @@ impl DatabaseState {
             giving_up: false,
             last_backup: None,
             reviews: BTreeMap::new(),
+            backup_schedule: None,
+            stored: Hours::default(),
+            measures: Hours::default(),
+            failures: Hours::default(),
+            outlook: None,
         }
     }
 
@@ -371,6 +390,15 @@ impl DatabaseState {
         let progress = Progress::default();
         self.running = Some(Running { job, since: now, progress: progress.clone() });
         progress
+    }
+
+    /// Remembers what a backup measured, as long as it is of the last days.
+    pub fn measured(&mut self, time: DateTime<Utc>, size: BackupSize) {
+        let newest = |known: Option<Measure>| match known {
+            Some(known) if known.time > time => known,
+            _ => Measure { time, size },
+        };
+        self.measures.update(time, newest);
     }
 
     /// Lets a backup be made beside what runs.
@@ -437,12 +465,18 @@ impl DatabaseState {
                 self.consecutive_failures = self.consecutive_failures.saturating_add(1);
                 self.giving_up |= last_attempt_of_slot;
                 self.last_failure = Some(report.clone());
+                self.failures.update(report.started, |known| FailedRuns {
+                    count: known.map_or(0, |known| known.count).saturating_add(1),
+                    stage: report.stage,
+                    error: report.error.clone(),
+                });
             }
             Outcome::Skipped | Outcome::Cancelled => {}
         }
         if let Some(backup) = backup {
             self.last_success = self.last_success.max(Some(backup.time));
             self.last_backup = Some(backup.size);
+            self.measured(backup.time, backup.size);
         }
         self.last_run = Some(report);
     }

@@ -143,6 +143,18 @@ impl Verdict {
 }
 
 words! {
+    /// What something in the store is worth, from best to worst.
+    Worth {
+        /// A backup: an archive and its manifest.
+        Good = "good",
+        /// An archive without a manifest, made by something else.
+        Legacy = "legacy",
+        /// Verify found damage in it. It counts for nothing.
+        Damaged = "damaged",
+    }
+}
+
+words! {
     /// Why a sweep removed nothing at all.
     SweepRefusal {
         /// The listing failed or was cut short.

@@ -2,11 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use clap::Args;
 use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{StatusCode, header::HeaderValue};
 use hyper_util::rt::TokioIo;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpStream;
 
 use super::{DONE, Global, UNHEALTHY, print};
@@ -48,7 +50,7 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let settings = global.settings(false)?;
     let address = reachable(settings.http.listen);
     let asked = match connect(address).await {
-        Ok(stream) => ask(stream, address).await,
+        Ok(stream) => ask(stream, address, settings.http.password.as_ref()).await,
         Err(error) => {
             Err(error).with_context(|| format!("no daemon answers at {address} (http.listen)"))
         }
@@ -82,15 +84,28 @@ async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     tokio::time::timeout(ANSWER_WITHIN, TcpStream::connect(address)).await?
 }
 
-async fn ask(stream: TcpStream, address: SocketAddr) -> Result<StatusDocument> {
+async fn ask(
+    stream: TcpStream,
+    address: SocketAddr,
+    password: Option<&SecretString>,
+) -> Result<StatusDocument> {
     let exchange = async {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
-        let request = hyper::Request::get("/status")
+        let mut request = hyper::Request::get("/status")
             .header(hyper::header::HOST, address.to_string())
             .body(Empty::<Bytes>::new())?;
+        if let Some(password) = password {
+            let shown = format!("Bearer {}", password.expose_secret());
+            let mut shown = HeaderValue::from_str(&shown)?;
+            shown.set_sensitive(true);
+            request.headers_mut().insert(hyper::header::AUTHORIZATION, shown);
+        }
         let response = sender.send_request(request).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            bail!("it asks for the password that is http.password where it runs");
+        }
         let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await;
         connection.abort();
         let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();

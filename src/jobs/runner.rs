@@ -24,6 +24,7 @@ use super::{
     due::{self, Retries, Tried},
     log::log,
     orders::{Handle, Order, Orders, orders},
+    recent,
     survey::{Survey, size, survey, tell},
 };
 use crate::{
@@ -214,7 +215,12 @@ impl Runner {
     }
 
     fn tell_catalog(&self, catalog: &Catalog, newest: Option<&Manifest>) {
-        tell(&self.state, &self.source.settings.name, catalog, newest);
+        let settings = &self.source.settings;
+        tell(&self.state, &settings.name, catalog, newest);
+        let at = self.next_slot(JobKind::Sweep).unwrap_or_else(|| self.environment.clock.now());
+        let drills = self.state.database(&settings.name).and_then(|database| database.drills);
+        let outlook = Arc::new(recent::outlook(catalog, drills.as_ref(), settings, at));
+        self.state.update(&settings.name, |database| database.outlook = Some(outlook));
     }
 
     fn say_what_is_next(&self) {

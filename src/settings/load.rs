@@ -237,23 +237,25 @@ fn client_dirs(mut section: Section<'_>) -> Vec<PathBuf> {
 
 fn http(mut section: Section<'_>) -> HttpSettings {
     let listen = section.address("listen", DEFAULT_LISTEN);
-    let token = section.secret("token");
-    if let Some(token) = &token {
-        let token = secrecy::ExposeSecret::expose_secret(token);
-        if !token.chars().all(|c| c.is_ascii_graphic()) {
-            section.problem(
-                "token",
-                "must be of visible ASCII characters without spaces: it travels in an HTTP header",
-            );
-        } else if token.len() < 16 {
-            section.warning(
-                "token",
-                "is shorter than 16 characters: make one with `openssl rand -hex 32`",
-            );
-        }
-    }
+    let token = shown_in_a_header(&mut section, "token");
+    let password = shown_in_a_header(&mut section, "password");
     section.finish();
-    HttpSettings { listen, token }
+    HttpSettings { listen, token, password }
+}
+
+/// A secret that a client shows in an HTTP header.
+fn shown_in_a_header(section: &mut Section<'_>, key: &str) -> Option<SecretString> {
+    let secret = section.secret(key)?;
+    let text = secrecy::ExposeSecret::expose_secret(&secret);
+    if !text.chars().all(|c| c.is_ascii_graphic()) {
+        section.problem(
+            key,
+            "must be of visible ASCII characters without spaces: it travels in an HTTP header",
+        );
+    } else if text.len() < 16 {
+        section.warning(key, "is shorter than 16 characters: make one with `openssl rand -hex 32`");
+    }
+    Some(secret)
 }
 
 fn grace(mut section: Section<'_>) -> Duration {

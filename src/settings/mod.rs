@@ -340,6 +340,8 @@ pub struct HttpSettings {
     pub listen: SocketAddr,
     /// Whoever shows it may start a backup; `None` takes the route away.
     pub token: Option<SecretString>,
+    /// Whoever shows it may see the page and `/status`; `None` opens them to all.
+    pub password: Option<SecretString>,
 }
 
 /// `[log]`

@@ -187,6 +187,8 @@ struct ShownHttp {
     listen: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -227,6 +229,7 @@ impl<'s> Shown<'s> {
             http: ShownHttp {
                 listen: settings.http.listen.to_string(),
                 token: settings.http.token.as_ref().map(mask),
+                password: settings.http.password.as_ref().map(mask),
             },
             daemon: ShownDaemon { grace: duration_text(settings.grace) },
             log: ShownLog {

@@ -74,9 +74,21 @@ pub struct DrillHistory {
     /// The newest failure that no later drill, of a backup as new or newer, has
     /// made good.
     pub failure: Option<DrillReport>,
+    /// The last ones, newest first.
+    #[serde(skip)]
+    pub recent: Vec<DrillReport>,
 }
 
 impl DrillHistory {
+    /// Whether a backup was restored and everything agreed, by the newest of
+    /// its drills that came to a verdict.
+    #[must_use]
+    pub fn proves(&self, backup: &str) -> bool {
+        let mut of_it = self.recent.iter().filter(|drill| drill.backup == backup);
+        let newest = of_it.find(|drill| drill.verdict != DrillVerdict::Unproven);
+        newest.is_some_and(|drill| drill.verdict == DrillVerdict::Passed)
+    }
+
     /// When a drill last ended so.
     #[must_use]
     pub fn last_of(&self, verdict: DrillVerdict) -> Option<DateTime<Utc>> {

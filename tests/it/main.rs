@@ -15,6 +15,7 @@ mod http;
 mod live_state;
 mod manifest_format;
 mod metrics;
+mod monitoring;
 mod postgres_dump;
 mod postgres_preflight;
 mod postgres_session;

@@ -75,6 +75,7 @@ impl Drills {
         let newest_passed = passed().max_by_key(|report| (&report.backup, &report.id));
         DrillHistory {
             last: self.reports().next_back().cloned(),
+            recent: self.reports().rev().cloned().collect(),
             passed: ended(DrillVerdict::Passed),
             failed: ended(DrillVerdict::Failed),
             unproven: ended(DrillVerdict::Unproven),
