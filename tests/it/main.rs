@@ -8,6 +8,7 @@ mod backup_faults;
 mod channels;
 mod cli;
 mod daemon;
+mod deploy;
 mod drill;
 mod fixtures;
 mod http;
