@@ -43,6 +43,7 @@ enum Command {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Example: reliquary runbook reviewed drill --note \"passed in 4 minutes\"")]
 struct ReviewedArguments {
     #[command(flatten)]
     chosen: Chosen,
