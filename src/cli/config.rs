@@ -13,8 +13,10 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Say everything that is wrong with the settings, at once.
+    #[command(after_help = "Example: reliquary --config new.toml config check")]
     Check,
     /// Print the effective settings, secrets masked.
+    #[command(after_help = "Example: reliquary --json config show | jq .retention")]
     Show,
 }
 

@@ -45,7 +45,8 @@ pub const UNHEALTHY: u8 = 3;
 #[derive(Debug, Parser)]
 #[command(name = "reliquary", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 done; 1 it failed; 2 bad usage or configuration; \
-    3 a check says no; 130/143 interrupted.")]
+    3 a check says no; 130/143 interrupted.\n\nExamples:\n  reliquary demo --once\n  \
+    reliquary config check\n  reliquary backup\n  reliquary restore --to env:TARGET_URL")]
 pub struct Arguments {
     #[command(flatten)]
     global: Global,
@@ -72,6 +73,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon: schedule, HTTP, jobs.
+    #[command(after_help = "Example: reliquary --config /etc/reliquary/reliquary.toml run")]
     Run,
     /// Take one backup now, exactly as the daemon does.
     Backup(backup::Arguments),
@@ -88,7 +90,7 @@ enum Command {
     /// Get a backup back: into a database, or as SQL.
     Restore(restore::Arguments),
     /// See whether alerts arrive.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: reliquary notify test")]
     Notify(notify::Command),
     /// Hold bucket, credentials, source and clock against the hardening checklist; exits 3 on a failed check.
     Audit(audit::Arguments),
@@ -99,16 +101,22 @@ enum Command {
     /// Restore a backup into a throwaway cluster and compare; exits 3 when something does not agree.
     Drill(drill::Arguments),
     /// Check or show the settings.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: reliquary config check")]
     Config(config::Command),
     /// Show everything on a throwaway PostgreSQL and a throwaway directory.
     Demo(demo::Arguments),
     /// Print completions for a shell.
+    #[command(after_help = "Examples:\n  reliquary completions bash \
+        > /usr/share/bash-completion/completions/reliquary\n  reliquary completions zsh \
+        > /usr/share/zsh/vendor-completions/_reliquary\n  reliquary completions fish \
+        > ~/.config/fish/completions/reliquary.fish")]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
     },
     /// Print the manual page, or write one for each command into a folder.
+    #[command(after_help = "Examples:\n  reliquary man | man -l -\n  \
+        reliquary man --dir /usr/local/share/man/man1")]
     Man {
         /// The folder.
         #[arg(long, value_name = "DIR")]
