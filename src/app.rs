@@ -258,7 +258,7 @@ impl Daemon {
         let address = self.http.listen;
         TcpListener::bind(address)
             .await
-            .with_context(|| format!("listen on {address} (http.listen)"))
+            .with_context(|| format!("listen on {address} (http.listen; does another daemon run?)"))
     }
 
     /// Runs until a signal comes and everything has ended.

@@ -60,12 +60,12 @@ pub enum Stream {
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// It did not start.
-    #[error("start {program}: {source}")]
+    #[error("start {program}: {reason}")]
     Start {
         /// The program's file name.
         program: String,
-        /// Why.
-        source: io::Error,
+        /// Why; no source, or it would be said twice.
+        reason: io::Error,
     },
     /// It ended with an error.
     #[error("{program} {status}{}", tail_suffix(.stderr))]
@@ -88,12 +88,12 @@ pub enum ProcessError {
         stderr: String,
     },
     /// Reading from it or waiting for it failed.
-    #[error("wait for {program}: {source}")]
+    #[error("wait for {program}: {reason}")]
     Wait {
         /// The program's file name.
         program: String,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -175,7 +175,7 @@ impl Program {
         }
         let mut child = command
             .spawn()
-            .map_err(|source| ProcessError::Start { program: self.name(), source })?;
+            .map_err(|reason| ProcessError::Start { program: self.name(), reason })?;
         let stderr = child.stderr.take().map(|pipe| tokio::spawn(read_tail(pipe)));
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         Ok(Child { name: self.name(), process: child, group, stderr, ended: false })
@@ -193,7 +193,7 @@ impl Program {
             if let Some(pipe) = &mut stdout {
                 pipe.read_to_end(&mut bytes)
                     .await
-                    .map_err(|source| ProcessError::Wait { program: self.name(), source })?;
+                    .map_err(|reason| ProcessError::Wait { program: self.name(), reason })?;
             }
             child.wait().await?.success()?;
             Ok(bytes)
@@ -286,7 +286,7 @@ impl Child {
             .process
             .wait()
             .await
-            .map_err(|source| ProcessError::Wait { program: self.name.clone(), source })?;
+            .map_err(|reason| ProcessError::Wait { program: self.name.clone(), reason })?;
         self.ended = true;
         Ok(Exit { program: self.name.clone(), status: Some(status), stderr: self.tail().await })
     }

@@ -5,6 +5,7 @@
 #
 #   bash tests/run.sh              everything
 #   bash tests/run.sh --no-install check only, touch nothing outside target/
+#   bash tests/run.sh --image      the container's image, too (tests/image.sh)
 #
 # It needs root or sudo only where a package is missing. Environment:
 # RELIQUARY_TEST_TOOLS (where fetched tools go, default target/tools).
@@ -15,15 +16,17 @@ export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 # shellcheck source=deploy/prepare.sh
 . deploy/prepare.sh
 
-install=1
-case ${1:-} in
-  '') ;;
-  --no-install) install= ;;
-  *)
-    printf 'usage: bash tests/run.sh [--no-install]\n' >&2
-    exit 2
-    ;;
-esac
+install=1 image=
+for argument in "$@"; do
+  case $argument in
+    --no-install) install= ;;
+    --image) image=1 ;;
+    *)
+      printf 'usage: bash tests/run.sh [--no-install] [--image]\n' >&2
+      exit 2
+      ;;
+  esac
+done
 
 if [ -n "$install" ]; then
   step "what the machine must have"
@@ -63,6 +66,9 @@ else
   say "shellcheck is not installed; skipped"
 fi
 
+step "deployments"
+bash tests/deployments.sh
+
 step "format"
 cargo fmt --check
 
@@ -81,5 +87,13 @@ cargo test --locked --doc
 
 step "documentation"
 RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+if [ -n "$image" ]; then
+  step "the image"
+  [ -z "$install" ] || command -v docker >/dev/null || install_packages podman:podman runc:runc buildah:buildah debootstrap:debootstrap
+  bash tests/image.sh
+else
+  say "the image was not asked for (--image), and not built"
+fi
 
 step "all checks passed"

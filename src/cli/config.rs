@@ -16,7 +16,7 @@ pub(super) enum Command {
     #[command(after_help = "Example: reliquary --config new.toml config check")]
     Check,
     /// Print the effective settings, secrets masked.
-    #[command(after_help = "Example: reliquary config show | less")]
+    #[command(after_help = "Example: reliquary --json config show | jq .retention")]
     Show,
 }
 

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Send one test alert through every channel; exits 1 when one did not arrive.
-    #[command(after_help = "Example: reliquary notify test && echo \"alerts arrive\"")]
+    #[command(after_help = "Example: reliquary notify test && echo \"somebody will be told\"")]
     Test,
 }
 

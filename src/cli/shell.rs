@@ -15,18 +15,42 @@ pub(super) fn completions(shell: Shell) -> Result<u8> {
     Ok(DONE)
 }
 
+/// What the page of the program says beside its arguments.
+const PLACES: &str = r".SH FILES
+.TP
+\fI./config/reliquary.toml\fR, \fI/etc/reliquary/reliquary.toml\fR
+The settings, where neither \-\-config nor RELIQUARY_CONFIG names another file.
+.SH ENVIRONMENT
+.TP
+RELIQUARY_CONFIG
+The settings file.
+.TP
+RELIQUARY__STORE__URL and the like
+Any key of the settings, with two underscores between the words; before the file.
+.TP
+DIRECT_URL
+The source, where there is one database and the settings give it no url.
+.TP
+AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ROLE_ARN and the like
+What the usual tools of AWS read.
+.TP
+RUST_LOG
+Levels of logs, where log.filter is not set.
+";
+
 pub(super) fn man(dir: Option<&Path>) -> Result<u8> {
-    let mut command = Arguments::command();
-    command.build();
-    if let Some(dir) = dir {
-        std::fs::create_dir_all(dir)
-            .and_then(|()| clap_mangen::generate_to(command, dir))
-            .with_context(|| format!("write manual pages to {}", dir.display()))?;
-    } else {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command).render(&mut page)?;
+    let command = Arguments::command();
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    page.extend_from_slice(PLACES.as_bytes());
+    let Some(dir) = dir else {
         write(&page)?;
-    }
+        return Ok(DONE);
+    };
+    std::fs::create_dir_all(dir)
+        .and_then(|()| clap_mangen::generate_to(command, dir))
+        .and_then(|()| std::fs::write(dir.join("reliquary.1"), page))
+        .with_context(|| format!("write manual pages to {}", dir.display()))?;
     Ok(DONE)
 }
 

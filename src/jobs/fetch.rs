@@ -130,6 +130,7 @@ fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "; make room, and run the same again: it goes on where it stopped"
         }
+        io::ErrorKind::NotFound => "; the folder that it goes to must be there",
         _ => "",
     }
 }

@@ -52,6 +52,11 @@ pub enum UrlError {
     /// Another scheme, or none.
     #[error("read the database URL: it must begin with postgres:// or postgresql://")]
     Scheme,
+    /// Quotes that a shell would have taken away, and an env file does not.
+    #[error(
+        "read the database URL: it begins with a quote; write it without, since nothing takes it away (Docker's env files, for one, keep quotes)"
+    )]
+    Quoted,
     /// A percent sign without two hexadecimal digits, or bytes that are no UTF-8.
     #[error(
         "read the database URL: its {0} is not percent-encoded properly; write a percent sign as %25"

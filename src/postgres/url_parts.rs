@@ -43,10 +43,10 @@ impl Parts {
     /// libpq's `conninfo_uri_parse_options`: credentials end at the first `@`
     /// before a slash, a host at the first `:`, `/` or `?`.
     pub(super) fn read(url: &str) -> Result<Self, UrlError> {
-        let rest = url
-            .strip_prefix("postgres://")
-            .or_else(|| url.strip_prefix("postgresql://"))
-            .ok_or(UrlError::Scheme)?;
+        let rest =
+            url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")).ok_or(
+                if url.starts_with(['"', '\'']) { UrlError::Quoted } else { UrlError::Scheme },
+            )?;
         let mut parts = Self::default();
         let rest = match rest.find(['@', '/']) {
             Some(at) if rest[at..].starts_with('@') => {

@@ -57,6 +57,7 @@ fn hosts_are_names_addresses_or_socket_directories(#[case] url: &str, #[case] ad
 #[case::no_host("postgres://u:hunter2@/d", "names no host")]
 #[case::two_hosts("postgres://u:hunter2@a,b/d", "several hosts")]
 #[case::two_hosts_in_query("postgres://u:hunter2@/d?host=a,b", "several hosts")]
+#[case::quoted("'postgres://u:hunter2@h/d'", "without")]
 #[case::port("postgres://u:x@h:hunter2/d", "port")]
 #[case::port_zero("postgres://u:hunter2@h:0/d", "port")]
 #[case::slash_in_password("postgres://u:hun/ter2@h/d", "%2F")]

@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use super::{Decision, Policy};
 use crate::{
     catalog::{Entry, State},
+    settings::duration_text,
     words::{Keep, Period},
 };
 
@@ -50,5 +51,5 @@ fn age(policy: &Policy) -> String {
 }
 
 fn span(delta: TimeDelta) -> String {
-    humantime::format_duration(delta.to_std().unwrap_or_default()).to_string()
+    duration_text(delta.to_std().unwrap_or_default())
 }

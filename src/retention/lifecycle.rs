@@ -11,6 +11,7 @@ use super::Policy;
 use crate::{
     archive::manifest::Kind,
     catalog::Layout,
+    settings::duration_text,
     store::{LifecycleRule, Narrowed},
 };
 
@@ -273,7 +274,7 @@ fn days_up(time: TimeDelta) -> u32 {
 }
 
 fn in_words(time: TimeDelta) -> String {
-    humantime::format_duration(time.to_std().unwrap_or_default()).to_string()
+    duration_text(time.to_std().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub use notify::{
 };
 pub use problem::{Problem, Problems};
 pub use schedule::ScheduleError;
+pub use units::duration_text;
 
 /// Everything the process was told, once it has been found to make sense.
 #[derive(Clone, Debug)]

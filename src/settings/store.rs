@@ -92,10 +92,16 @@ pub(super) fn store(mut section: Section<'_>) -> Option<StoreSettings> {
 
 fn location(section: &mut Section<'_>) -> Option<StoreLocation> {
     if !section.has("url") {
+        let single = section.context().sources.env.contains_key("RELIQUARY_STORE_URL");
         section.problem(
             "url",
-            "is missing: say where backups go, as `s3://bucket` or `file:///folder` \
-             (in the environment, RELIQUARY__STORE__URL)",
+            if single {
+                "is missing: RELIQUARY_STORE_URL is no setting, RELIQUARY__STORE__URL is, \
+                 with two underscores between the words"
+            } else {
+                "is missing: say where backups go, as `s3://bucket` or `file:///folder` \
+                 (in the environment, RELIQUARY__STORE__URL)"
+            },
         );
     }
     let text = section.text("url")?;
@@ -103,6 +109,12 @@ fn location(section: &mut Section<'_>) -> Option<StoreLocation> {
         s3_location(bucket)
     } else if text.starts_with("file://") {
         directory(&text)
+    } else if text.starts_with(['"', '\'']) {
+        Err("begins with a quote: write it without, since nothing takes it away \
+             (Docker's env files, for one, keep quotes)")
+    } else if text.starts_with("https://") || text.starts_with("http://") {
+        Err("must be `s3://bucket` or `file:///folder`: the address of an S3 server that is \
+             not AWS's belongs into `endpoint`")
     } else {
         Err("must be `s3://bucket` or `file:///folder`")
     };

@@ -23,7 +23,8 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
 
 /// Writes a duration in the largest unit that divides it, so that it reads as
 /// it would have been written; [`parse_duration`] gives the same value back.
-pub(super) fn duration_text(duration: Duration) -> String {
+#[must_use]
+pub fn duration_text(duration: Duration) -> String {
     if duration.subsec_nanos() == 0 {
         let seconds = duration.as_secs();
         for (unit, length) in [("d", 86_400), ("h", 3600), ("m", 60)] {

@@ -1,15 +1,12 @@
 //! The command line, as a person meets it.
 
 mod mistakes;
+mod shell;
 mod verify;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Output};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Output};
 
-use crate::support::{
-    postgres::{Run, Server},
-    product::Product,
-    tools::command,
-};
+use crate::support::{postgres::Server, product::Product};
 
 /// Takes out of a text what differs from run to run.
 pub(crate) fn filters(product: &Product) -> insta::Settings {
@@ -195,49 +192,5 @@ fn help_is_there_for_every_command() {
         "man",
     ] {
         snapshot(&format!("help_{name}"), &product, &[name, "--help"]);
-    }
-}
-
-#[test]
-fn completions_are_what_the_shell_can_read() {
-    let product = Product::bare();
-    let script = product.succeed(&["completions", "bash"]);
-    command("bash").arg("-n").output_of(script.as_bytes());
-    // And the shell completes with them.
-    let ask = "COMP_WORDS=(reliquary sta); COMP_CWORD=1; _reliquary reliquary sta reliquary
-               printf '%s ' \"${COMPREPLY[@]}\"";
-    assert_eq!(
-        command("bash").arg("-s").output_of(format!("{script}\n{ask}\n").as_bytes()),
-        "status "
-    );
-    for shell in ["zsh", "fish", "elvish", "powershell"] {
-        assert!(product.succeed(&["completions", shell]).contains("reliquary"), "{shell}");
-    }
-}
-
-#[test]
-fn the_manual_has_a_page_for_each_command() {
-    let product = Product::bare();
-    let page = product.succeed(&["man"]);
-    assert!(page.contains(".TH reliquary 1"), "{page}");
-    product.succeed(&["man", "--dir", "pages"]);
-    let pages = product.dir().join("pages");
-    for name in ["reliquary", "reliquary-backup", "reliquary-config-show", "reliquary-status"] {
-        let page = fs::read_to_string(pages.join(format!("{name}.1"))).unwrap();
-        assert!(page.contains(&format!(".TH {name} 1")), "{page}");
-        formats(&pages.join(format!("{name}.1")));
-    }
-}
-
-/// Where there is a `man`, it must have nothing to complain about.
-fn formats(page: &Path) {
-    let formatted =
-        command("man").args(["--warnings", "-l"]).arg(page).env("MANPAGER", "cat").output();
-    match formatted {
-        Ok(output) => {
-            assert!(output.status.success() && output.stderr.is_empty(), "{}", told(&output));
-            assert!(String::from_utf8_lossy(&output.stdout).contains("SYNOPSIS"));
-        }
-        Err(error) => eprintln!("man is not installed, so no page was formatted: {error}"),
     }
 }

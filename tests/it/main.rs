@@ -7,6 +7,7 @@ mod awscli;
 mod backup_faults;
 mod cli;
 mod daemon;
+mod deploy;
 mod drill;
 mod fixtures;
 mod http;

@@ -61,7 +61,7 @@ fn rules_that_do_what_retention_says_pass_but_for_the_last_backups() {
 fn no_rule_at_all_leaves_everything_for_ever() {
     let found = found(&[], &policy());
     assert_eq!(found.len(), 2, "{found:#?}");
-    assert!(found[0].1.contains("older than 30days"), "{found:#?}");
+    assert!(found[0].1.contains("older than 30d"), "{found:#?}");
     assert!(found[1].1.contains("unfinished uploads"), "{found:#?}");
     // Rules that are off, or for tagged objects, or elsewhere, are none.
     for change in [
@@ -80,7 +80,7 @@ fn no_rule_at_all_leaves_everything_for_ever() {
 fn a_rule_that_is_sharper_than_retention_fails_whoever_removes() {
     let mut rules = good();
     rules[0].expire_after_days = Some(29);
-    finds(&rules, &policy(), Level::Fail, "after 29 days; retention keeps 30days");
+    finds(&rules, &policy(), Level::Fail, "after 29 days; retention keeps 30d");
     let all = compare(&rules, &policy(), &layout(), Remover::Reliquary);
     assert!(all.iter().any(|finding| finding.level == Level::Fail), "{all:#?}");
     // One month's folder is enough to lose backups, and so is one of some sizes.

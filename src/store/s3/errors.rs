@@ -22,6 +22,10 @@ pub(super) const DAMAGED: [&str; 5] = [
 /// A detail longer than this many characters is cut.
 const LONGEST_DETAIL: usize = 400;
 
+/// What the SDK says instead is a list of all the places where it has looked.
+const NOWHERE: &str = "none were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
+    store.access_key_id and store.secret_access_key, or give this machine a role";
+
 /// What is being tried, for the error if it fails.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
@@ -54,7 +58,7 @@ impl Call {
             SdkError::TimeoutError(_) => ErrorKind::TimedOut,
             SdkError::DispatchFailure(failure) if failure.is_timeout() => ErrorKind::TimedOut,
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_)
-                if caused_by_credentials(error) =>
+                if caused_by_credentials(error).is_some() =>
             {
                 ErrorKind::Credentials
             }
@@ -67,7 +71,10 @@ impl Call {
             SdkError::ServiceError(service) => {
                 format!("HTTP {}: {}", answer.status, chain(service.err()))
             }
-            other => chain(other),
+            other => match caused_by_credentials(other) {
+                Some(CredentialsError::CredentialsNotLoaded(_)) => NOWHERE.to_owned(),
+                _ => chain(other),
+            },
         };
         self.error(kind, detail)
     }
@@ -259,15 +266,15 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     said.join(": ")
 }
 
-fn caused_by_credentials(error: &(dyn Error + 'static)) -> bool {
+fn caused_by_credentials<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e CredentialsError> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<CredentialsError>() {
-            return true;
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
         next = error.source();
     }
-    false
+    None
 }
 
 /// Takes out what a store or a proxy may have quoted of a signed request, and
@@ -355,6 +362,7 @@ mod tests {
         let error = client.head_bucket().bucket("bucket").send().await.unwrap_err();
         let error = call().failed(&error);
         assert_eq!(error.kind, ErrorKind::Credentials, "{error}");
+        assert!(error.to_string().contains("set AWS_ACCESS_KEY_ID and"), "{error}");
     }
 
     #[test]

@@ -132,6 +132,21 @@ fn a_store_url_that_names_no_store_is_refused(#[case] url: &str) {
     assert!(problems[0].starts_with("store.url: "), "{problems:?}");
 }
 
+/// What newcomers write instead, and are told.
+#[rstest]
+#[case("RELIQUARY__STORE__URL", "https://bucket.s3.amazonaws.com", "belongs into `endpoint`")]
+#[case("RELIQUARY__STORE__URL", "\"s3://bucket\"", "write it without")]
+#[case("RELIQUARY_STORE_URL", "s3://bucket", "two underscores")]
+fn a_store_url_that_is_nearly_right_is_put_right(
+    #[case] variable: &str,
+    #[case] value: &str,
+    #[case] says: &str,
+) {
+    let problems = Place::empty().env(&[("DIRECT_URL", URL), (variable, value)]).problems();
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].starts_with("store.url: ") && problems[0].contains(says), "{problems:?}");
+}
+
 #[test]
 fn keys_of_s3_are_refused_beside_a_directory() {
     let place = Place::with_file(

@@ -51,7 +51,7 @@ async fn a_dry_run_tells_all_and_removes_nothing() {
         &today,
         "of the last 2 good ones",
         "made by hand",
-        "legacy, not younger than 1day 6h, and nothing else keeps it",
+        "legacy, not younger than 30h, and nothing else keeps it",
         "archive without manifest: database/",
         "3 objects are not Reliquary's and left alone",
         "README.md",
