@@ -165,7 +165,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         Command::Calendar(arguments) => calendar::run(&global, &arguments),
         Command::Audit(arguments) => Box::pin(audit::run(&global, &arguments)).await,
         Command::Policy(arguments) => policy::run(&global, &arguments).await,
-        Command::Status(arguments) => status::run(&global, &arguments).await,
+        Command::Status(arguments) => Box::pin(status::run(&global, &arguments)).await,
         Command::Fetch(arguments) => Box::pin(fetch::run(&global, &arguments)).await,
         Command::Sweep(arguments) => Box::pin(sweep::run(&global, &arguments)).await,
         Command::Drill(arguments) => Box::pin(drill::run(&global, &arguments)).await,
