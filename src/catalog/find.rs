@@ -6,14 +6,16 @@ use super::{
     id::BackupId,
     listing::{Catalog, Entry, State},
 };
+use crate::archive::manifest::Kind;
 
 /// What a person asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
     /// The newest good backup.
     Latest,
-    /// An id, or the beginning of one.
-    Prefix(String),
+    /// An id, or the beginning of one, and which place it stands in where that
+    /// was said: `manual/2026-11-23T14-05-09Z`.
+    Prefix(Option<Kind>, String),
     /// The newest good backup that began at or before a time.
     At(DateTime<Utc>),
 }
@@ -37,12 +39,21 @@ pub enum FindError {
          that they are complete; the newest of them is {1}, to be asked for by its id"
     )]
     OnlyLegacyAt(DateTime<Utc>, BackupId),
+    /// There is nothing but what verify found damaged.
+    #[error("there is no good backup, only damaged ones; the newest of them is {0}")]
+    OnlyDamaged(BackupId),
     /// Nothing has that id.
     #[error("no backup's id begins with {0:?}; `reliquary list` shows what there is")]
     Unknown(String),
     /// What is asked for is damaged.
     #[error("{0} is damaged; `reliquary verify {0}` says how")]
     Damaged(BackupId),
+    /// Of what is asked for only the manifest is left.
+    #[error("the archive of {0} is gone; only its manifest is left")]
+    Gone(BackupId),
+    /// Two have exactly that one.
+    #[error("{0} is a scheduled backup and a manual one; name it scheduled/{0} or manual/{0}")]
+    Twice(BackupId),
     /// Several have.
     #[error("{0:?} is the beginning of {1} ids; name one more exactly")]
     Ambiguous(String, usize),
@@ -63,15 +74,29 @@ impl FindError {
             _ => None,
         }
     }
+
+    /// The damaged backup of which something may still be had.
+    #[must_use]
+    pub fn damaged(&self) -> Option<BackupId> {
+        match self {
+            Self::Damaged(id) | Self::OnlyDamaged(id) => Some(*id),
+            _ => None,
+        }
+    }
 }
 
 impl Query {
-    /// Reads an id, the beginning of one, or `latest`.
+    /// Reads an id, the beginning of one, or `latest`. An id may be led by the
+    /// place it stands in, `manual/` or `scheduled/`.
     #[must_use]
     pub fn parse(text: &str) -> Self {
+        let placed = |kind: Kind| Some((kind, text.strip_prefix(kind.name())?.strip_prefix('/')?));
         match text {
             "" | "latest" => Self::Latest,
-            text => Self::Prefix(text.to_owned()),
+            text => match [Kind::Manual, Kind::Scheduled].into_iter().find_map(placed) {
+                Some((kind, id)) => Self::Prefix(Some(kind), id.to_owned()),
+                None => Self::Prefix(None, text.to_owned()),
+            },
         }
     }
 
@@ -96,10 +121,20 @@ impl Query {
     /// # Errors
     /// When nothing or several things fit, or what fits is damaged.
     pub fn find<'a>(&self, catalog: &'a Catalog) -> Result<&'a Entry, FindError> {
+        match self.find_readable(catalog)? {
+            entry if entry.state == State::Damaged => Err(FindError::Damaged(entry.id)),
+            entry => Ok(entry),
+        }
+    }
+
+    /// Finds what was asked for; where it is asked for by its id, also what is
+    /// damaged, of which a person wants what can still be read.
+    ///
+    /// # Errors
+    /// When nothing or several things fit, or the archive of what fits is gone.
+    pub fn find_readable<'a>(&self, catalog: &'a Catalog) -> Result<&'a Entry, FindError> {
         match self.find_any(catalog)? {
-            entry if matches!(entry.state, State::Damaged | State::Broken) => {
-                Err(FindError::Damaged(entry.id))
-            }
+            entry if entry.state == State::Broken => Err(FindError::Gone(entry.id)),
             entry => Ok(entry),
         }
     }
@@ -112,8 +147,10 @@ impl Query {
     pub fn find_any<'a>(&self, catalog: &'a Catalog) -> Result<&'a Entry, FindError> {
         match self {
             Self::Latest => newest(catalog, State::Good, None).ok_or_else(|| {
-                let legacy = newest(catalog, State::Legacy, None);
-                legacy.map_or(FindError::Empty, |entry| FindError::OnlyLegacy(entry.id))
+                let newest = |state| newest(catalog, state, None).map(|entry| entry.id);
+                let legacy = newest(State::Legacy).map(FindError::OnlyLegacy);
+                let damaged = || newest(State::Damaged).map(FindError::OnlyDamaged);
+                legacy.or_else(damaged).unwrap_or(FindError::Empty)
             }),
             Self::At(time) => newest(catalog, State::Good, Some(*time)).ok_or_else(|| {
                 if let Some(legacy) = newest(catalog, State::Legacy, Some(*time)) {
@@ -122,16 +159,22 @@ impl Query {
                 let oldest = catalog.good().last();
                 oldest.map_or(FindError::Empty, |oldest| FindError::TooEarly(*time, oldest.id))
             }),
-            Self::Prefix(prefix) => {
+            Self::Prefix(kind, prefix) => {
                 let fits = |entry: &&Entry| {
                     !matches!(entry.state, State::Unclear | State::Debris)
+                        && kind.is_none_or(|kind| entry.kind == kind)
                         && entry.id.to_string().starts_with(prefix.as_str())
+                };
+                let asked = || match kind {
+                    Some(kind) => format!("{}/{prefix}", kind.name()),
+                    None => prefix.clone(),
                 };
                 let found: Vec<&Entry> = catalog.entries.iter().filter(fits).collect();
                 match found[..] {
-                    [] => Err(FindError::Unknown(prefix.clone())),
+                    [] => Err(FindError::Unknown(asked())),
                     [entry] => Ok(entry),
-                    _ => Err(FindError::Ambiguous(prefix.clone(), found.len())),
+                    [one, other] if one.id == other.id => Err(FindError::Twice(one.id)),
+                    _ => Err(FindError::Ambiguous(asked(), found.len())),
                 }
             }
         }
@@ -148,7 +191,6 @@ fn newest(catalog: &Catalog, state: State, until: Option<DateTime<Utc>>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::manifest::Kind;
 
     fn catalog(hours: &[u32]) -> Catalog {
         let mut catalog = Catalog::default();
@@ -182,6 +224,10 @@ mod tests {
         catalog.judge(Kind::Scheduled, id, crate::words::Verdict::Damaged, id.time());
         let query = Query::parse("2026-11-23T14");
         assert_eq!(query.find(&catalog), Err(FindError::Damaged(id)));
+        assert_eq!(query.find_readable(&catalog).unwrap().id, id);
+        assert_eq!(query.find_any(&catalog).unwrap().id, id);
+        catalog.entries[1].state = State::Broken;
+        assert_eq!(query.find_readable(&catalog), Err(FindError::Gone(id)));
         assert_eq!(query.find_any(&catalog).unwrap().id, id);
         for query in [Query::Latest, Query::At(id.time())] {
             assert_eq!(query.find(&catalog).unwrap().id, catalog.entries[0].id);
@@ -205,6 +251,33 @@ mod tests {
         let error = Query::Latest.find(&catalog).unwrap_err();
         assert_eq!(error, FindError::OnlyLegacy(ids[1]));
         assert_eq!(Query::parse("2026-11-23T01").find(&catalog).unwrap().id, ids[0]);
+    }
+
+    #[test]
+    fn where_nothing_but_damage_is_left_it_is_named() {
+        let mut catalog = catalog(&[12, 14]);
+        for entry in &mut catalog.entries {
+            entry.state = State::Damaged;
+        }
+        let error = Query::Latest.find(&catalog).unwrap_err();
+        assert_eq!(error, FindError::OnlyDamaged(catalog.entries[1].id));
+        assert_eq!(error.damaged(), Some(catalog.entries[1].id));
+    }
+
+    #[test]
+    fn a_manual_and_a_scheduled_backup_of_one_second_are_told_apart() {
+        let mut catalog = catalog(&[12, 14]);
+        let manual = Entry { kind: Kind::Manual, ..catalog.entries[1].clone() };
+        let id = manual.id;
+        catalog.add(manual);
+        let kind = |text: &str| Query::parse(text).find(&catalog).map(|entry| entry.kind);
+        assert_eq!(kind(&id.to_string()), Err(FindError::Twice(id)));
+        assert_eq!(kind(&format!("manual/{id}")), Ok(Kind::Manual));
+        assert_eq!(kind("manual/2026"), Ok(Kind::Manual));
+        assert_eq!(kind(&format!("scheduled/{id}")), Ok(Kind::Scheduled));
+        assert_eq!(kind("scheduled/2026-11-23T12"), Ok(Kind::Scheduled));
+        let none = Err(FindError::Unknown("manual/2026-11-23T12".into()));
+        assert_eq!(kind("manual/2026-11-23T12"), none);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The bucket is the only state there is. This floor is the only place that
 //! builds or parses a key; it does I/O only through [`crate::store`].
 
+mod entry_id;
 mod find;
 mod id;
 mod key;
@@ -10,9 +11,11 @@ mod known;
 mod listing;
 mod pointer;
 mod read;
+mod remains;
 mod sort;
 mod verdict;
 
+pub use entry_id::EntryId;
 pub use find::{FindError, Query};
 pub use id::{BackupId, IdError};
 pub use key::{Key, Layout};
@@ -20,5 +23,6 @@ pub use known::{UnusableChecksum, checksum_file, legacy_sha256};
 pub use listing::{Catalog, Entry, State, Totals};
 pub use pointer::{Pointer, PointerError, Stored, next as next_pointer};
 pub use read::{CatalogError, advance_pointer, inventory, read, read_manifest};
+pub use remains::{Remains, Unusable, remains};
 pub use sort::{Inventory, Parts};
 pub use verdict::{FORMAT as VERDICT_FORMAT, Judgement, judgement, record, withdraw};

@@ -143,6 +143,22 @@ pub async fn read_manifest(
     kind: Kind,
     id: BackupId,
 ) -> Result<Manifest, CatalogError> {
+    let manifest = own_manifest(store, layout, kind, id).await?;
+    let found = catalog.get(kind, id).map_or(0, |entry| entry.archive_bytes);
+    if manifest.archive.bytes != found {
+        let expected = manifest.archive.bytes;
+        return Err(CatalogError::Size { key: manifest.archive.key, expected, found });
+    }
+    Ok(manifest)
+}
+
+/// Reads the manifest of a backup, whatever its archive is.
+pub(super) async fn own_manifest(
+    store: &dyn Store,
+    layout: &Layout,
+    kind: Kind,
+    id: BackupId,
+) -> Result<Manifest, CatalogError> {
     let key = layout.key(Key::Manifest(kind, id));
     let bytes = store.get(&key, manifest::LIMIT).await?;
     let manifest =
@@ -152,11 +168,6 @@ pub async fn read_manifest(
     {
         let found = manifest.archive.key;
         return Err(CatalogError::Misplaced { uri: store.uri(&key), found });
-    }
-    let found = catalog.get(kind, id).map_or(0, |entry| entry.archive_bytes);
-    if manifest.archive.bytes != found {
-        let expected = manifest.archive.bytes;
-        return Err(CatalogError::Size { key: manifest.archive.key, expected, found });
     }
     Ok(manifest)
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    DONE, Global, print, progress,
+    DONE, Global, UNHEALTHY, print, progress,
     which::{Opened, Which},
 };
 use crate::{
@@ -41,19 +41,25 @@ pub(super) struct Arguments {
     /// Replace a different file of that name.
     #[arg(long)]
     force: bool,
+    /// Fetch a backup that verify found damaged, as it is, under a name that says so; exits 3
+    /// where its bytes are not those that were stored.
+    #[arg(long)]
+    damaged: bool,
 }
 
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     arguments.which.query()?;
     let settings = global.settings(false)?;
     let Opened { store, layout, catalog, .. } = arguments.which.open(&settings).await?;
-    let entry = arguments.which.find(&catalog, "fetch ID")?;
-    let file = destination(arguments.output.as_deref(), entry.id);
+    let damaged = arguments.damaged;
+    let entry = arguments.which.find_readable(&catalog, "fetch ID", damaged)?;
+    let file = destination(arguments.output.as_deref(), &name(entry.id, damaged));
     let request = Request {
         catalog: &catalog,
         entry,
         file,
         force: arguments.force,
+        damaged,
         patience: Patience::default(),
     };
 
@@ -86,12 +92,24 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
             "bytes": fetched.bytes,
             "sha256": fetched.sha256,
             "checksum_known": fetched.known,
+            "damaged": fetched.was.is_some(),
+            "sha256_stored": fetched.was,
             "bytes_there_before": fetched.had,
             "seconds": seconds,
             "age_seconds": (Clock::system().now() - fetched.id.time()).num_seconds(),
         }))?;
     } else if !global.quiet {
         print!("{}", text(&fetched, seconds));
+    }
+    if let Some(was) = &fetched.was {
+        eprintln!(
+            "warning: THIS ARCHIVE IS DAMAGED: its SHA-256 is not {was}, which was stored; the \
+             checksum file beside it is of the bytes as they are, and gunzip stops at the first \
+             damaged member. `reliquary restore {} --damaged` brings back every table that can be \
+             read",
+            fetched.id
+        );
+        return Ok(UNHEALTHY);
     }
     if !fetched.known {
         eprintln!(
@@ -102,8 +120,13 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     Ok(DONE)
 }
 
-fn destination(output: Option<&Path>, id: BackupId) -> PathBuf {
+/// An archive's own name; a damaged one must not be taken for it.
+fn name(id: BackupId, damaged: bool) -> String {
     let name = Layout::file_name(id);
+    if damaged { name.replace(".sql.gz", ".damaged.sql.gz") } else { name }
+}
+
+fn destination(output: Option<&Path>, name: &str) -> PathBuf {
     match output {
         None => PathBuf::from(name),
         Some(path) if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
@@ -134,14 +157,16 @@ mod tests {
     #[test]
     fn the_archive_has_its_own_name_unless_a_file_is_named() {
         let id: BackupId = "2026-11-23T14-00-00Z".parse().unwrap();
-        let name = "2026-11-23T14-00-00Z.sql.gz";
+        let own = "2026-11-23T14-00-00Z.sql.gz";
+        assert_eq!(name(id, false), own);
+        assert_eq!(name(id, true), "2026-11-23T14-00-00Z.damaged.sql.gz");
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(destination(None, id), Path::new(name));
-        assert_eq!(destination(Some(dir.path()), id), dir.path().join(name));
+        assert_eq!(destination(None, own), Path::new(own));
+        assert_eq!(destination(Some(dir.path()), own), dir.path().join(own));
         assert_eq!(
-            destination(Some(Path::new("not/there/")), id),
-            Path::new("not/there").join(name)
+            destination(Some(Path::new("not/there/")), own),
+            Path::new("not/there").join(own)
         );
-        assert_eq!(destination(Some(Path::new("x.sql.gz")), id), Path::new("x.sql.gz"));
+        assert_eq!(destination(Some(Path::new("x.sql.gz")), own), Path::new("x.sql.gz"));
     }
 }

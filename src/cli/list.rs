@@ -1,5 +1,7 @@
 //! `reliquary list`
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Chosen, DONE, Global, print, which::Opened};
 use crate::{
     archive::Manifest,
-    catalog::{self, Catalog, CatalogError, Entry, Layout, State},
+    catalog::{self, BackupId, Catalog, CatalogError, Entry, Layout, State},
     clock::Clock,
     drill::{self, Mark},
     rfc3339,
@@ -39,35 +41,75 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let settings = global.settings(false)?;
-    let Opened { database, store, layout, catalog } = arguments.chosen.open(&settings).await?;
     let limit = if arguments.all { usize::MAX } else { arguments.limit };
-    let rows = rows(store.as_ref(), &layout, &catalog, limit).await?;
-    let marks = drill::marks(&drill::read(store.as_ref(), &layout, &catalog.drills).await?);
-    let mark = |row: &Row<'_>| marks.get(&(row.entry.kind.name(), row.entry.id)).copied();
-    if global.json {
-        let backups: Vec<Value> = rows.iter().map(|row| row.json(&layout, mark(row))).collect();
-        print::json(&json!({
-            "database": database.name,
-            "prefix": layout.prefix(),
-            "backups": backups,
-            "not_shown": catalog.entries.len() - rows.len(),
-            "foreign_keys": catalog.foreign,
-        }))?;
-    } else {
-        let place = store.uri(layout.prefix());
-        print!("{}", text(&place, &catalog, &rows, mark, Clock::system().now()));
-        if catalog.entries.is_empty()
-            && let Some(key) = elsewhere(store.as_ref(), &layout).await
-        {
-            println!(
-                "{} does hold other keys, such as {}: is databases.{}.prefix right?",
-                store.uri("").trim_end_matches('/'),
-                visible(&key),
-                database.name
-            );
+    let databases = arguments.chosen.all(&settings)?;
+    let several = databases.len() > 1;
+    let mut documents = Vec::new();
+    for (nth, database) in databases.into_iter().enumerate() {
+        let opened = Opened::of(database, &settings).await?;
+        if global.json {
+            documents.push(document(&opened, limit).await?);
+            continue;
         }
+        if several {
+            println!("{}{}", if nth > 0 { "\n" } else { "" }, visible(&database.name));
+        }
+        show(&opened, limit).await?;
+    }
+    match documents.pop() {
+        // What one database is listed as, whoever has several gets a list of.
+        Some(document) if !several => print::json(&document)?,
+        Some(last) => {
+            documents.push(last);
+            print::json(&json!({ "databases": documents }))?;
+        }
+        None => {}
     }
     Ok(DONE)
+}
+
+async fn document(opened: &Opened<'_>, limit: usize) -> Result<Value> {
+    let Opened { database, layout, catalog, .. } = opened;
+    let (rows, marks) = read(opened, limit).await?;
+    let mark = |row: &Row<'_>| marks.get(&(row.entry.kind.name(), row.entry.id)).copied();
+    let backups: Vec<Value> = rows.iter().map(|row| row.json(layout, mark(row))).collect();
+    Ok(json!({
+        "database": database.name,
+        "prefix": layout.prefix(),
+        "backups": backups,
+        "not_shown": catalog.entries.len() - rows.len(),
+        "foreign_keys": catalog.foreign,
+    }))
+}
+
+async fn show(opened: &Opened<'_>, limit: usize) -> Result<()> {
+    let Opened { database, store, layout, catalog } = opened;
+    let (rows, marks) = read(opened, limit).await?;
+    let mark = |row: &Row<'_>| marks.get(&(row.entry.kind.name(), row.entry.id)).copied();
+    let place = store.uri(layout.prefix());
+    print!("{}", text(&place, catalog, &rows, mark, Clock::system().now()));
+    if catalog.entries.is_empty()
+        && let Some(key) = elsewhere(store.as_ref(), layout).await
+    {
+        println!(
+            "{} does hold other keys, such as {}: is databases.{}.prefix right?",
+            store.uri("").trim_end_matches('/'),
+            visible(&key),
+            database.name
+        );
+    }
+    Ok(())
+}
+
+/// The drills' marks, by kind and id.
+type Marks = BTreeMap<(&'static str, BackupId), Mark>;
+
+/// The rows to show, and which of them were drilled.
+async fn read<'a>(opened: &'a Opened<'_>, limit: usize) -> Result<(Vec<Row<'a>>, Marks)> {
+    let Opened { store, layout, catalog, .. } = opened;
+    let rows = rows(store.as_ref(), layout, catalog, limit).await?;
+    let drills = drill::read(store.as_ref(), layout, &catalog.drills).await?;
+    Ok((rows, drill::marks(&drills)))
 }
 
 /// A key that stands elsewhere in the store, from one page of a listing. It is a

@@ -1,11 +1,14 @@
 //! The command line: one file a command.
 
+mod account;
 mod audit;
 mod backup;
+mod calendar;
 mod config;
 mod demo;
 mod drill;
 mod fetch;
+mod incident;
 mod list;
 mod notify;
 mod policy;
@@ -13,6 +16,7 @@ mod print;
 mod progress;
 mod restore;
 mod run;
+mod runbook;
 mod shell;
 mod show;
 mod status;
@@ -89,6 +93,13 @@ enum Command {
     Fetch(fetch::Arguments),
     /// Get a backup back: into a database, or as SQL.
     Restore(restore::Arguments),
+    /// Keep the log of a recovery: what failed, which backup, what was done, how it ended.
+    #[command(subcommand)]
+    Incident(incident::Command),
+    /// Print this installation's disaster-recovery runbook.
+    Runbook(runbook::Arguments),
+    /// Print the recurring reviews of drills and runbook as a calendar (.ics).
+    Calendar(calendar::Arguments),
     /// See whether alerts arrive.
     #[command(subcommand, after_help = "Example: reliquary notify test")]
     Notify(notify::Command),
@@ -149,6 +160,9 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         Command::List(arguments) => list::run(&global, &arguments).await,
         Command::Show(arguments) => show::run(&global, &arguments).await,
         Command::Restore(arguments) => Box::pin(restore::run(&global, &arguments)).await,
+        Command::Incident(command) => Box::pin(incident::run(&global, &command)).await,
+        Command::Runbook(arguments) => Box::pin(runbook::run(&global, &arguments)).await,
+        Command::Calendar(arguments) => calendar::run(&global, &arguments),
         Command::Audit(arguments) => Box::pin(audit::run(&global, &arguments)).await,
         Command::Policy(arguments) => policy::run(&global, &arguments).await,
         Command::Status(arguments) => status::run(&global, &arguments).await,
@@ -166,8 +180,21 @@ pub fn explain(error: &anyhow::Error) -> String {
         Some(problems) => {
             visible_lines(&format!("error: the settings do not make sense:\n{problems}"))
         }
-        None => visible_lines(&format!("error: {error:#}")),
+        None => visible_lines(&format!("error: {}", told(error))),
     }
+}
+
+/// An error and its causes, from the outside in, without those that it has
+/// quoted already.
+fn told(error: &anyhow::Error) -> String {
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
 }
 
 /// The exit code of an error.
@@ -213,6 +240,14 @@ impl Global {
 }
 
 impl Chosen {
+    /// The database that is meant, or all where none is named.
+    fn all<'a>(&self, settings: &'a Settings) -> Result<Vec<&'a DatabaseSettings>> {
+        match &self.database {
+            Some(_) => Ok(vec![self.of(settings)?]),
+            None => Ok(settings.databases.values().collect()),
+        }
+    }
+
     /// The database that is meant; one that is alone need not be named.
     fn of<'a>(&self, settings: &'a Settings) -> Result<&'a DatabaseSettings> {
         let names = || settings.databases.keys().cloned().collect::<Vec<_>>().join(", ");
@@ -243,7 +278,51 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_error_that_quotes_its_cause_is_told_once() {
+        let refused = std::io::Error::other("nobody listens");
+        let address = "db:5432".to_owned();
+        let session = crate::postgres::SessionError::Unreachable { address, source: refused };
+        let error = anyhow::Error::from(crate::restore::RestoreError::Target(session));
+        let said = explain(&error.context("restore"));
+        assert!(said.starts_with("error: restore: the target: connect to db:5432: nobody listens"));
+        assert_eq!(said.matches("connect to").count(), 1, "{said}");
+        assert_eq!(said.matches("nobody listens").count(), 1, "{said}");
+    }
+
+    #[test]
     fn the_arguments_are_sound() {
         Arguments::command().debug_assert();
+    }
+
+    /// Every command and every command of a command, with its whole name.
+    fn commands(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
+        let name = format!("{path}{}", command.get_name());
+        let below = command.get_subcommands().filter(|below| below.get_name() != "help");
+        let below = below.flat_map(|below| commands(below, &format!("{name} ")));
+        std::iter::once((name.clone(), command.clone())).chain(below).collect()
+    }
+
+    /// The first words of an example, as far as they name a command.
+    fn is_called_in(name: &str, line: &str) -> bool {
+        let words: Vec<&str> = line.split_whitespace().filter(|w| !w.starts_with('-')).collect();
+        let called: Vec<&str> = name.split(' ').collect();
+        // An option's value may stand between the program and the command.
+        words.first() == called.first() && called[1..].iter().all(|part| words[1..].contains(part))
+    }
+
+    #[test]
+    fn every_command_s_help_has_an_example_that_calls_it() {
+        let all = commands(&Arguments::command(), "");
+        assert!(all.len() > 15, "{}", all.len());
+        for (name, command) in all {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples: Vec<&str> = help
+                .split_once("Example: ")
+                .map(|(_, rest)| rest.lines().take(1).collect())
+                .or_else(|| help.split_once("Examples:\n").map(|(_, rest)| rest.lines().collect()))
+                .unwrap_or_default();
+            let calls = examples.iter().any(|line| is_called_in(&name, line.trim()));
+            assert!(calls, "`{name} --help` has no example that calls it: {help:?}");
+        }
     }
 }

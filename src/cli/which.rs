@@ -8,7 +8,7 @@ use clap::Args;
 use super::{Chosen, Misused};
 use crate::{
     app,
-    catalog::{self, Catalog, Entry, FindError, Layout, Query},
+    catalog::{self, BackupId, Catalog, Entry, FindError, Layout, Query},
     settings::{DatabaseSettings, Settings},
     store::Store,
 };
@@ -18,9 +18,10 @@ use crate::{
 pub(super) struct Which {
     #[command(flatten)]
     chosen: Chosen,
-    /// An id, the beginning of one, or `latest`.
-    #[arg(value_name = "ID", default_value = "latest", conflicts_with = "at")]
-    id: String,
+    /// An id, the beginning of one, or `latest`; `manual/ID` where a scheduled one has it too
+    /// [default: latest].
+    #[arg(value_name = "ID", conflicts_with = "at")]
+    id: Option<String>,
     /// The newest backup at or before a time in UTC.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -37,7 +38,13 @@ pub(super) struct Opened<'a> {
 impl Chosen {
     /// Opens the store and lists what it holds of the database that is meant.
     pub(super) async fn open<'a>(&self, settings: &'a Settings) -> Result<Opened<'a>> {
-        let database = self.of(settings)?;
+        Opened::of(self.of(settings)?, settings).await
+    }
+}
+
+impl<'a> Opened<'a> {
+    /// Opens the store and lists what it holds of a database.
+    pub(super) async fn of(database: &'a DatabaseSettings, settings: &Settings) -> Result<Self> {
         let store = app::store_to_read(&settings.store).await?;
         let layout = Layout::new(database.prefix.clone());
         let catalog = catalog::read(store.as_ref(), &layout).await?;
@@ -50,8 +57,18 @@ impl Which {
     pub(super) fn query(&self) -> Result<Query> {
         match &self.at {
             Some(time) => Query::parse_time(time).map_err(|e| Misused(e.to_string()).into()),
-            None => Ok(Query::parse(&self.id)),
+            None => Ok(Query::parse(self.id.as_deref().unwrap_or_default())),
         }
+    }
+
+    /// Whether anything was asked for, or the newest is taken because nothing was.
+    pub(super) fn is_named(&self) -> bool {
+        self.id.is_some() || self.at.is_some()
+    }
+
+    /// The database that is meant.
+    pub(super) fn database<'a>(&self, settings: &'a Settings) -> Result<&'a DatabaseSettings> {
+        self.chosen.of(settings)
     }
 
     /// See [`Chosen::open`].
@@ -65,6 +82,25 @@ impl Which {
         self.query()?.find(catalog).map_err(|error| self.told(error, usage))
     }
 
+    /// What fits, to be used; with `damaged` also what verify found damaged,
+    /// for a command that has the flag.
+    pub(super) fn find_readable<'a>(
+        &self,
+        catalog: &'a Catalog,
+        usage: &str,
+        damaged: bool,
+    ) -> Result<&'a Entry> {
+        let query = self.query()?;
+        let found = if damaged { query.find_readable(catalog) } else { query.find(catalog) };
+        found.map_err(|error| match error.damaged() {
+            Some(id) => {
+                let command = self.command(usage, id);
+                anyhow!("{error}; what can be read of it comes with `{command} --damaged`")
+            }
+            None => self.told(error, usage),
+        })
+    }
+
     /// What fits, to be looked at; see [`Query::find_any`].
     pub(super) fn find_any<'a>(&self, catalog: &'a Catalog, usage: &str) -> Result<&'a Entry> {
         self.query()?.find_any(catalog).map_err(|error| self.told(error, usage))
@@ -73,9 +109,14 @@ impl Which {
     /// An error with the command that gets the person on.
     fn told(&self, error: FindError, usage: &str) -> anyhow::Error {
         let Some(id) = error.legacy() else { return error.into() };
+        anyhow!("{error}: `{}`", self.command(usage, id))
+    }
+
+    /// The command for one by its id.
+    fn command(&self, usage: &str, id: BackupId) -> String {
         let usage = usage.replace("ID", &id.to_string());
         let database = self.chosen.database.as_ref();
         let database = database.map_or(String::new(), |name| format!(" -d {name}"));
-        anyhow!("{error}: `reliquary {usage}{database}`")
+        format!("reliquary {usage}{database}")
     }
 }

@@ -19,7 +19,10 @@ use tokio_util::sync::CancellationToken;
 use self::partial::Partial;
 use crate::{
     archive::{Checksum, Finding, Lost, Verifier, leading_sha256},
-    catalog::{self, BackupId, Catalog, CatalogError, Entry, Key, Layout, State, legacy_sha256},
+    catalog::{
+        self, BackupId, Catalog, CatalogError, Entry, Key, Layout, Remains, State, legacy_sha256,
+        remains,
+    },
     state::Progress,
     store::{Patience, Store, StoreError, read_on},
 };
@@ -38,6 +41,8 @@ pub struct Request<'a> {
     pub file: PathBuf,
     /// Whether a different file of that name may be replaced.
     pub force: bool,
+    /// Whether the bytes are wanted as they are, although they are not what was stored.
+    pub damaged: bool,
     /// How long the store is asked for what it does not give.
     pub patience: Patience,
 }
@@ -60,6 +65,8 @@ pub struct Fetched {
     pub known: bool,
     /// How many bytes were there before, in bytes.
     pub had: u64,
+    /// Where the bytes are not what was stored: the SHA-256 that was.
+    pub was: Option<String>,
 }
 
 /// An archive that could not be fetched.
@@ -103,7 +110,8 @@ pub enum FetchError {
     /// The bytes are wrong.
     #[error(
         "the bytes of {id} have the SHA-256 {found}, and should have {expected}; they were thrown \
-         away, and `reliquary verify {id}` says whether the archive is damaged"
+         away: `reliquary verify {id}` says whether the archive is damaged, and --damaged keeps \
+         them as they are"
     )]
     Different {
         /// Which archive.
@@ -165,7 +173,8 @@ pub async fn run(
             progress.add_archive_bytes(bytes);
             let checksum_file = write_checksum(file, &sha256, request.force)?;
             let file = file.clone();
-            return Ok(Fetched { id, file, checksum_file, bytes, sha256, known: true, had: bytes });
+            let (known, had, was) = (true, bytes, None);
+            return Ok(Fetched { id, file, checksum_file, bytes, sha256, known, had, was });
         }
         if !request.force {
             let is_told = expected.sha256.is_some();
@@ -173,7 +182,7 @@ pub async fn run(
             return Err(if is_told { FetchError::Exists(path) } else { FetchError::Untold(path) });
         }
     }
-    if let Some(sha256) = &expected.sha256 {
+    if let Some(sha256) = expected.sha256.as_ref().filter(|_| !request.damaged) {
         // Said before anything is transferred.
         checksum_of(file, sha256, request.force)?;
     }
@@ -202,11 +211,15 @@ pub async fn run(
     }
     let (path, sha256) = partial.finish().await?;
     let known = expected.sha256.is_some();
-    if let Some(expected) = expected.sha256.filter(|expected| *expected != sha256) {
+    let was = expected.sha256.filter(|expected| *expected != sha256);
+    if let Some(expected) = was.clone().filter(|_| !request.damaged) {
         remove(&path)?;
         return Err(FetchError::Different { id, expected, found: sha256 });
     }
-    if !known && let Some(finding) = test_gzip(&path).await? {
+    if !known
+        && !request.damaged
+        && let Some(finding) = test_gzip(&path).await?
+    {
         remove(&path)?;
         return Err(FetchError::Damaged(id, Box::new(finding)));
     }
@@ -214,7 +227,7 @@ pub async fn run(
     name(&path, file, request.force)?;
     let checksum_file = write_checksum(file, &sha256, request.force)?;
     let file = file.clone();
-    Ok(Fetched { id, file, checksum_file, bytes: expected.bytes, sha256, known, had })
+    Ok(Fetched { id, file, checksum_file, bytes: expected.bytes, sha256, known, had, was })
 }
 
 async fn expected(
@@ -225,7 +238,13 @@ async fn expected(
     let Entry { kind, id, state, archive_bytes, last_modified, .. } = *request.entry;
     let written = last_modified.timestamp();
     let key = layout.key(Key::Archive(kind, id));
-    if state == State::Good {
+    if request.damaged
+        && let Remains::Members(manifest) = remains(store, layout, kind, id).await?
+    {
+        let sha256 = leading_sha256(&manifest.archive.sha256);
+        return Ok(Expected { id, written, key, bytes: archive_bytes, sha256 });
+    }
+    if state == State::Good && !request.damaged {
         let manifest = catalog::read_manifest(store, layout, request.catalog, kind, id).await?;
         // It becomes part of a file's name.
         let sha256 = leading_sha256(&manifest.archive.sha256)

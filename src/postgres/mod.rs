@@ -32,6 +32,7 @@ mod preflight;
 mod psql;
 mod redact;
 mod relations;
+mod said;
 pub mod server_bins;
 mod session;
 mod target;

@@ -7,7 +7,7 @@
 
 use tokio::{io::AsyncWriteExt as _, process::ChildStdin};
 
-use super::{clients::Client, libpq::KEEPALIVES, tls::TlsError, url::ConnectionUrl};
+use super::{clients::Client, libpq::KEEPALIVES, said::Said, tls::TlsError, url::ConnectionUrl};
 use crate::process::{Child, ProcessError, Stream, TERM_GRACE};
 
 /// A `psql` for one target.
@@ -56,6 +56,8 @@ impl Psql {
             .url
             .program(&self.client.path, self.client.major)?
             .args(["-X", "-q", "--no-password", "--set=ON_ERROR_STOP=1"])
+            // With the error's code, which says whether it speaks of rows.
+            .arg("--set=VERBOSITY=verbose")
             .arg(format!("--dbname={KEEPALIVES}"))
             .arg("--file=-")
             .spawn(Stream::Piped, Stream::Null)?;
@@ -128,8 +130,71 @@ fn stopped(stderr: &str) -> Option<PsqlError> {
     // The first line is ours.
     let line = line.map(|line| line.saturating_sub(1));
     let message = stderr[at + 2..].trim();
-    let message = message.strip_prefix("ERROR:").unwrap_or(message).trim().to_owned();
+    let message = match message.strip_prefix("ERROR:") {
+        Some(said) => without_rows(said.trim_start()),
+        None => message.to_owned(),
+    };
     Some(PsqlError::Stopped { message, line })
+}
+
+/// What the server said, as `psql` shows it: `42P07: relation …`, and lines that
+/// begin with the name of a field.
+fn without_rows(text: &str) -> String {
+    let (code, text) = match text.split_at_checked(5) {
+        Some((code, rest)) if is_code(code) => match rest.strip_prefix(": ") {
+            Some(rest) => (code, rest),
+            None => ("", text),
+        },
+        _ => ("", text),
+    };
+    let mut fields: Vec<(&str, String)> = vec![("", String::new())];
+    for line in text.lines() {
+        let (name, rest) = FIELDS
+            .iter()
+            .find_map(|name| Some((Some(*name), line.strip_prefix(name)?.trim_start())))
+            .unwrap_or((None, line));
+        match (name, fields.last_mut()) {
+            (Some(name), _) => fields.push((name, rest.to_owned())),
+            (None, Some((_, field))) => {
+                if !field.is_empty() {
+                    field.push('\n');
+                }
+                field.push_str(rest);
+            }
+            (None, None) => {}
+        }
+    }
+    let field = |wanted: &str| {
+        fields.iter().find(|(name, _)| *name == wanted).map(|(_, text)| text.as_str())
+    };
+    let said = Said {
+        code,
+        message: field("").unwrap_or_default(),
+        detail: field("DETAIL:"),
+        hint: field("HINT:"),
+        context: field("CONTEXT:"),
+    };
+    let code = if code.is_empty() { String::new() } else { format!(" (SQLSTATE {code})") };
+    said.without_rows() + &code
+}
+
+/// How the parts of an error begin. `LINE` shows the statement, with its values.
+const FIELDS: [&str; 11] = [
+    "LINE ",
+    "DETAIL:",
+    "HINT:",
+    "QUERY:",
+    "CONTEXT:",
+    "SCHEMA NAME:",
+    "TABLE NAME:",
+    "COLUMN NAME:",
+    "DATATYPE NAME:",
+    "CONSTRAINT NAME:",
+    "LOCATION:",
+];
+
+fn is_code(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -139,11 +204,24 @@ mod tests {
     #[test]
     fn the_last_error_is_found_with_its_line() {
         let stderr = "psql:<stdin>:3: NOTICE:  relation exists, skipping\n\
-                      psql:<stdin>:12: ERROR:  relation \"t\" already exists\n\
-                      DETAIL:  It does.\n";
+                      psql:<stdin>:12: ERROR:  42P07: relation \"t\" already exists\n\
+                      DETAIL:  It does.\nLOCATION:  f, heap.c:1\n";
         let Some(PsqlError::Stopped { message, line }) = stopped(stderr) else { panic!() };
-        assert_eq!(message, "relation \"t\" already exists\nDETAIL:  It does.");
+        assert_eq!(message, "relation \"t\" already exists\nDETAIL:  It does. (SQLSTATE 42P07)");
         assert_eq!(line, Some(11));
+    }
+
+    #[test]
+    fn rows_of_a_script_are_not_said() {
+        let stderr = "psql:<stdin>:9: ERROR:  22P02: invalid input syntax for type integer: \"Jane\"\n\
+                      LINE 1: INSERT INTO t VALUES ('Jane', 'Doe');\n                              ^\n\
+                      CONTEXT:  COPY t, line 2, column a: \"Jane\"\nTABLE NAME:  t\nLOCATION:  x\n";
+        let Some(PsqlError::Stopped { message, .. }) = stopped(stderr) else { panic!() };
+        assert_eq!(
+            message,
+            "invalid input syntax for type integer: \"…\"\nCONTEXT:  COPY t, line 2, column a \
+             (SQLSTATE 22P02)"
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{
     connect::{SessionError, connect},
     facts::ServerVersion,
     pooler,
+    said::Said,
     url::ConnectionUrl,
 };
 
@@ -29,7 +30,7 @@ pub struct Target {
 /// A statement failed on the target.
 #[derive(Debug)]
 pub struct TargetError {
-    /// What the server says, with its details.
+    /// What the server says, with its details and without any row.
     pub message: String,
     /// The error's class; empty where the connection was lost.
     pub code: String,
@@ -63,6 +64,12 @@ impl TargetError {
         matches!(self.code.as_str(), "3F000" | "42704" | "42P01" | "42883")
     }
 
+    /// Whether rows point at rows that are not there.
+    #[must_use]
+    pub fn points_at_nothing(&self) -> bool {
+        self.code == "23503"
+    }
+
     /// Whether two sessions of ours waited for each other.
     #[must_use]
     pub fn is_deadlock(&self) -> bool {
@@ -78,17 +85,15 @@ impl From<sqlx::Error> for TargetError {
             let message = format!("the connection to the target was lost: {error}");
             return Self { message, code: String::new() };
         };
-        let mut message = database.message().to_owned();
-        for (name, part) in [
-            ("DETAIL", database.detail()),
-            ("HINT", database.hint()),
-            ("CONTEXT", database.r#where()),
-        ] {
-            if let Some(part) = part {
-                message += &format!("\n{name}:  {part}");
-            }
-        }
-        Self { message, code: database.code().to_owned() }
+        let code = database.code();
+        let said = Said {
+            code,
+            message: database.message(),
+            detail: database.detail(),
+            hint: database.hint(),
+            context: database.r#where(),
+        };
+        Self { message: said.without_rows(), code: code.to_owned() }
     }
 }
 

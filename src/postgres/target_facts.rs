@@ -88,6 +88,10 @@ pub struct RelationFact {
     pub selects: bool,
     /// Whether the role may truncate.
     pub truncates: bool,
+    /// Whether the role may delete.
+    pub deletes: bool,
+    /// Whether the role may let foreign keys point at it.
+    pub references: bool,
     /// Whether the role may make triggers.
     pub triggers: bool,
     /// Whether it has triggers, those of foreign keys included.
@@ -96,6 +100,10 @@ pub struct RelationFact {
     pub hides: bool,
     /// Its columns, in order.
     pub columns: Vec<String>,
+    /// Those of them that every row must give a value.
+    pub required: Vec<String>,
+    /// Those of them that no row may give a value.
+    pub generated: Vec<String>,
     /// Tables with rows of their own whose foreign keys point at it.
     pub referenced_by: Vec<Reference>,
     /// Sequences that belong to its columns, as schema and name.
@@ -112,6 +120,8 @@ pub struct Reference {
     pub table: String,
     /// Its name.
     pub constraint: String,
+    /// Whether every row must point: its columns take no NULL.
+    pub required: bool,
 }
 
 /// An extension.
@@ -158,17 +168,32 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text,
        c.relkind IN ('r', 'p') AND has_schema_privilege(n.oid, 'USAGE')
          AND has_table_privilege(c.oid, 'SELECT'),
        c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'TRUNCATE'),
+       c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'DELETE'),
+       c.relkind IN ('r', 'p') AND has_schema_privilege(n.oid, 'USAGE')
+         AND has_any_column_privilege(c.oid, 'REFERENCES'),
        c.relkind IN ('r', 'p', 'v') AND has_table_privilege(c.oid, 'TRIGGER'), c.relhastriggers,
        c.relkind IN ('r', 'p') AND row_security_active(c.oid),
        ARRAY(SELECT a.attname::text FROM pg_attribute a
              WHERE a.attrelid = c.oid AND c.relkind IN ('r', 'p') AND a.attnum > 0
                AND NOT a.attisdropped ORDER BY a.attnum),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+             WHERE a.attrelid = c.oid AND c.relkind IN ('r', 'p') AND a.attnum > 0
+               AND NOT a.attisdropped AND (a.attnotnull OR t.typnotnull) AND NOT a.atthasdef
+               AND a.attidentity = '' AND t.typdefault IS NULL ORDER BY a.attnum),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+             WHERE a.attrelid = c.oid AND c.relkind IN ('r', 'p') AND a.attnum > 0
+               AND NOT a.attisdropped AND a.attgenerated <> '' ORDER BY a.attnum),
        ARRAY(SELECT format('%I.%I', rn.nspname, r.relname)
              FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid
              JOIN pg_namespace rn ON rn.oid = r.relnamespace
              WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid
                AND r.relkind <> 'p' ORDER BY k.oid),
        ARRAY(SELECT k.conname::text
+             FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid
+             WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid
+               AND r.relkind <> 'p' ORDER BY k.oid),
+       ARRAY(SELECT (SELECT bool_and(a.attnotnull) FROM pg_attribute a
+                     WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey))
              FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid
              WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid
                AND r.relkind <> 'p' ORDER BY k.oid),
@@ -219,7 +244,9 @@ FROM pg_available_extensions a FULL JOIN pg_extension e ON e.extname = a.name OR
 
 /// Reads a row of [`RELATIONS`].
 fn relation(row: &PgRow) -> Result<RelationFact, sqlx::Error> {
-    let (tables, constraints): (Vec<String>, Vec<String>) = (row.try_get(13)?, row.try_get(14)?);
+    let tables: Vec<String> = row.try_get(17)?;
+    let (constraints, required): (Vec<String>, Vec<bool>) = (row.try_get(18)?, row.try_get(19)?);
+    let references = std::iter::zip(tables, constraints).zip(required);
     Ok(RelationFact {
         schema: row.try_get(0)?,
         name: row.try_get(1)?,
@@ -230,15 +257,19 @@ fn relation(row: &PgRow) -> Result<RelationFact, sqlx::Error> {
         inserts: row.try_get(6)?,
         selects: row.try_get(7)?,
         truncates: row.try_get(8)?,
-        triggers: row.try_get(9)?,
-        triggered: row.try_get(10)?,
-        hides: row.try_get(11)?,
-        columns: row.try_get(12)?,
-        referenced_by: std::iter::zip(tables, constraints)
-            .map(|(table, constraint)| Reference { table, constraint })
+        deletes: row.try_get(9)?,
+        references: row.try_get(10)?,
+        triggers: row.try_get(11)?,
+        triggered: row.try_get(12)?,
+        hides: row.try_get(13)?,
+        columns: row.try_get(14)?,
+        required: row.try_get(15)?,
+        generated: row.try_get(16)?,
+        referenced_by: references
+            .map(|((table, constraint), required)| Reference { table, constraint, required })
             .collect(),
-        sequences: row.try_get(15)?,
-        parts: row.try_get(16)?,
+        sequences: row.try_get(20)?,
+        parts: row.try_get(21)?,
     })
 }
 

@@ -7,10 +7,15 @@ use serde::Serialize;
 use super::{members::MemberError, script::ScriptError, select::NotThere};
 use crate::{
     archive::map::MapError,
-    postgres::{ClientError, PsqlError, SessionError, TargetError},
+    counted::counted,
+    postgres::{ClientError, PsqlError, Section, SessionError, TargetError},
     store::StoreError,
     words::RestoreStage,
 };
+
+/// What to do about an archive that is not what was stored.
+pub const OTHERWISE: &str = "restore an older backup (`reliquary list`), see what is wrong \
+     with `reliquary verify`, or bring back what can be read of this one with --damaged";
 
 /// A restore that did not happen, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +33,19 @@ pub enum RestoreError {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The archive cannot be read; nothing was touched.
-    #[error(transparent)]
+    #[error("{}", otherwise(.0))]
     Archive(#[from] MemberError),
+    /// Definitions that everything else stands on are damaged; nothing was touched.
+    #[error(
+        "the definitions of section {} cannot be read: {error}; nothing was touched, and {}",
+        .section.name(), without(*.section)
+    )]
+    Definitions {
+        /// Which section.
+        section: Section,
+        /// Why.
+        error: MemberError,
+    },
     /// The archive's manifest contradicts itself; nothing was touched.
     #[error("the backup cannot be trusted: {0}")]
     Map(#[from] MapError),
@@ -39,6 +55,27 @@ pub enum RestoreError {
     /// It stopped in the middle.
     #[error(transparent)]
     Stopped(Box<Stopped>),
+}
+
+/// A store that fails says nothing of the archive.
+fn otherwise(error: &MemberError) -> String {
+    match error {
+        MemberError::Damaged { .. } | MemberError::Different { .. } => {
+            format!("{error}; {OTHERWISE}")
+        }
+        MemberError::Store(_) | MemberError::TooLarge(_) => error.to_string(),
+    }
+}
+
+/// What can be had where a section's definitions cannot be read.
+fn without(section: Section) -> &'static str {
+    match section {
+        Section::PostData => {
+            "tables and rows can be had without their indexes and keys: add --section pre-data \
+             --section data"
+        }
+        _ => "rows can be had for tables that are there: add --section data",
+    }
 }
 
 /// A restore that stopped in the middle.
@@ -83,9 +120,11 @@ impl fmt::Display for Stopped {
             return write!(f, "; nothing was touched");
         }
         let Loaded { tables, rows } = self.loaded;
-        write!(f, "; loaded until then: {rows} rows, {tables} tables whole")?;
+        let (rows, tables) = (counted(rows, "row"), counted(tables, "table"));
+        write!(f, "; loaded until then: {rows}, {tables} whole")?;
         match self.left_behind {
             Some(0) => {}
+            Some(1) => write!(f, "; 1 session of it still runs on the server")?,
             Some(left) => write!(f, "; {left} sessions of it still run on the server")?,
             None => write!(f, "; whether sessions of it still run on the server is unknown")?,
         }

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     archive::TableName,
+    counted::counted,
     postgres::{Section, TargetFacts, quote},
 };
 
@@ -30,12 +31,18 @@ pub(super) fn judge(
     options: &Options,
     platform: &Platform,
 ) {
+    let before = plan.refusals.len();
     source(plan, contents, target, options);
+    // Who is about to restore over the source must not be told how to empty it.
+    let is_source = plan.refusals.len() > before;
     server(plan, contents, target);
     let after = &plan.post_data;
     let after = after.indexes.iter().chain(&after.ordered);
     let lacking = rights(plan.pre_data.iter().chain(after), target.facts);
     plan.refusals.extend(lacking);
+    if is_source {
+        return;
+    }
     if options.wants(Section::PreData) && !options.is_partial() {
         if !options.clean {
             plan.refusals.extend(not_empty(target.facts, platform));
@@ -155,6 +162,19 @@ pub(super) fn rights<'a>(
 
 /// A whole restore wants an empty database.
 pub(super) fn not_empty(facts: &TargetFacts, platform: &Platform) -> Option<String> {
+    holds(facts, platform).map(|holds| {
+        format!(
+            "database {} is not empty: it holds {holds}; name an empty one, or add --clean to drop \
+             first what the archive creates",
+            facts.database,
+        )
+    })
+}
+
+/// What a database holds beside what its platform and extensions have made; `None`
+/// where that is nothing.
+#[must_use]
+pub fn holds(facts: &TargetFacts, platform: &Platform) -> Option<String> {
     let relations = facts
         .relations
         .iter()
@@ -168,16 +188,9 @@ pub(super) fn not_empty(facts: &TargetFacts, platform: &Platform) -> Option<Stri
         .collect();
     let mut found: Vec<String> = found.into_iter().collect();
     if facts.large_objects > 0 {
-        found.push(format!("{} large objects", facts.large_objects));
+        found.push(counted(facts.large_objects, "large object"));
     }
-    (!found.is_empty()).then(|| {
-        format!(
-            "database {} is not empty: it holds {}; name an empty one, or add --clean to drop \
-             first what the archive creates",
-            facts.database,
-            shorten(&found)
-        )
-    })
+    (!found.is_empty()).then(|| shorten(&found))
 }
 
 /// Tables that are filled must be empty.
@@ -219,7 +232,9 @@ fn truncation(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
             .referenced_by
             .iter()
             .filter(|by| {
-                super::tokens::qualified(&by.table).is_none_or(|by| !emptied.contains(&by))
+                // One that has no rows loses none, and none of it points at nothing.
+                super::tokens::qualified(&by.table)
+                    .is_none_or(|by| !emptied.contains(&by) && target.occupied.contains(&by))
             })
             .map(|by| format!("{} ({})", by.table, by.constraint))
             .collect();

@@ -27,21 +27,30 @@ use super::{
 };
 use crate::{
     postgres::{ConnectionUrl, Psql, Target, TargetFacts, clients},
-    store::Store,
+    store::{Patience, Store},
     words::RestoreStage,
 };
+
+/// An archive that is read from its first byte to its last.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// Where it is.
+    pub store: Arc<dyn Store>,
+    /// Its key.
+    pub key: String,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// How long the store is asked for what it does not give.
+    pub patience: Patience,
+}
 
 /// A legacy archive to restore.
 #[derive(Clone, Debug)]
 pub struct LegacyRequest {
-    /// Where the archive is.
-    pub store: Arc<dyn Store>,
-    /// Its key.
-    pub key: String,
+    /// The archive.
+    pub archive: Stream,
     /// Its id.
     pub id: String,
-    /// Its size, in bytes.
-    pub bytes: u64,
     /// Its SHA-256, where one is known.
     pub sha256: Option<String>,
     /// Where it goes.
@@ -56,6 +65,8 @@ pub struct LegacyRequest {
     pub newest: Option<crate::archive::manifest::Source>,
     /// The target only looks like the source: it is a clone of its server.
     pub not_the_source: bool,
+    /// It is known to be damaged, and wanted all the same where it can be read.
+    pub damaged: bool,
 }
 
 /// A legacy archive and its target, which was asked; nothing is touched yet.
@@ -130,7 +141,7 @@ impl PreparedLegacy {
             let (tables, rows, server) = (None, None, None);
             return Ok(Checked { refusals, tables, rows, server, created, sequences });
         }
-        progress.enter(RestoreStage::Check, self.request.bytes);
+        progress.enter(RestoreStage::Check, self.request.archive.bytes);
         match Found::read(&self.request, progress).await {
             Ok(found) => Ok(Checked {
                 refusals: refusals::of_archive(self, &found),

@@ -126,7 +126,7 @@ pub(super) async fn copy(
     let name = TableName { schema: table.schema.clone(), name: table.name.clone() };
     let at = format!("rows of table {}", name_of(&name));
     let mut run = archive.run(members);
-    while let Some(member) = run.next().await.map_err(|error| Failure::of(&at, error))? {
+    while let Some(member) = run.next() {
         let rows = copy_member(&mut run, member, &name, session)
             .await
             .map_err(|message| Failure::of(&at, message))?;
@@ -173,7 +173,11 @@ async fn copy_member(
         copy.abort().await;
         return Err(message);
     }
-    copy.finish().await.map_err(text)
+    copy.finish().await.map_err(|error| {
+        let orphans = error.points_at_nothing();
+        let advice = "; restore the table that it points at along with it, with another --table";
+        format!("{error}{}", if orphans { advice } else { "" })
+    })
 }
 
 async fn send((held, now): (Vec<u8>, &[u8]), copy: &mut CopyIn<'_>) -> Result<(), String> {
@@ -194,7 +198,7 @@ fn wrong(member: Member, error: FramingError) -> String {
     format!("the member at byte {} of the archive {error}", member.offset)
 }
 
-fn belongs(begun: &Begun, name: &TableName) -> Result<(), String> {
+pub(super) fn belongs(begun: &Begun, name: &TableName) -> Result<(), String> {
     let header = &begun.header;
     if header.schema == name.schema && header.table == name.name {
         return Ok(());

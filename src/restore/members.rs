@@ -12,7 +12,7 @@ use crate::{
         manifest::Member,
         unpack::{PieceReader, UnpackError, Unpacker, WHOLE},
     },
-    store::{Store, StoreError},
+    store::{Patience, Store, StoreError, read_on},
 };
 
 /// The largest section of definitions that is held in memory, in bytes.
@@ -56,6 +56,8 @@ pub(super) struct Archive {
     pub store: Arc<dyn Store>,
     /// The archive's key.
     pub key: String,
+    /// How long the store is asked for what it does not give.
+    pub patience: Patience,
 }
 
 impl Archive {
@@ -72,7 +74,7 @@ impl Archive {
         let mut text = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
         for run in runs(members, u64::MAX) {
             let mut run = self.run(run);
-            while run.next().await?.is_some() {
+            while run.next().is_some() {
                 while let Some(piece) = run.piece().await? {
                     text.extend_from_slice(piece);
                 }
@@ -81,7 +83,13 @@ impl Archive {
         Ok(text.into())
     }
 
-    /// Reads members that follow one another in the archive, with one request.
+    /// Its bytes `start..end`, however often the line breaks.
+    fn bytes(&self, start: u64, end: u64) -> BoxStream<'static, Result<Bytes, StoreError>> {
+        read_on(Arc::clone(&self.store), &self.key, start, end, self.patience)
+    }
+
+    /// Reads members that follow one another in the archive, with one request
+    /// where the line holds.
     pub(super) fn run(&self, members: Vec<Member>) -> Run {
         Run {
             archive: self.clone(),
@@ -101,7 +109,7 @@ impl Archive {
         progress: impl Fn(u64),
     ) -> Result<String, StoreError> {
         let mut hash = Sha256::new();
-        let mut stream = self.store.get_range(&self.key, 0, bytes).await?;
+        let mut stream = self.bytes(0, bytes);
         while let Some(piece) = stream.try_next().await? {
             hash.update(&piece);
             progress(piece.len() as u64);
@@ -151,19 +159,18 @@ struct Open {
 
 impl Run {
     /// Goes on to the next member.
-    pub(super) async fn next(&mut self) -> Result<Option<Member>, MemberError> {
+    pub(super) fn next(&mut self) -> Option<Member> {
         if self.stream.is_none()
             && let (Some(first), Some(last)) = (self.members.front(), self.members.back())
         {
             let (start, end) = (first.offset, last.offset + last.length);
-            let archive = &self.archive;
-            self.stream = Some(archive.store.get_range(&archive.key, start, end).await?);
+            self.stream = Some(self.archive.bytes(start, end));
         }
-        let Some(member) = self.members.pop_front() else { return Ok(None) };
+        let member = self.members.pop_front()?;
         let large = member.uncompressed > WHOLE;
         let pieces = large.then(|| Box::new((PieceReader::new(), Vec::new())));
         self.open = Some(Open { member, left: member.length, pieces });
-        Ok(Some(member))
+        Some(member)
     }
 
     /// The next piece of the member's text; `None` when it was whole.
@@ -237,6 +244,12 @@ impl Run {
 impl Archive {
     fn damaged(&self, member: Member, source: UnpackError) -> MemberError {
         MemberError::Damaged { uri: self.uri(), offset: member.offset, source }
+    }
+
+    /// A member of which the store does not hold all bytes.
+    pub(super) fn cut_short(&self, member: Member, what: &str) -> MemberError {
+        let what = format!("cannot be read: {what}");
+        MemberError::Different { uri: self.uri(), offset: member.offset, what }
     }
 
     fn check_length(&self, member: Member, found: u64) -> Result<(), MemberError> {

@@ -21,6 +21,7 @@
 
 mod attempts;
 mod clean;
+mod damage;
 mod drop;
 mod ending;
 mod error;
@@ -51,20 +52,24 @@ mod run;
 mod scan;
 mod script;
 mod script_log;
+mod security;
 mod select;
 mod sequences;
 mod stages;
 mod statement;
+mod stored;
 mod subject;
 mod tokens;
 mod write;
 
-pub use error::{Loaded, RestoreError, Stopped};
-pub use identity::Asked;
+pub use damage::{BadMember, Damage, examine};
+pub use error::{Loaded, OTHERWISE, RestoreError, Stopped};
+pub use guards::holds;
+pub use identity::{Asked, surely_not_the_source};
 pub use judge::Class;
 pub use kind::Kind;
 pub use legacy::{
-    Checked, LegacyRequest, PreparedLegacy, prepare as prepare_legacy, run as run_legacy,
+    Checked, LegacyRequest, PreparedLegacy, Stream, prepare as prepare_legacy, run as run_legacy,
 };
 pub use members::MemberError;
 pub use options::{NameError, Options, schema, table};
@@ -79,4 +84,5 @@ pub use script::ScriptError;
 pub use select::NotThere;
 pub use sequences::{SequenceValue, sequence_values};
 pub use statement::Statement;
+pub use stored::Stored;
 pub use write::{WriteError, write, write_legacy};

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    identity::Asked, judge::Class, order::Waves, platform::Platform, statement::Statement,
+    damage::Damage, identity::Asked, judge::Class, order::Waves, platform::Platform,
+    statement::Statement,
 };
 use crate::{
     archive::{Manifest, TableName, manifest::Table},
@@ -21,6 +22,8 @@ pub struct Contents {
     pub pre_data: Vec<Statement>,
     /// Statements of the post-data section.
     pub post_data: Vec<Statement>,
+    /// Of an archive that is known to be damaged, what cannot be read of it.
+    pub damage: Option<Damage>,
 }
 
 /// Everything that a restore will do.
@@ -68,6 +71,13 @@ pub struct Plan {
     pub bytes: u64,
     /// Rows that are loaded.
     pub rows: u64,
+}
+
+impl Plan {
+    /// What will be lost: a restore that loses something ends with exit code 1.
+    pub fn lost(&self) -> impl Iterator<Item = &Skipped> {
+        self.skipped.iter().filter(|skipped| skipped.class == Class::DataLoss)
+    }
 }
 
 /// Something that is not restored.
@@ -142,7 +152,8 @@ pub(super) fn name(table: &Table) -> TableName {
 pub(super) struct Target<'a> {
     /// The target's facts.
     pub facts: &'a TargetFacts,
-    /// Those of its tables that hold rows, of the archive's.
+    /// Those of its tables that hold rows, or may do so, of the archive's and of
+    /// those that point at them.
     pub occupied: &'a BTreeSet<TableName>,
     /// What else the guards ask.
     pub asked: Asked,

@@ -3,6 +3,7 @@
 //! Pure: from what the archive holds, what the target is, and what a person
 //! asks for, to the steps, what is skipped and why, and what stands in the way.
 
+mod keys;
 mod lacking;
 mod rows;
 
@@ -16,12 +17,14 @@ use super::{
     order::waves,
     plan::{Contents, Plan, Skipped, Target},
     platform::Platform,
+    security,
     select::{self, Chosen, NotThere, Question},
     statement::{Statement, name_of},
     subject::Subject,
 };
 use crate::{
     archive::TableName,
+    counted::counted,
     postgres::{Section, quote},
 };
 
@@ -43,6 +46,7 @@ pub(super) fn plan(
         plan: Plan::default(),
         managed: BTreeMap::new(),
         fates: HashMap::new(),
+        rowless: BTreeMap::new(),
     };
     planner.make(&platform)?;
     let mut plan = planner.plan;
@@ -62,9 +66,12 @@ struct Planner<'a> {
     judge: Judge<'a>,
     plan: Plan,
     /// Definitions of managed schemas that the platform keeps.
-    managed: BTreeMap<String, usize>,
+    managed: BTreeMap<String, u64>,
     /// What is skipped or only tried, and in which words.
     fates: HashMap<Subject, (Fate, String)>,
+    /// Tables whose rows do not come although the archive holds some, and why:
+    /// nothing may point at them.
+    rowless: BTreeMap<TableName, String>,
 }
 
 /// What became of something that is not simply made.
@@ -77,6 +84,13 @@ enum Fate {
 impl Planner<'_> {
     fn make(&mut self, platform: &Platform) -> Result<(), NotThere> {
         let options = self.options;
+        if self.contents.damage.is_some() {
+            self.plan.warnings.push(
+                "the archive is taken for damaged: instead of its hash, each of its members is \
+                 checked by itself"
+                    .to_owned(),
+            );
+        }
         let chosen = self.choose()?;
         if options.wants(Section::PreData) {
             self.pre_data(chosen.as_ref());
@@ -86,8 +100,9 @@ impl Planner<'_> {
         }
         if options.wants(Section::PostData) {
             self.post_data(chosen.as_ref());
-            self.close_early();
+            self.force_late(chosen.as_ref());
         }
+        self.close_early(chosen.as_ref());
         if !self.plan.drops.is_empty() {
             // What hangs on the platform's tables goes with our functions, and
             // is tried to be made again.
@@ -109,7 +124,7 @@ impl Planner<'_> {
         }
         for (schema, count) in std::mem::take(&mut self.managed) {
             self.plan.skipped.push(Skipped {
-                what: format!("{count} definitions of schema {schema}"),
+                what: format!("{} of schema {schema}", counted(count, "definition")),
                 reason: "the platform keeps its own".to_owned(),
                 class: Class::PlatformDifference,
             });
@@ -129,6 +144,9 @@ impl Planner<'_> {
                 let lacking = lacking::lacking(&self.contents.post_data, &own, facts);
                 self.plan.left_out.extend(lacking);
             }
+        }
+        if options.is_partial() {
+            self.orphans();
         }
         self.roles();
         self.measure();
@@ -161,6 +179,11 @@ impl Planner<'_> {
 
     /// What becomes of a statement; where it is not run as it stands, that is noted.
     fn takes(&mut self, statement: &Statement) -> bool {
+        if let Some(reason) = self.cannot_point(statement) {
+            let (what, class) = (statement.to_string(), Class::DataLoss);
+            self.plan.skipped.push(Skipped { what, reason, class });
+            return false;
+        }
         let fate = match self.inherited(statement).unwrap_or_else(|| self.judge.judge(statement)) {
             Verdict::Keep => return true,
             Verdict::Present => None,
@@ -276,37 +299,50 @@ impl Planner<'_> {
         self.plan.post_data = waves(kept);
     }
 
-    /// Enables row-level security before rows come: a platform may open every
-    /// table as it is made, and a restore may stop before its end. It holds off
-    /// nobody who loads, who owns what was made; what forces it upon the owner
-    /// takes its place at the end.
-    fn close_early(&mut self) {
-        let made: BTreeSet<TableName> = self
-            .plan
-            .pre_data
-            .iter()
-            .filter(|statement| statement.kind == Kind::Table)
-            .filter_map(|statement| statement.object.clone())
-            .collect();
-        let closes = |statement: &Statement| {
-            statement.enables_row_security()
-                && statement.relation.as_ref().is_some_and(|relation| made.contains(relation))
-        };
-        let mut closing = Vec::new();
-        let mut rest = Vec::new();
-        for statement in std::mem::take(&mut self.plan.post_data.ordered) {
-            if !closes(&statement) {
-                rest.push(statement);
-                continue;
-            }
-            let forces = |other: &Statement| {
-                other.kind == Kind::RowSecurity && other.relation == statement.relation
-            };
-            rest.extend(self.plan.pre_data.extract_if(.., |other| forces(other)));
-            closing.push(statement);
+    /// See [`security`]: wherever tables are made, with their rows or without.
+    fn close_early(&mut self, chosen: Option<&Chosen>) {
+        let options = self.options;
+        if !options.wants(Section::PreData) {
+            return;
         }
-        self.plan.pre_data.extend(closing);
-        self.plan.post_data.ordered = rest;
+        let mut after = if options.wants(Section::PostData) {
+            std::mem::take(&mut self.plan.post_data.ordered)
+        } else {
+            self.wanted(&self.contents.post_data, chosen.map(|chosen| &chosen.post_data))
+        };
+        let closed = security::close_early(&mut self.plan.pre_data, &mut after);
+        self.plan.pre_data.extend(closed.enabling);
+        if options.wants(Section::PostData) {
+            after.extend(closed.forcing);
+            self.plan.post_data.ordered = after;
+        } else if !closed.forcing.is_empty() {
+            let names: Vec<String> =
+                closed.forcing.iter().filter_map(|s| s.relation.as_ref()).map(name_of).collect();
+            self.plan.warnings.push(format!(
+                "what forces row-level security upon the owner of {} comes with --section \
+                 post-data",
+                names.join(", ")
+            ));
+        }
+    }
+
+    /// What forces row-level security upon owners comes last, also where the
+    /// tables were made by a run before.
+    fn force_late(&mut self, chosen: Option<&Chosen>) {
+        if self.options.wants(Section::PreData) {
+            return;
+        }
+        let mut before = self.wanted(&self.contents.pre_data, chosen.map(|c| &c.pre_data));
+        let closed = security::close_early(&mut before, &mut self.plan.post_data.ordered);
+        self.plan.post_data.ordered.extend(closed.enabling);
+        self.plan.post_data.ordered.extend(closed.forcing);
+    }
+
+    fn wanted(&self, all: &[Statement], chosen: Option<&BTreeSet<usize>>) -> Vec<Statement> {
+        let all = all.iter().enumerate();
+        let all = all.filter(|(at, _)| chosen.is_none_or(|chosen| chosen.contains(at)));
+        let keep = |s: &&Statement| matches!(self.judge.judge(s), Verdict::Keep);
+        all.map(|(_, statement)| statement).filter(keep).cloned().collect()
     }
 
     /// Roles that are named and that the target lacks.
@@ -327,4 +363,4 @@ impl Planner<'_> {
 
 #[cfg(test)]
 #[path = "planner_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -5,6 +5,7 @@ use crate::{
     archive::{Manifest, manifest::Table},
     postgres::{Reference, RelationFact, SchemaFact, ServerVersion, TargetFacts},
     restore::{
+        BadMember, Damage,
         identity::Asked,
         plan::{Fill, Hold, Rest},
     },
@@ -48,10 +49,10 @@ fn contents() -> Contents {
     manifest.sections.pre_data = vec![member(0, 100)];
     manifest.sections.data = vec![member(5110, 20)];
     manifest.sections.post_data = vec![member(5130, 30)];
-    Contents { manifest, pre_data: cut(PRE_DATA), post_data: cut(POST_DATA) }
+    Contents { manifest, pre_data: cut(PRE_DATA), post_data: cut(POST_DATA), damage: None }
 }
 
-fn facts() -> TargetFacts {
+pub(in crate::restore) fn facts() -> TargetFacts {
     TargetFacts {
         server: ServerVersion { num: 180_000, major: 18, text: "18.0".into() },
         role: "me".into(),
@@ -88,10 +89,14 @@ fn relation(name: &str, columns: &[&str]) -> RelationFact {
         inserts: true,
         selects: true,
         truncates: true,
+        deletes: true,
+        references: true,
         triggers: true,
         triggered: false,
         hides: false,
         columns: columns.iter().map(ToString::to_string).collect(),
+        required: Vec::new(),
+        generated: Vec::new(),
         referenced_by: Vec::new(),
         sequences: Vec::new(),
         parts: Vec::new(),
@@ -103,6 +108,10 @@ fn planned(facts: &TargetFacts, occupied: &[&str], options: &Options) -> Plan {
     let occupied = occupied.iter().map(name).collect();
     let target = Target { facts, occupied: &occupied, asked: Asked::default() };
     plan(&contents(), &target, options).unwrap()
+}
+
+fn reference(table: &str, constraint: &str) -> Reference {
+    Reference { table: table.into(), constraint: constraint.into(), required: false }
 }
 
 fn of_table(name: &str) -> Options {
@@ -149,10 +158,14 @@ fn everything_that_stands_in_the_way_is_said_at_once() {
         "takes no writes",
         "is a template",
         "may not create in schema public",
-        "is not empty: it holds public.precious",
     ] {
         assert!(refusals.contains(part), "{part}: {refusals}");
     }
+    // Nobody is told how to empty the source.
+    assert!(!refusals.contains("--clean"), "{refusals}");
+    facts.database = "another".into();
+    let refusals = planned(&facts, &[], &Options::default()).refusals.join("; ");
+    assert!(refusals.contains("is not empty: it holds public.precious"), "{refusals}");
 }
 
 #[test]
@@ -194,13 +207,12 @@ fn a_table_that_is_there_is_only_filled_and_must_be_empty() {
 fn a_table_that_others_point_at_is_not_emptied_without_them() {
     let mut facts = facts();
     facts.relations = vec![relation("small", &["id", "m"]), relation("large", &["id", "small"])];
-    facts.relations[0].referenced_by =
-        vec![Reference { table: "public.large".into(), constraint: "large_fk".into() }];
+    facts.relations[0].referenced_by = vec![reference("public.large", "large_fk")];
     let clean = Options { clean: true, ..of_table("small") };
     for holds_triggers in [false, true] {
         facts.holds_triggers = holds_triggers;
         assert_eq!(
-            planned(&facts, &["small"], &clean).refusals,
+            planned(&facts, &["small", "large"], &clean).refusals,
             [
                 "public.small cannot be emptied: foreign keys of public.large (large_fk) point at it; \
               restore them together"
@@ -209,7 +221,103 @@ fn a_table_that_others_point_at_is_not_emptied_without_them() {
     }
     let mut both = clean.clone();
     both.tables.extend(of_table("large").tables);
-    assert_eq!(planned(&facts, &["small"], &both).refusals, Vec::<String>::new());
+    assert_eq!(planned(&facts, &["small", "large"], &both).refusals, Vec::<String>::new());
+    // One without rows loses none.
+    assert_eq!(planned(&facts, &["small"], &clean).refusals, Vec::<String>::new());
+}
+
+/// What every row of a table must point at must be there, or come along.
+#[test]
+fn rows_whose_parents_are_missing_are_refused_with_what_helps() {
+    let mut facts = facts();
+    facts.relations = vec![relation("small", &["id", "m"]), relation("large", &["id", "small"])];
+    facts.relations[0].referenced_by = vec![reference("public.large", "large_fk")];
+    facts.relations[0].referenced_by[0].required = true;
+    let refusals = planned(&facts, &[], &of_table("large")).refusals;
+    assert_eq!(
+        refusals,
+        ["rows of public.large must point at rows of public.small (large_fk), which is empty \
+             and does not come along; add --table public.small"]
+    );
+    assert_eq!(planned(&facts, &["small"], &of_table("large")).refusals, Vec::<String>::new());
+    let mut both = of_table("small");
+    both.tables.extend(of_table("large").tables);
+    assert_eq!(planned(&facts, &[], &both).refusals, Vec::<String>::new());
+    // Where some of them may point at nothing, nobody can know.
+    facts.relations[0].referenced_by[0].required = false;
+    let plan = planned(&facts, &[], &of_table("large"));
+    assert!(plan.refusals.is_empty() && plan.warnings.join("").contains("--table public.small"));
+    // A new table comes with its key.
+    facts.relations.pop();
+    let plan = planned(&facts, &[], &of_table("large"));
+    assert!(plan.refusals.is_empty() && plan.warnings.join("").contains("NOT VALID"));
+}
+
+/// A column that the target's table alone has, or fills itself.
+#[test]
+fn rows_that_a_table_would_not_take_are_refused_with_its_column() {
+    let mut facts = facts();
+    facts.relations = vec![relation("small", &["id", "m", "more"])];
+    facts.relations[0].required = vec!["id".into(), "more".into()];
+    let refusals = planned(&facts, &[], &of_table("small")).refusals;
+    assert!(refusals[0].contains("wants a value in more, which"), "{refusals:?}");
+    facts.relations[0].required.clear();
+    facts.relations[0].generated = vec!["m".into(), "more".into()];
+    let refusals = planned(&facts, &[], &of_table("small")).refusals;
+    assert!(refusals[0].contains("generates m itself"), "{refusals:?}");
+}
+
+/// However many sections are made at a time.
+#[test]
+fn tables_are_closed_before_rows_come_and_forced_when_all_is_there() {
+    let mut contents = contents();
+    contents.pre_data.extend(cut("ALTER TABLE ONLY public.small FORCE ROW LEVEL SECURITY;"));
+    contents.post_data.extend(cut("ALTER TABLE public.small ENABLE ROW LEVEL SECURITY;"));
+    let (facts, occupied) = (facts(), std::collections::BTreeSet::new());
+    let target = Target { facts: &facts, occupied: &occupied, asked: Asked::default() };
+    let said = |statements: &[Statement]| -> Vec<bool> {
+        let security = statements.iter().filter(|s| s.kind == Kind::RowSecurity);
+        security.map(Statement::enables_row_security).collect()
+    };
+    let of = |sections: &[Section]| {
+        let options = Options { sections: sections.to_vec(), ..Options::default() };
+        let plan = plan(&contents, &target, &options).unwrap();
+        (said(&plan.pre_data), said(&plan.post_data.ordered))
+    };
+    assert_eq!(of(&[]), (vec![true], vec![false]));
+    assert_eq!(of(&[Section::PreData]), (vec![true], vec![]));
+    assert_eq!(of(&[Section::PreData, Section::Data]), (vec![true], vec![]));
+    assert_eq!(of(&[Section::PostData]), (vec![], vec![true, false]));
+}
+
+/// The rows of one table cannot be read.
+#[test]
+fn a_damaged_table_is_a_loss_and_nothing_points_at_it() {
+    let mut contents = contents();
+    let bad = BadMember { number: 2, offset: 100, rows: 1, what: "broken".into() };
+    contents.damage = Some(Damage::of_tables([(0, vec![bad])]));
+    let (facts, occupied) = (facts(), std::collections::BTreeSet::new());
+    let target = Target { facts: &facts, occupied: &occupied, asked: Asked::default() };
+    let whole = plan(&contents, &target, &Options::default()).unwrap();
+    assert_eq!((&*whole.load, whole.proof.len()), (&[1][..], 1));
+    let lost: Vec<String> = whole
+        .skipped
+        .iter()
+        .filter(|skipped| skipped.class == Class::DataLoss)
+        .map(|skipped| format!("{}: {}", skipped.what, skipped.reason))
+        .collect();
+    assert_eq!(
+        lost,
+        [
+            "1 row of public.small: member 2, at byte 100 of the archive, is damaged: broken",
+            "foreign key large_fk of public.large: the rows of public.small that it points at do \
+             not come",
+        ]
+    );
+    // Who wants that very table is told, and gets the other.
+    let refusals = plan(&contents, &target, &of_table("small")).unwrap().refusals;
+    assert!(refusals[0].contains("rows of public.small cannot be restored: member 2"));
+    assert_eq!(plan(&contents, &target, &of_table("large")).unwrap().refusals, [""; 0]);
 }
 
 /// No `pg_dump` writes it, and whoever does must not hang us.

@@ -12,9 +12,12 @@ use super::{
     error::Failure,
     order::{Lock, lock},
     progress::Progress,
-    statement::Statement,
+    statement::{Statement, name_of},
 };
-use crate::postgres::{Psql, Target};
+use crate::{
+    archive::TableName,
+    postgres::{Psql, Target},
+};
 
 /// How often a statement is tried again that waited for another of ours.
 const DEADLOCKS: usize = 3;
@@ -24,14 +27,28 @@ struct Queue {
     running: Vec<(usize, Lock)>,
 }
 
+/// What is done about a foreign key of which some rows point at nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Orphans {
+    /// It stops the restore: everything was to come back.
+    Stop,
+    /// It is made for new rows alone, and said to be left out for the others:
+    /// who wanted a part has it, and the rest may come later.
+    Bear,
+}
+
+/// What was left out, and why.
+pub(super) type LeftOut = (String, String);
+
 /// Runs the statements of a wave, at once where their locks allow it. They are
 /// taken in their order, but one that must wait lets others pass.
 pub(super) async fn wave(
     statements: Vec<Statement>,
     sessions: &mut [Target],
     psql: &Psql,
+    orphans: Orphans,
     progress: &Progress,
-) -> Result<(), Failure> {
+) -> Result<Vec<LeftOut>, Failure> {
     let waiting = statements
         .into_iter()
         .map(|s| {
@@ -44,6 +61,7 @@ pub(super) async fn wave(
     let work = sessions.iter_mut().enumerate().map(|(nth, session)| {
         let (queue, freed) = (&queue, &freed);
         async move {
+            let mut left_out = Vec::new();
             loop {
                 // Registered before looking, so that nothing freed meanwhile is missed.
                 let notified = freed.notified();
@@ -51,19 +69,18 @@ pub(super) async fn wave(
                 notified.as_mut().enable();
                 match next(queue, nth) {
                     Next::Statement(statement) => {
-                        run(&statement, session, psql).await?;
+                        left_out.extend(run(&statement, session, psql, orphans).await?);
                         progress.add(1);
                         locked(queue).running.retain(|(by, _)| *by != nth);
                         freed.notify_waiters();
                     }
                     Next::Wait => notified.await,
-                    Next::Done => return Ok::<(), Failure>(()),
+                    Next::Done => return Ok::<_, Failure>(left_out),
                 }
             }
         }
     });
-    try_join_all(work).await?;
-    Ok(())
+    Ok(try_join_all(work).await?.into_iter().flatten().collect())
 }
 
 enum Next {
@@ -94,26 +111,47 @@ fn locked(queue: &Mutex<Queue>) -> std::sync::MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs one statement.
+/// Runs one statement; returns it where it is left out.
 pub(super) async fn run(
     statement: &Statement,
     session: &mut Target,
     psql: &Psql,
-) -> Result<(), Failure> {
+    orphans: Orphans,
+) -> Result<Option<LeftOut>, Failure> {
     let Ok(sql) = std::str::from_utf8(&statement.text) else {
         // Only psql sends bytes that are no Unicode.
         let mut script = b"SET client_encoding = 'SQL_ASCII';\nSET search_path = '';\n".to_vec();
         script.extend_from_slice(&statement.text);
         script.push(b'\n');
-        return psql.run(&script).await.map_err(|error| Failure::of(statement, error));
+        let sent = psql.run(&script).await;
+        return sent.map(|()| None).map_err(|error| Failure::of(statement, error));
     };
     let mut tries = 0;
     loop {
         match session.run(sql).await {
             Err(error) if error.is_deadlock() && tries < DEADLOCKS => tries += 1,
-            result => return result.map_err(Failure::at(statement)),
+            Err(error) if error.points_at_nothing() && orphans == Orphans::Bear => {
+                return Ok(Some(bear(statement, sql, session).await));
+            }
+            result => return result.map(|()| None).map_err(Failure::at(statement)),
         }
     }
+}
+
+/// Makes a foreign key that holds for new rows alone.
+async fn bear(statement: &Statement, sql: &str, session: &mut Target) -> LeftOut {
+    let name = |name: &Option<TableName>| name.as_ref().map(name_of).unwrap_or_default();
+    let (own, other) = (name(&statement.relation), name(&statement.other));
+    let weaker = format!("{} NOT VALID", sql.trim_end().trim_end_matches(';'));
+    let what = match session.run(&weaker).await {
+        Ok(()) => format!(
+            "it is made NOT VALID, so that it holds for new rows alone; restore --table {other}, \
+             then ALTER TABLE {own} VALIDATE CONSTRAINT {}",
+            name(&statement.object)
+        ),
+        Err(_) => format!("it is not made; restore --table {other}, then make it by hand"),
+    };
+    (statement.to_string(), format!("rows of {own} point at rows that {other} lacks: {what}"))
 }
 
 /// Lets sessions take items from a list until it is empty.

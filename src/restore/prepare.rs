@@ -4,23 +4,24 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
 use super::{
+    damage::Damage,
     error::RestoreError,
     identity::{self, Asked},
-    members::Archive,
+    members::{Archive, MemberError},
     options::Options,
     plan::{self, Contents, Plan, name},
     planner, script,
     statement::name_of,
+    stored::Stored,
+    tokens::qualified,
 };
 use crate::{
     archive::{Manifest, TableName, map::Map},
-    postgres::{Client, ConnectionUrl, Psql, Target, TargetFacts, clients},
-    store::Store,
+    postgres::{Client, ConnectionUrl, Psql, RelationFact, Section, Target, TargetFacts, clients},
 };
 
 /// How long connecting may take.
@@ -29,10 +30,10 @@ pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 /// What is restored, and where.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Where the archive is.
-    pub store: Arc<dyn Store>,
     /// The backup.
-    pub manifest: Manifest,
+    pub stored: Stored,
+    /// Where it is known to be damaged, what [`examine`](super::examine) found.
+    pub damage: Option<Damage>,
     /// Where it goes.
     pub target: ConnectionUrl,
     /// The source, where the settings name it: it is never a target.
@@ -56,21 +57,39 @@ pub struct Prepared {
     pub(super) control: Target,
 }
 
-/// Reads an archive's definitions.
+/// Reads an archive's definitions. Of one that is known to be damaged those that
+/// are not wanted need not be there.
 ///
 /// # Errors
 /// When the manifest contradicts itself, or a member is damaged.
 pub(super) async fn contents(
-    store: &Arc<dyn Store>,
-    manifest: &Manifest,
-) -> Result<(Archive, Contents), RestoreError> {
+    stored: &Stored,
+    options: &Options,
+    damage: Option<Damage>,
+) -> Result<Contents, RestoreError> {
+    let manifest = &stored.manifest;
     Map::of(manifest)?;
-    let archive = Archive { store: Arc::clone(store), key: manifest.archive.key.clone() };
-    let sections = &manifest.sections;
-    let pre_data = script::cut(&archive.text(&sections.pre_data).await?)?;
-    let post_data = script::cut(&archive.text(&sections.post_data).await?)?;
-    let contents = Contents { manifest: manifest.clone(), pre_data, post_data };
-    Ok((archive, contents))
+    let archive = stored.archive();
+    let mut read = Vec::new();
+    for (section, members) in [
+        (Section::PreData, &manifest.sections.pre_data),
+        (Section::PostData, &manifest.sections.post_data),
+    ] {
+        let text = match members.iter().find(|member| !stored.holds(member)) {
+            Some(member) => Err(archive.cut_short(*member, &stored.cut_short())),
+            None => archive.text(members).await,
+        };
+        read.push(match text {
+            Ok(text) => script::cut(&text)?,
+            Err(error) if damage.is_none() || matches!(error, MemberError::Store(_)) => {
+                return Err(error.into());
+            }
+            Err(_) if !options.wants(section) => Vec::new(),
+            Err(error) => return Err(RestoreError::Definitions { section, error }),
+        });
+    }
+    let (post_data, pre_data) = (read.pop().unwrap_or_default(), read.pop().unwrap_or_default());
+    Ok(Contents { manifest: manifest.clone(), pre_data, post_data, damage })
 }
 
 /// Prepares a restore.
@@ -82,7 +101,8 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
     // Its sessions are known by their name, so that none is left behind.
     let application = format!("reliquary restore {:08x}", rand::random::<u32>());
     let url = request.target.with_application(&application);
-    let (archive, contents) = contents(&request.store, &request.manifest).await?;
+    let contents = contents(&request.stored, &request.options, request.damage).await?;
+    let archive = request.stored.archive();
     let mut control = Target::open(&url, CONNECT_WITHIN).await?;
     let facts = control.facts().await?;
     let psql = clients::find_psql(&request.client_dirs, facts.server.major).await;
@@ -110,34 +130,41 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
     Ok(Prepared { archive, contents, facts, plan, options, url, psql, control })
 }
 
-/// Which of the archive's tables are there and hold rows.
+/// Which of the target's tables hold rows, of those of the archive and of those
+/// whose foreign keys point at them.
 async fn occupied(
     manifest: &Manifest,
     facts: &TargetFacts,
     control: &mut Target,
 ) -> Result<BTreeSet<TableName>, RestoreError> {
-    let there: BTreeMap<(&str, &str), &str> = facts
+    let held: BTreeSet<TableName> = manifest.tables.iter().map(name).collect();
+    let own = |r: &RelationFact| TableName { schema: r.schema.clone(), name: r.name.clone() };
+    let pointing: BTreeSet<TableName> = facts
         .relations
         .iter()
-        // Whether there are rows that are hidden cannot be asked, and where it
-        // matters the plan refuses the table.
-        .filter(|relation| relation.inserts && relation.selects && !relation.hides)
-        .map(|relation| {
-            // What an extension put into its own table is not in the way.
-            let clause = relation.config.as_deref().unwrap_or_default();
-            ((relation.schema.as_str(), relation.name.as_str()), clause)
-        })
+        .filter(|relation| held.contains(&own(relation)))
+        .flat_map(|relation| &relation.referenced_by)
+        .filter_map(|by| qualified(&by.table))
         .collect();
-    let tables = manifest.tables.iter().filter_map(|table| {
-        let clause = there.get(&(table.schema.as_str(), table.name.as_str()))?;
-        Some((name(table), (*clause).to_owned()))
-    });
-    let tables: Vec<(TableName, String)> = tables.collect();
-    let asked: Vec<(String, String)> =
-        tables.iter().map(|(table, clause)| (name_of(table), clause.clone())).collect();
-    let occupied: BTreeSet<String> = control.occupied(&asked).await?.into_iter().collect();
-    let tables = tables.into_iter().map(|(table, _)| table);
-    Ok(tables.filter(|table| occupied.contains(&name_of(table))).collect())
+    let (mut asked, mut occupied) = (BTreeMap::new(), BTreeSet::new());
+    for relation in &facts.relations {
+        let table = own(relation);
+        // Whether there are rows that are hidden cannot be asked, and where rows
+        // would come, the plan refuses the table.
+        if relation.selects && !relation.hides {
+            if held.contains(&table) || pointing.contains(&table) {
+                // What an extension put into its own table is not in the way.
+                asked.insert(table, relation.config.clone().unwrap_or_default());
+            }
+        } else if pointing.contains(&table) {
+            occupied.insert(table);
+        }
+    }
+    let questions: Vec<(String, String)> =
+        asked.iter().map(|(table, clause)| (name_of(table), clause.clone())).collect();
+    let found: BTreeSet<String> = control.occupied(&questions).await?.into_iter().collect();
+    occupied.extend(asked.into_keys().filter(|table| found.contains(&name_of(table))));
+    Ok(occupied)
 }
 
 impl Prepared {

@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
                 self.text.extend_from_slice(piece);
                 return Ok(true);
             }
-            match run.next().await? {
+            match run.next() {
                 Some(member) => progress.add(member.length),
                 None => self.run = None,
             }

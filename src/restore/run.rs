@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     attempts, drop,
     ending::{self, Cause},
-    error::{Failure, RestoreError},
+    error::{Failure, OTHERWISE, RestoreError},
     fill, homes,
     judge::Class,
     kind::Kind,
@@ -18,11 +18,11 @@ use super::{
     members::Archive,
     options::Options,
     plan::{Plan, Rest, Skipped},
-    post,
+    post::{self, LeftOut, Orphans},
     prepare::{CONNECT_WITHIN, Prepared},
     progress::Progress,
     proof::{self, Compared},
-    report::{LeftOut, Report},
+    report::{self, Report},
     rest,
     script_log::ScriptLog,
     stages::Stages,
@@ -98,7 +98,7 @@ impl Work {
         let manifest = &contents.manifest;
         let mut skipped = plan.skipped.clone();
 
-        if reads_everything(&plan, &self.options) {
+        if contents.damage.is_none() && reads_everything(&plan, &self.options) {
             self.check(&archive, manifest).await?;
         }
         // Before anything is dropped: a server without room for them loses nothing.
@@ -152,7 +152,7 @@ impl Work {
                 skipped.push(Skipped { what, reason, class: Class::PlatformDifference });
             }
         }
-        self.post_data(&plan, facts.shared_buffers, &mut sessions).await?;
+        let left_out = self.post_data(&plan, facts.shared_buffers, &mut sessions).await?;
         skipped.extend(attempts::run(&plan.attempts, &mut sessions[0]).await?);
         self.grant(&plan, &mut control).await?;
         let compared = self.prove(&plan, &mut sessions).await?;
@@ -179,7 +179,8 @@ impl Work {
             left_out: plan
                 .left_out
                 .into_iter()
-                .map(|(what, reason)| LeftOut { what, reason })
+                .chain(left_out)
+                .map(|(what, reason)| report::LeftOut { what, reason })
                 .collect(),
             warnings: plan.warnings,
             stages: self.stages.times(),
@@ -198,7 +199,7 @@ impl Work {
                 }
                 let message = format!(
                     "its SHA-256 is {found}, and the manifest says {expected}; it was damaged or \
-                 replaced"
+                     replaced; {OTHERWISE}"
                 );
                 Err(Failure::of(archive.uri(), message))
             })
@@ -255,8 +256,10 @@ impl Work {
         plan: &Plan,
         shared_buffers: u64,
         sessions: &mut [Target],
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<LeftOut>, Failure> {
         let waves = &plan.post_data;
+        let orphans = if self.options.is_partial() { Orphans::Bear } else { Orphans::Stop };
+        let mut left_out = Vec::new();
         let memory = (2 * shared_buffers / sessions.len().max(1) as u64)
             .clamp(INDEX_MEMORY.0, INDEX_MEMORY.1);
         for session in sessions.iter_mut() {
@@ -274,26 +277,28 @@ impl Work {
         ] {
             if stage == RestoreStage::ForeignKeys {
                 for statement in &waves.attach {
-                    post::run(statement, &mut sessions[0], &self.psql).await?;
+                    post::run(statement, &mut sessions[0], &self.psql, orphans).await?;
                 }
             }
             if !statements.is_empty() {
                 let total = statements.len() as u64;
-                let wave = post::wave(statements.clone(), sessions, &self.psql, &self.progress);
-                self.stages.run(stage, total, wave).await?;
+                let wave =
+                    post::wave(statements.clone(), sessions, &self.psql, orphans, &self.progress);
+                left_out.extend(self.stages.run(stage, total, wave).await?);
             }
         }
         if waves.ordered.is_empty() {
-            return Ok(());
+            return Ok(left_out);
         }
         let total = waves.ordered.len() as u64;
         self.stages
             .run(RestoreStage::PostData, total, async {
                 for statement in &waves.ordered {
-                    post::run(statement, &mut sessions[0], &self.psql).await?;
+                    let session = &mut sessions[0];
+                    left_out.extend(post::run(statement, session, &self.psql, orphans).await?);
                     self.progress.add(1);
                 }
-                Ok(())
+                Ok(left_out)
             })
             .await
     }

@@ -42,6 +42,8 @@ impl fmt::Display for Statement {
         f.write_str(self.kind.noun())?;
         if let Some(object) = &self.object {
             write!(f, " {}", name_of(object))?;
+        } else if self.kind == Kind::LargeObjectData {
+            return Ok(());
         } else if self.relation.is_none() {
             return write!(f, " {}", self.beginning());
         }
@@ -131,11 +133,13 @@ impl Statement {
         words.collect()
     }
 
-    /// The first words, for a message.
+    /// The first words, for a message; of an `INSERT` none of its values.
     #[must_use]
     pub fn beginning(&self) -> String {
         let text = String::from_utf8_lossy(&self.text);
-        let words: Vec<&str> = text.split_whitespace().take(6).collect();
+        let words = text.split_whitespace().take(6);
+        let words: Vec<&str> =
+            words.take_while(|word| !word.to_ascii_lowercase().starts_with("values")).collect();
         words.join(" ").chars().take(60).collect()
     }
 }

@@ -62,6 +62,8 @@ pub enum Plan {
     /// This one succeeds, and where it reads a range, the stream breaks off
     /// with an error after half of its first piece.
     BreaksOff(usize),
+    /// The same for every stream, each after at least one byte.
+    AlwaysBreaksOff,
 }
 
 /// A store that fails as planned.
@@ -121,6 +123,7 @@ impl FaultyStore {
             Plan::Outage(from, fault) if state.counted >= from => Verdict::Fail(fault),
             Plan::Corrupt(nth) if state.counted == nth => Verdict::Corrupt,
             Plan::BreaksOff(nth) if state.counted == nth => Verdict::BreakOff,
+            Plan::AlwaysBreaksOff => Verdict::BreakOff,
             _ => Verdict::Pass,
         }
     }
@@ -259,7 +262,7 @@ impl Store for FaultyStore {
                 let half = stream
                     .next()
                     .await
-                    .map(|first| first.map(|mut bytes| bytes.split_to(bytes.len() / 2)));
+                    .map(|first| first.map(|mut bytes| bytes.split_to(bytes.len().div_ceil(2))));
                 Ok(futures::stream::iter(half)
                     .chain(futures::stream::once(async { Err(error) }))
                     .boxed())

@@ -8,7 +8,7 @@
 //! Parts of an upload go into one file, one after the other, and the finished
 //! file is linked under its name, which fails where something stands.
 
-use std::{collections::HashMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::HashMap, fmt, io, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -54,7 +54,8 @@ impl fmt::Debug for LocalStore {
 }
 
 impl LocalStore {
-    /// Opens a directory, and creates it where it is missing.
+    /// Opens a directory, and creates it where it is missing. One that is there is
+    /// not written to: it may be a disk that can only be read.
     ///
     /// # Errors
     /// When it cannot be created or is not a directory.
@@ -64,7 +65,12 @@ impl LocalStore {
         let opened = tokio::task::spawn_blocking({
             let directory = directory.clone();
             move || {
-                std::fs::create_dir_all(directory.join(HIDDEN))?;
+                match std::fs::create_dir_all(&directory) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        return Err(io::ErrorKind::NotADirectory.into());
+                    }
+                    created => created?,
+                }
                 directory.canonicalize()
             }
         })

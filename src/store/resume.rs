@@ -72,7 +72,9 @@ impl Reading {
             match self.piece().await {
                 Ok(Some(piece)) => {
                     self.position += piece.len() as u64;
-                    self.failed = 0;
+                    if !piece.is_empty() {
+                        self.failed = 0;
+                    }
                     return Ok(Some(piece));
                 }
                 // The adapters promise not to end early; asking again costs little.
@@ -147,6 +149,7 @@ mod tests {
             Plan::None,
             Plan::BreaksOff(1),
             Plan::BreaksOff(2),
+            Plan::AlwaysBreaksOff,
             Plan::Nth(1, Fault::Rejected),
             Plan::Nth(1, Fault::AcceptedThenFailed),
             Plan::Nth(1, Fault::Hangs(Duration::from_millis(1))),

@@ -1,7 +1,5 @@
 //! What is special about restoring a legacy archive.
 
-use std::sync::Arc;
-
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
@@ -11,9 +9,9 @@ use super::{
 };
 use crate::{
     archive::manifest::Source,
-    catalog::{self, Catalog, Entry, Key, Layout},
+    catalog::{self, Catalog, Entry, Layout},
     postgres::ConnectionUrl,
-    restore::{Checked, LegacyRequest, Options, PreparedLegacy},
+    restore::{Checked, LegacyRequest, Options, PreparedLegacy, Stream},
     store::Store,
     visible::visible,
 };
@@ -22,21 +20,25 @@ use crate::{
 const TRIED: usize = 5;
 
 /// What is asked of the target and of the archive.
-pub(super) async fn request(wanted: Wanted, target: ConnectionUrl) -> Result<LegacyRequest> {
-    let Wanted { store, layout, catalog, entry, options, source, client_dirs } = wanted;
-    only_whole(&options)?;
+pub(super) async fn request(
+    wanted: Wanted,
+    archive: Stream,
+    target: ConnectionUrl,
+) -> Result<LegacyRequest> {
+    only_whole(&wanted.options)?;
+    let sha256 = wanted.sha256().await?;
+    let Wanted { store, layout, catalog, entry, options, damaged, source, client_dirs } = wanted;
     Ok(LegacyRequest {
-        sha256: catalog::legacy_sha256(store.as_ref(), &layout, entry.kind, entry.id).await?,
+        archive,
+        sha256,
         newest: newest(store.as_ref(), &layout, &catalog).await,
-        key: layout.key(Key::Archive(entry.kind, entry.id)),
         id: entry.id.to_string(),
-        bytes: entry.archive_bytes,
         target,
-        store: Arc::clone(&store),
         source,
         client_dirs,
         clean: options.clean,
         not_the_source: options.not_the_source,
+        damaged,
     })
 }
 
@@ -84,10 +86,9 @@ pub(super) fn plan(id: Option<&str>, prepared: &PreparedLegacy, checked: &Checke
         facts.role,
     );
     if let Some((tables, rows)) = checked.tables.zip(checked.rows) {
-        let (tables, rows) = (print::count(tables), print::count(rows));
-        text += &format!(
-            "holds      {rows} rows of {tables} tables; it was read once, and is sent through psql\n"
-        );
+        let (tables, rows) = (print::counted(tables, "table"), print::counted(rows, "row"));
+        text +=
+            &format!("holds      {rows} of {tables}; it was read once, and is sent through psql\n");
     }
     for warning in prepared.warnings() {
         text += &format!("warning    {}\n", visible(warning));

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::Misused;
+use super::super::{Misused, told};
 use crate::{
+    counted::counted,
     lifecycle::Signal,
     restore::{Loaded, ProgressReport, Report, RestoreError, Stopped},
     words::RestoreStage,
@@ -19,6 +20,7 @@ pub(super) struct Interrupted {
     /// Whether anything was changed, where that is known.
     touched: Option<bool>,
     left_behind: Option<i64>,
+    not_whole: Option<Vec<String>>,
     message: String,
 }
 
@@ -40,6 +42,7 @@ impl Interrupted {
             loaded: Loaded::default(),
             touched: Some(false),
             left_behind: None,
+            not_whole: None,
             message: "nothing was touched".to_owned(),
         }
     }
@@ -59,7 +62,8 @@ impl Interrupted {
         match error {
             Some(RestoreError::Stopped(stopped)) => {
                 interrupted.message = stopped.to_string();
-                let Stopped { stage, at, loaded, touched, left_behind, .. } = *stopped;
+                let Stopped { stage, at, loaded, touched, left_behind, not_whole, .. } = *stopped;
+                interrupted.not_whole = not_whole;
                 interrupted.stage = Some(stage);
                 (interrupted.at, interrupted.loaded) = (at, loaded);
                 (interrupted.touched, interrupted.left_behind) = (Some(touched), left_behind);
@@ -94,8 +98,11 @@ pub(super) fn report(report: &Report) -> Result<Value, serde_json::Error> {
     document["touched"] = json!(true);
     document["error"] = match (report.different.len(), report.lost().count()) {
         (0, 0) => Value::Null,
-        (0, lost) => json!(format!("{lost} things of the source are not in the target")),
-        (different, _) => json!(format!("{different} tables hold other rows")),
+        (0, lost) => {
+            let lost = counted(lost as u64, "thing");
+            json!(format!("not in the target, and in the source: {lost}"))
+        }
+        (different, _) => json!(format!("other rows in {}", counted(different as u64, "table"))),
     };
     Ok(document)
 }
@@ -109,7 +116,7 @@ pub(super) fn declined(backup: Option<&str>) -> Value {
 
 /// One that did not come to its end.
 pub(super) fn failed(backup: Option<&str>, error: &anyhow::Error) -> Value {
-    let said = format!("{error:#}");
+    let said = told(error);
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
         let mut document = bare(backup, "interrupted", &said);
         document["signal"] = json!(interrupted.signal.as_str());
@@ -118,6 +125,7 @@ pub(super) fn failed(backup: Option<&str>, error: &anyhow::Error) -> Value {
         document["loaded"] = json!(interrupted.loaded);
         document["touched"] = json!(interrupted.touched);
         document["left_behind"] = json!(interrupted.left_behind);
+        document["not_whole"] = json!(interrupted.not_whole.as_deref().unwrap_or_default());
         return document;
     }
     if error.is::<Misused>() {
@@ -136,6 +144,7 @@ pub(super) fn failed(backup: Option<&str>, error: &anyhow::Error) -> Value {
             document["loaded"] = json!(stopped.loaded);
             document["touched"] = json!(stopped.touched);
             document["left_behind"] = json!(stopped.left_behind);
+            document["not_whole"] = json!(stopped.not_whole.as_deref().unwrap_or_default());
             document
         }
         _ => bare(backup, "failed", &said),
@@ -154,5 +163,6 @@ fn bare(backup: Option<&str>, outcome: &str, error: &str) -> Value {
         "loaded": Loaded::default(),
         "touched": false,
         "left_behind": null,
+        "not_whole": [],
     })
 }

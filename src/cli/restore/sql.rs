@@ -4,30 +4,38 @@ use std::os::fd::AsFd as _;
 
 use anyhow::Result;
 
-use super::{super::DONE, Wanted, legacy};
+use super::{
+    super::{DONE, FAILED},
+    Wanted, Way, legacy,
+};
 use crate::{
-    catalog::{self, Key, State},
     restore::{self, Progress},
+    visible::visible,
 };
 
 /// Writes it.
-pub(super) async fn run(wanted: &Wanted) -> Result<u8> {
-    let Wanted { store, layout, catalog, entry, options, .. } = wanted;
+pub(super) async fn run(wanted: &Wanted, quiet: bool) -> Result<u8> {
     let stdout = std::io::stdout().as_fd().try_clone_to_owned()?;
     let file = tokio::fs::File::from_std(stdout.into());
     let mut out = tokio::io::BufWriter::with_capacity(1 << 18, file);
-    let progress = Progress::default();
-    let written = if entry.state == State::Good {
-        let manifest =
-            catalog::read_manifest(store.as_ref(), layout, catalog, entry.kind, entry.id).await?;
-        restore::write(store, &manifest, options, &mut out, &progress).await
-    } else {
-        legacy::only_whole(options)?;
-        let key = layout.key(Key::Archive(entry.kind, entry.id));
-        let known = catalog::legacy_sha256(store.as_ref(), layout, entry.kind, entry.id).await?;
-        let (bytes, known) = (entry.archive_bytes, known.as_deref());
-        restore::write_legacy(store, &key, bytes, known, &mut out, &progress).await
-    };
-    written?;
-    Ok(DONE)
+    let (progress, options) = (Progress::default(), &wanted.options);
+    match wanted.way().await? {
+        Way::Members(stored) => {
+            let damage = wanted.damage(&stored, quiet).await?;
+            let left_out = damage.as_ref().map(|damage| damage.lines(&stored.manifest));
+            restore::write(&stored, options, damage, &mut out, &progress).await?;
+            let left_out = left_out.unwrap_or_default();
+            for line in &left_out {
+                eprintln!("error: not written: {}", visible(line));
+            }
+            Ok(if left_out.is_empty() { DONE } else { FAILED })
+        }
+        Way::Stream(archive) => {
+            legacy::only_whole(options)?;
+            let (known, damaged) = (wanted.sha256().await?, wanted.damaged);
+            let known = known.as_deref();
+            restore::write_legacy(&archive, known, damaged, &mut out, &progress).await?;
+            Ok(DONE)
+        }
+    }
 }

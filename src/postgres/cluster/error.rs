@@ -43,7 +43,7 @@ pub enum ClusterError {
     #[error("start the server: it ended, and said: {0}")]
     Ended(String),
     /// The server did not answer in time.
-    #[error("connect to the new server within {} s: {last}", .deadline.as_secs())]
+    #[error("the new server does not answer within {} s: {last}", .deadline.as_secs())]
     NotReady {
         /// The deadline.
         deadline: Duration,

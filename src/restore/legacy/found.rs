@@ -38,8 +38,8 @@ impl Found {
         request: &LegacyRequest,
         progress: &Progress,
     ) -> Result<Self, Failure> {
-        let uri = request.store.uri(&request.key);
-        let mut text = Text::open(request.store.as_ref(), &request.key, request.bytes).await?;
+        let uri = request.archive.store.uri(&request.archive.key);
+        let mut text = Text::open(&request.archive);
         let (mut found, mut scanner) = (Self::default(), Scanner::default());
         while let Some(piece) = text.piece(progress).await? {
             scanner.push(piece);

@@ -2,7 +2,7 @@
 //! says, then what only the archive can say.
 
 use super::{
-    super::{guards, identity, platform::Platform},
+    super::{error::OTHERWISE, guards, identity, platform::Platform},
     PreparedLegacy,
     found::Found,
 };
@@ -36,17 +36,26 @@ fn hosted(prepared: &PreparedLegacy) -> Option<String> {
     ))
 }
 
+/// Whether the archive is not what was stored, where that is known.
+pub(super) fn differs(prepared: &PreparedLegacy, found: &Found) -> Option<String> {
+    let PreparedLegacy { request, .. } = prepared;
+    let known = request.sha256.as_ref()?;
+    (*known != found.sha256).then(|| {
+        format!(
+            "{}: its SHA-256 is {}, and its checksum file says otherwise; it was damaged or \
+             replaced",
+            request.archive.store.uri(&request.archive.key),
+            found.sha256
+        )
+    })
+}
+
 /// What the archive says.
 pub(super) fn of_archive(prepared: &PreparedLegacy, found: &Found) -> Vec<String> {
     let PreparedLegacy { request, facts, .. } = prepared;
     let mut refusals = Vec::new();
-    if request.sha256.as_ref().is_some_and(|known| *known != found.sha256) {
-        refusals.push(format!(
-            "{}: its SHA-256 is {}, and its checksum file says otherwise; it was damaged or \
-             replaced",
-            request.store.uri(&request.key),
-            found.sha256
-        ));
+    if !request.damaged {
+        refusals.extend(differs(prepared, found).map(|differs| format!("{differs}; {OTHERWISE}")));
     }
     if found.major().is_some_and(|major| facts.server.major < major) {
         refusals.push(format!(

@@ -81,7 +81,7 @@ impl Work<'_> {
             prepared.close().await;
             return Err(Ended::Refused(early));
         }
-        let bytes = prepared.request.bytes;
+        let bytes = prepared.request.archive.bytes;
         let reading = Found::read(&prepared.request, self.progress);
         let found = stages.run(RestoreStage::Check, bytes, reading).await?;
         let refusals = refusals::of_archive(&prepared, &found);
@@ -89,6 +89,8 @@ impl Work<'_> {
             prepared.close().await;
             return Err(Ended::Refused(refusals));
         }
+        // Where it is refused for that, this is not reached.
+        let differs = refusals::differs(&prepared, &found);
         if prepared.request.clean {
             self.clean(&found, &mut prepared.control).await?;
         }
@@ -100,6 +102,8 @@ impl Work<'_> {
         let PreparedLegacy { request, control, facts, mut warnings, .. } = prepared;
         control.close().await;
         warnings.extend(warning);
+        let proven = found.complete && compared.uncounted.is_empty() && differs.is_none();
+        warnings.extend(differs);
         if !found.complete {
             warnings.push(INCOMPLETE.to_owned());
         }
@@ -110,10 +114,10 @@ impl Work<'_> {
             platform: None,
             tables: found.rows.len() as u64,
             rows: found.rows.values().sum(),
-            archive_bytes: request.bytes,
+            archive_bytes: request.archive.bytes,
             tables_compared: compared.tables,
             rows_compared: compared.rows,
-            proven: found.complete && compared.uncounted.is_empty(),
+            proven,
             different: compared.different,
             uncounted: compared.uncounted,
             skipped: Vec::new(),
@@ -171,7 +175,7 @@ impl Work<'_> {
 /// Sends the archive through `psql`.
 async fn stream(prepared: &PreparedLegacy, progress: &Progress) -> Result<(), Failure> {
     let request = &prepared.request;
-    let mut text = Text::open(request.store.as_ref(), &request.key, request.bytes).await?;
+    let mut text = Text::open(&request.archive);
     let (mut scanner, mut log) = (Scanner::passing(), ScriptLog::default());
     let mut running = prepared.psql.start().await?;
     while let Some(piece) = text.piece(progress).await? {

@@ -1,13 +1,18 @@
 //! The text of a gzip file, piece by piece.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::{TryStreamExt as _, stream::BoxStream};
 use sha2::{Digest as _, Sha256};
 
-use super::super::{error::Failure, progress::Progress};
+use super::{
+    super::{error::Failure, progress::Progress},
+    Stream,
+};
 use crate::{
     archive::unpack::PieceReader,
-    store::{Store, StoreError},
+    store::{StoreError, read_on},
 };
 
 type Pieces = BoxStream<'static, Result<Bytes, StoreError>>;
@@ -26,16 +31,13 @@ pub(in super::super) struct Text {
 }
 
 impl Text {
-    /// Opens an archive of so many bytes.
-    pub(in super::super) async fn open(
-        store: &dyn Store,
-        key: &str,
-        bytes: u64,
-    ) -> Result<Self, StoreError> {
-        let stream = store.get_range(key, 0, bytes).await?;
+    /// Opens an archive.
+    pub(in super::super) fn open(archive: &Stream) -> Self {
+        let Stream { store, key, bytes, patience } = archive;
+        let stream = read_on(Arc::clone(store), key, 0, *bytes, *patience);
         let (packed, unpacked) = (Bytes::new(), Vec::new());
         let (uri, hash) = (store.uri(key), Sha256::new());
-        Ok(Self { stream, uri, packed, reader: None, unpacked, hash })
+        Self { stream, uri, packed, reader: None, unpacked, hash }
     }
 
     /// The next piece; `None` at the file's end, where the last member must end too.

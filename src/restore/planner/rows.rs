@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     super::{
-        fill_order,
+        damage, fill_order,
         judge::Class,
         kind::Kind,
         plan::{Contents, Expected, Fill, Hold, Rest, Skipped, name},
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     archive::{TableName, manifest::Table},
+    counted::counted,
     postgres::{RelationFact, Section, TargetFacts, quote},
 };
 
@@ -46,6 +47,7 @@ impl Planner<'_> {
             let managed = platform.managed.contains(&table.schema);
             match self.place(&own, managed, chosen) {
                 Place::Nowhere => {}
+                Place::New | Place::There if self.is_damaged(at, table) => {}
                 Place::New => {
                     // Only an extension makes a table that the archive does not.
                     let at_least = !made.contains(&own);
@@ -71,6 +73,7 @@ impl Planner<'_> {
                 }
             }
         }
+        self.leave_orphans(&mut fill);
         // Bare tables, as `--section pre-data` makes them, are loaded like new ones.
         let bare = chosen.is_none()
             && !self.options.wants(Section::PreData)
@@ -88,7 +91,76 @@ impl Planner<'_> {
             None => Rest::All { managed: platform.managed.clone() },
             Some(chosen) => Rest::Sequences(sequences(chosen, facts, platform)),
         };
+        self.leave_damaged_rest();
         self.analyze();
+    }
+
+    /// Whether rows of a table cannot be read. Who asked for that very table gets
+    /// nothing; where it is one of many, the others come without it.
+    fn is_damaged(&mut self, at: usize, table: &Table) -> bool {
+        let bad = self.contents.damage.as_ref().map_or(&[][..], |damage| damage.of_table(at));
+        if bad.is_empty() {
+            return false;
+        }
+        let (own, what) = (name(table), damage::named(bad));
+        if self.options.tables.contains(&own) {
+            let own = name_of(&own);
+            self.plan.refusals.push(format!(
+                "rows of {own} cannot be restored: {what}; --to - writes those of its other \
+                 members"
+            ));
+            return true;
+        }
+        if self.options.clean && self.target.occupied.contains(&own) {
+            self.plan.refusals.push(format!(
+                "--clean would remove the rows that {} has in the target, and the archive cannot \
+                 bring them back ({what}); restore into another database",
+                name_of(&own)
+            ));
+        }
+        self.skip(table, &what, table.rows > 0);
+        true
+    }
+
+    /// Values of sequences and large objects that cannot be read.
+    fn leave_damaged_rest(&mut self) {
+        let bad = self.contents.damage.as_ref().map_or(&[][..], |damage| damage.of_rest());
+        let what = match &self.plan.rest {
+            _ if bad.is_empty() => return,
+            Rest::Sequences(sequences) if sequences.is_empty() => None,
+            Rest::Sequences(_) => Some("the values of sequences"),
+            Rest::Nothing => None,
+            Rest::All { .. } => Some("the values of sequences and the large objects"),
+        };
+        self.plan.rest = Rest::Nothing;
+        if let Some(what) = what {
+            self.plan.skipped.push(Skipped {
+                what: what.to_owned(),
+                reason: format!("{}; set the sequences by hand, with setval", damage::named(bad)),
+                class: Class::DataLoss,
+            });
+        }
+    }
+
+    /// Rows that point at a table whose own rows do not come, and that has none:
+    /// where the role cannot hold the foreign key off, they would stop the restore.
+    fn leave_orphans(&mut self, fill: &mut Vec<(Fill, bool)>) {
+        let contents = self.contents;
+        let tables = &contents.manifest.tables;
+        loop {
+            let orphaned = fill.iter().enumerate().find_map(|(nth, (fill, _))| {
+                let table = &tables[fill.table];
+                let checked = fill.hold != Hold::Replica && table.rows > 0;
+                let parent = checked.then(|| self.rowless_parent(&name(table))).flatten()?;
+                Some((nth, parent))
+            });
+            let Some((nth, parent)) = orphaned else { return };
+            let table = &tables[fill.remove(nth).0.table];
+            let own = name(table);
+            self.plan.proof.retain(|expected| expected.table != own);
+            let reason = format!("they point at {}, whose rows do not come", name_of(&parent));
+            self.skip(table, &reason, true);
+        }
     }
 
     /// Where the rows of a table go.
@@ -151,6 +223,24 @@ impl Planner<'_> {
             self.cannot(table, managed, &reason);
             return None;
         }
+        let of_both = |columns: &[String], held: bool| {
+            let columns = columns.iter().filter(|column| table.columns.contains(column) == held);
+            columns.map(String::as_str).collect::<Vec<_>>().join(", ")
+        };
+        let generated = of_both(&found.generated, true);
+        if !generated.is_empty() {
+            let reason = format!("the target's table generates {generated} itself");
+            self.cannot(table, managed, &reason);
+            return None;
+        }
+        let required = of_both(&found.required, false);
+        if !required.is_empty() && table.rows > 0 {
+            let reason = format!(
+                "the target's table wants a value in {required}, which the archive does not hold"
+            );
+            self.cannot(table, managed, &reason);
+            return None;
+        }
         if !found.inserts {
             self.cannot(table, managed, "the role may not insert into it");
             return None;
@@ -162,6 +252,10 @@ impl Planner<'_> {
             return None;
         }
         if managed && table.rows == 0 && !self.options.clean {
+            return None;
+        }
+        if self.options.clean && !found.deletes && !found.truncates {
+            self.cannot(table, managed, "the role may not remove the rows that are there");
             return None;
         }
         if found.hides {
@@ -212,8 +306,11 @@ impl Planner<'_> {
     }
 
     fn skip(&mut self, table: &Table, reason: &str, lost: bool) {
+        if lost {
+            self.rowless.insert(name(table), reason.to_owned());
+        }
         self.plan.skipped.push(Skipped {
-            what: format!("{} rows of {}", table.rows, name_of(&name(table))),
+            what: format!("{} of {}", counted(table.rows, "row"), name_of(&name(table))),
             reason: reason.to_owned(),
             class: if lost { Class::DataLoss } else { Class::PlatformDifference },
         });

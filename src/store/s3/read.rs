@@ -115,6 +115,7 @@ struct Download {
     /// Of the version that was begun with: the rest must be of the same.
     etag: Option<String>,
     body: Option<ByteStream>,
+    /// How often it broke off since the last byte that came.
     broken_off: u32,
 }
 
@@ -174,6 +175,10 @@ impl Download {
                         return Err(self
                             .call
                             .error(ErrorKind::Corrupt, "the store sent more than was asked for"));
+                    }
+                    // A long download may break off many times and still get on.
+                    if !chunk.is_empty() {
+                        self.broken_off = 0;
                     }
                     return Ok(Some(chunk));
                 }

@@ -53,6 +53,19 @@ fn which_of_several_databases() {
     snapshot("several_databases", &product, &["backup"]);
     snapshot("unknown_database", &product, &["backup", "-d", "biling"]);
     snapshot("named_database", &product, &["list", "-d", "billing"]);
+    // What only reads needs no name: it shows each.
+    let listed = told(&product.run(&["list"]));
+    let at = |what: &str| listed.find(what).unwrap_or_else(|| panic!("{what}: {listed}"));
+    assert!(at("billing\n") < at("main\n"), "{listed}");
+    let document = product.succeed(&["--json", "list"]);
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let names: Vec<&str> = document["databases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|database| database["database"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["billing", "main"]);
     snapshot("config_check_of_several", &product, &["config", "check"]);
 }
 

@@ -43,7 +43,7 @@ fn a_target_that_is_not_empty_is_refused() {
         ("table", "create table public.precious (a int)", "public.precious"),
         ("function", "create function f() returns int language sql as 'select 1'", "public.f"),
         ("type", "create schema x; create type x.y as enum ('z')", "x.y"),
-        ("object", "select lo_create(7)", "1 large objects"),
+        ("object", "select lo_create(7)", "1 large object"),
     ] {
         server.create_database(name);
         server.psql(name, sql);
@@ -302,7 +302,7 @@ fn a_legacy_archive_is_guarded_like_a_backup() {
     server.psql("object", "select lo_create(7)");
     let said_of = |database: &str| fails(&product, &server, database, &[id]);
     let text = said_of("object");
-    assert!(text.contains("it holds 1 large objects"), "{text}");
+    assert!(text.contains("it holds 1 large object"), "{text}");
     server.create_database("fixed");
     server.psql("postgres", "alter database fixed set default_transaction_read_only = on");
     let text = said_of("fixed");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reliquary::{
     archive::Manifest,
     postgres::ConnectionUrl,
-    restore::{self, Options, Progress, Request},
+    restore::{self, Options, Progress, Request, Stored},
     store::LocalStore,
     words::RestoreStage,
 };
@@ -90,7 +90,8 @@ fn progress_moves_from_the_first_byte_to_the_last_row() {
         runtime.spawn(async move {
             let store = Arc::new(LocalStore::open(&folder).await.unwrap());
             let options = Options { jobs: 2, ..Options::default() };
-            let request = Request { store, manifest, target, source: None, client_dirs, options };
+            let (stored, damage, source) = (Stored::new(store, manifest), None, None);
+            let request = Request { stored, damage, target, source, client_dirs, options };
             let prepared = restore::prepare(request).await.unwrap();
             Box::pin(restore::run(prepared, &progress, &cancel)).await.unwrap()
         })

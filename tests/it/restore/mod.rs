@@ -1,5 +1,6 @@
 //! A backup comes back: whole, in parts, onto other servers, after faults.
 
+mod damaged;
 mod endings;
 mod faults;
 mod guards;
@@ -10,9 +11,11 @@ mod jobs;
 mod legacy;
 mod parts;
 mod process;
+mod read_only;
 mod shown;
 mod skipped;
 mod stopped_parts;
+mod unsaid;
 mod whole;
 
 use std::process::Output;

@@ -8,7 +8,7 @@ use std::sync::{
 use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use reliquary::{
     metrics::Observer,
-    restore::{self, Options, Progress, Request},
+    restore::{self, Options, Progress, Request, Stored},
     store::{LocalStore, Metered},
     words::{Direction, StoreOperation},
 };
@@ -86,6 +86,52 @@ fn a_table_comes_with_what_it_needs_and_says_what_it_lacks() {
                 insert into donation (donor, cents) values (1, 1) returning id;
                 select count(*) from pg_constraint where conname = 'donation_donor_fkey';";
     assert_eq!(server.psql("copy", next), "51\n5001\n1\n");
+}
+
+/// Whose rows point at rows that are not there: they come back all the same, and
+/// the foreign key holds for what comes after.
+#[test]
+fn a_table_whose_parents_are_not_there_comes_back_and_says_what_helps() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    server.psql("copy", "create table church (id int primary key, name text unique)");
+    let plan = super::restore(&product, &server, "copy", &["--table", "public.donor", "--dry-run"]);
+    let said = super::said(&plan);
+    assert!(said.contains("points at public.church, which is empty"), "{said}");
+    let report = restored(&product, &server, "copy", &["--table", "public.donor"]);
+    let left_out = report["left_out"].to_string();
+    for part in [
+        "foreign key donor_church_fkey of public.donor",
+        "made NOT VALID",
+        "restore --table public.church, then ALTER TABLE public.donor VALIDATE CONSTRAINT",
+    ] {
+        assert!(left_out.contains(part), "{part}: {left_out}");
+    }
+    let valid = "select convalidated from pg_constraint where conname = 'donor_church_fkey';
+                 select count(*) from donor";
+    assert_eq!(server.psql("copy", valid), "f\n500\n");
+    // As it was told to.
+    restored(&product, &server, "copy", &["--table", "public.church"]);
+    server.psql("copy", "alter table donor validate constraint donor_church_fkey");
+
+    // Tables that are there are refused where no row could come.
+    server.psql("copy", "truncate church, donor");
+    let said = fails(&product, &server, "copy", &["--table", "public.donor"]);
+    for part in
+        ["nothing was touched", "must point at rows of public.church", "--table public.church"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let both = ["--table", "public.donor", "--table", "public.church"];
+    restored(&product, &server, "copy", &both);
+    // Where some parents are missing, it is one transaction.
+    server.psql("copy", "truncate church, donor; insert into church values (51, 'x')");
+    let said = fails(&product, &server, "copy", &["--table", "public.donor"]);
+    assert!(said.contains("with another --table"), "{said}");
+    assert_eq!(server.psql("copy", "select count(*) from donor").trim(), "0");
 }
 
 #[test]
@@ -204,8 +250,8 @@ fn a_small_table_reads_only_its_members() {
         let options =
             Options { tables: vec![restore::table("public.small").unwrap()], ..Options::default() };
         let request = Request {
-            store,
-            manifest,
+            stored: Stored::new(store, manifest),
+            damage: None,
             target: url,
             source: None,
             client_dirs: vec![server.bin_dir().to_owned()],

@@ -30,7 +30,10 @@ fn every_damage_is_named_exactly_and_counts_for_nothing_until_it_is_mended() {
         let output = bench.run(&["fetch", id]);
         assert_eq!(output.status.code(), Some(1), "{name}");
         let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.contains(&format!("{id} is damaged")), "{name}: {said}");
+        let refusal =
+            if gone { format!("archive of {id} is gone") } else { format!("{id} is damaged") };
+        assert!(said.contains(&refusal), "{name}: {said}");
+        assert_eq!(said.contains("fetch"), !gone, "{name}: {said}");
         let (status, _) = bench.json(&["status"]);
         let main = &status["databases"][0];
         assert_eq!(main["catalog"]["scheduled"], 0, "{name}");

@@ -41,7 +41,8 @@ async fn run(
     let catalog = catalog(bench.store().await.as_ref()).await;
     let entry = Query::parse(&bench.newest.id).find(&catalog).unwrap();
     let file = file.to_owned();
-    let request = Request { catalog: &catalog, entry, file, force: false, patience };
+    let request =
+        Request { catalog: &catalog, entry, file, force: false, damaged: false, patience };
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
     fetch::run(&store, &layout(), &request, &progress, &cancel).await
 }
@@ -315,8 +316,14 @@ async fn what_has_come_of_one_legacy_archive_is_not_continued_with_another_s_byt
         let catalog = catalog(bench.store().await.as_ref()).await;
         let entry = Query::parse(id).find(&catalog).unwrap();
         let patience = IMPATIENT;
-        let request =
-            Request { catalog: &catalog, entry, file: file.clone(), force: false, patience };
+        let request = Request {
+            catalog: &catalog,
+            entry,
+            file: file.clone(),
+            force: false,
+            damaged: false,
+            patience,
+        };
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
         fetch::run(&store, &layout(), &request, &progress, &cancel).await
     };

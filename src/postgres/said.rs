@@ -1,0 +1,196 @@
+//! What a server says of an error, without the rows that it is about: nobody who
+//! reads a log shall read in it what a donor gave. Names of tables, columns and
+//! constraints stay, and so do line numbers.
+
+/// An error as a server reports it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said<'a> {
+    /// Its SQLSTATE; empty where it is not known.
+    pub(super) code: &'a str,
+    pub(super) message: &'a str,
+    pub(super) detail: Option<&'a str>,
+    pub(super) hint: Option<&'a str>,
+    pub(super) context: Option<&'a str>,
+}
+
+/// Errors of a value that speak of names or single characters, and of no value.
+const OF_NO_VALUE: [&str; 3] = ["22021", "22P04", "22P05"];
+
+/// How a detail that names a key goes on behind its values.
+const BEHIND_A_KEY: [&str; 4] = [
+    ") already exists.",
+    ") is duplicated.",
+    ") is not present in table ",
+    ") is still referenced from table ",
+];
+
+/// Every quotation mark that a server writes, in any language.
+const QUOTES: [char; 7] = ['"', '«', '»', '„', '“', '”', '‘'];
+
+impl Said<'_> {
+    /// In lines, as the server would show it.
+    pub(super) fn without_rows(&self) -> String {
+        let mut said = self.message();
+        for (name, part) in [
+            ("DETAIL", self.detail()),
+            ("HINT", self.hint.filter(|_| !self.is_of_rows()).map(str::to_owned)),
+            ("CONTEXT", self.context()),
+        ] {
+            if let Some(part) = part {
+                said += &format!("\n{name}:  {part}");
+            }
+        }
+        said
+    }
+
+    /// Whether it is a value or a row that is not taken.
+    fn is_of_rows(&self) -> bool {
+        self.code.starts_with("22") || self.code.starts_with("23")
+    }
+
+    fn message(&self) -> String {
+        let (message, code) = (self.message, self.code);
+        if !code.starts_with("22") || OF_NO_VALUE.contains(&code) {
+            return message.to_owned();
+        }
+        // A value may hold quotes of its own: all from the first to the last goes.
+        match (message.find(QUOTES), message.rfind(QUOTES)) {
+            (Some(first), Some(last)) => {
+                let last =
+                    message[last..].chars().next().map_or(last, |quote| last + quote.len_utf8());
+                format!("{}\"…\"{}", &message[..first], &message[last..])
+            }
+            _ => message.to_owned(),
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        let detail = self.detail?;
+        match key(detail) {
+            Some(key) => Some(key),
+            None if self.is_of_rows() || detail.starts_with("Failing row ") => None,
+            None => Some(detail.to_owned()),
+        }
+    }
+
+    fn context(&self) -> Option<String> {
+        let mut kept = Vec::new();
+        for line in self.context?.lines() {
+            if line.starts_with("COPY ") {
+                // Behind the line and the column stands the value, or the row. It
+                // may have lines of its own.
+                kept.push(line.split(": ").next().unwrap_or_default());
+                break;
+            }
+            if line.starts_with("PL/pgSQL function ") || line.starts_with("SQL function ") {
+                kept.push(line);
+            }
+        }
+        (!kept.is_empty()).then(|| kept.join("\n"))
+    }
+}
+
+/// `Key (id)=(7) already exists.` without the 7.
+fn key(detail: &str) -> Option<String> {
+    let (columns, rest) = detail.strip_prefix("Key (")?.split_once(")=(")?;
+    let behind = BEHIND_A_KEY.iter().find_map(|behind| rest.rfind(behind).map(|at| &rest[at..]));
+    let behind = match behind {
+        Some(behind) => behind,
+        None if rest.contains(") conflicts with ") => ") conflicts with another.",
+        None => ").",
+    };
+    Some(format!("Key ({columns})=(…{behind}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(code: &str, message: &str, detail: &str, context: &str) -> String {
+        let (detail, context) = (Some(detail), Some(context));
+        Said { code, message, detail, hint: None, context }.without_rows()
+    }
+
+    #[test]
+    fn rows_are_left_out_and_names_stay() {
+        let copied = "COPY donation, line 3: \"7\\tJane Doe\\t5000\"";
+        for (code, message, detail, context, shown) in [
+            (
+                "23514",
+                "new row for relation \"donation\" violates check constraint \"cents\"",
+                "Failing row contains (7, Jane Doe, 5000).",
+                copied,
+                "new row for relation \"donation\" violates check constraint \"cents\"\n\
+                 CONTEXT:  COPY donation, line 3",
+            ),
+            (
+                "23505",
+                "duplicate key value violates unique constraint \"email\"",
+                "Key (lower(email))=(jane) already exists.@example.org) already exists.",
+                "COPY donor, line 12",
+                "duplicate key value violates unique constraint \"email\"\n\
+                 DETAIL:  Key (lower(email))=(…) already exists.\n\
+                 CONTEXT:  COPY donor, line 12",
+            ),
+            (
+                "23503",
+                "insert or update on table \"donor\" violates foreign key constraint \"fk\"",
+                "Key (church, name)=(7, Jane) is not present in table \"church\".",
+                "",
+                "insert or update on table \"donor\" violates foreign key constraint \"fk\"\n\
+                 DETAIL:  Key (church, name)=(…) is not present in table \"church\".",
+            ),
+            (
+                "23P01",
+                "conflicting key value violates exclusion constraint \"at\"",
+                "Key (at)=([1,3)) conflicts with existing key (at)=([2,5)).",
+                "",
+                "conflicting key value violates exclusion constraint \"at\"\n\
+                 DETAIL:  Key (at)=(…) conflicts with another.",
+            ),
+            (
+                "22P02",
+                "invalid input syntax for type integer: \"Jane \"J\" Doe\"",
+                "Token \"Jane\" is invalid.",
+                "JSON data, line 1: {\"a\": Jane\nCOPY donor, line 3, column id: \"Jane\nDoe\"",
+                "invalid input syntax for type integer: \"…\"\n\
+                 CONTEXT:  COPY donor, line 3, column id",
+            ),
+            (
+                "22003",
+                "value \"5000000000\" is out of range for type integer",
+                "",
+                "",
+                "value \"…\" is out of range for type integer",
+            ),
+            (
+                "22P02",
+                "ungültige Eingabesyntax für Typ integer: „Jane“",
+                "",
+                "",
+                "ungültige Eingabesyntax für Typ integer: \"…\"",
+            ),
+            (
+                "22P04",
+                "missing data for column \"name\"",
+                "",
+                copied,
+                "missing data for column \"name\"\nCONTEXT:  COPY donation, line 3",
+            ),
+            (
+                "42P07",
+                "relation \"t\" already exists",
+                "It does.",
+                "SQL statement \"INSERT INTO t VALUES ('Jane')\"\n\
+                 PL/pgSQL function f() line 3 at RAISE",
+                "relation \"t\" already exists\nDETAIL:  It does.\n\
+                 CONTEXT:  PL/pgSQL function f() line 3 at RAISE",
+            ),
+        ] {
+            let said = said(code, message, detail, context);
+            let said = said.replace("\nDETAIL:  \n", "\n");
+            assert_eq!(said.trim_end_matches("\nDETAIL:  "), shown);
+            assert!(!said.contains("Jane") && !said.contains("5000"), "{said}");
+        }
+    }
+}
