@@ -94,7 +94,10 @@ enum Command {
     /// Get a backup back: into a database, or as SQL.
     Restore(restore::Arguments),
     /// Keep the log of a recovery: what failed, which backup, what was done, how it ended.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example: reliquary incident open --failed-at \"2026-11-23 14:35Z\""
+    )]
     Incident(incident::Command),
     /// Print this installation's disaster-recovery runbook.
     Runbook(runbook::Arguments),

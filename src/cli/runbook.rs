@@ -43,6 +43,7 @@ enum Command {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Example: reliquary runbook reviewed --note \"steps 3 and 4 were tried\"")]
 struct ReviewedArguments {
     #[command(flatten)]
     chosen: Chosen,

@@ -75,6 +75,7 @@ pub(super) struct Note {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Example: reliquary incident show latest")]
 pub(super) struct Show {
     #[command(flatten)]
     who: Who,
