@@ -43,7 +43,7 @@ enum Command {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Example: reliquary runbook reviewed --note \"steps 3 and 4 were tried\"")]
+#[command(after_help = "Example: reliquary runbook reviewed drill --note \"passed in 4 minutes\"")]
 struct ReviewedArguments {
     #[command(flatten)]
     chosen: Chosen,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -59,7 +59,10 @@ pub fn router(app: App) -> Router {
     let mut router = Router::new()
         .route("/", get(page::get))
         .route("/page.js", get(page::script))
-        .route("/events", get(move |state, headers| events.get(state, headers)))
+        .route(
+            "/events",
+            get(move |state, headers: HeaderMap| async move { events.get(state, &headers) }),
+        )
         .route("/livez", get(livez::get))
         .route("/healthz", get(healthz::get))
         .route("/last-success", get(last_success::get))

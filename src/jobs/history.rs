@@ -134,7 +134,8 @@ mod tests {
                 last_modified: at(hour),
                 verified: None,
             });
-            let body = if hour == 47 { Bytes::from("{") } else { text(id, hour as u64) };
+            let body =
+                if hour == 47 { Bytes::from("{") } else { text(id, u64::try_from(hour).unwrap()) };
             store.put(&layout.key(Key::Manifest(Kind::Scheduled, id)), body).await.unwrap();
         }
         let clock = Clock::manual(at(60));

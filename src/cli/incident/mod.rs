@@ -75,7 +75,7 @@ pub(super) struct Note {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Example: reliquary incident show latest")]
+#[command(after_help = "Example: reliquary incident show > incident.md")]
 pub(super) struct Show {
     #[command(flatten)]
     who: Who,

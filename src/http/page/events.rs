@@ -52,12 +52,8 @@ impl Default for Events {
 
 impl Events {
     /// Answers with a stream that ends when the process is on its way out.
-    pub(in crate::http) async fn get(
-        self,
-        State(app): State<Arc<App>>,
-        headers: HeaderMap,
-    ) -> Response {
-        if let Some(refusal) = guard::refusal(&app, &headers) {
+    pub(in crate::http) fn get(self, State(app): State<Arc<App>>, headers: &HeaderMap) -> Response {
+        if let Some(refusal) = guard::refusal(&app, headers) {
             return refusal;
         }
         let Ok(place) = self.0.try_acquire_owned() else {

@@ -48,7 +48,7 @@ impl Night {
              sweep.enabled = false\naudit.enabled = false\ndrill.dir = {:?}\n\
              drill.schedule = \"0 30 0 * * *\"\ndrill.amcheck = false\n{drill}\n{checks}",
             server.url("app"),
-            room.path(),
+            room.path().display().to_string(),
         ));
         let life = Life::settled(&settings, store.clone(), &clock).await;
         assert_eq!(life.main().last_success, Some(at("00:00:00")));
@@ -81,7 +81,7 @@ impl Night {
     async fn records(&self) -> Vec<Record> {
         let mut records: Vec<Record> = Vec::new();
         for object in list_all(&*self.store, "database/drills/").await.unwrap() {
-            if object.key.ends_with(".json") {
+            if object.key.rsplit_once('.').is_some_and(|(_, end)| end == "json") {
                 let text = self.store.get(&object.key, 1 << 20).await.unwrap();
                 records.push(serde_json::from_slice(&text).unwrap());
             }

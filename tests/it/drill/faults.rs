@@ -25,6 +25,7 @@ use crate::support::postgres::Server;
 fn settings(server: &Server, room: &Path) -> Settings {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("reliquary.toml");
+    let room = room.display().to_string();
     let text = format!(
         "store.url = \"s3://unused\"\ndatabases.main.url = {:?}\ndrill.dir = {room:?}\n\
          drill.amcheck = false\n",
@@ -82,7 +83,9 @@ async fn whichever_call_fails_a_drill_never_says_more_than_it_knows(#[case] faul
         match record.verdict {
             DrillVerdict::Failed => panic!("it was the store: {said}"),
             DrillVerdict::Unproven => {
-                assert_eq!(record.failure.unwrap().reason, DrillReason::Store, "{said}");
+                // What was to be compared could not be read, and all the rest was.
+                let reasons = [DrillReason::Store, DrillReason::Incomplete];
+                assert!(reasons.contains(&record.failure.unwrap().reason), "{said}");
             }
             // What failed was to write it down, or to say that it began, or what
             // is asked for again.

@@ -420,7 +420,7 @@ fn what_a_newer_platform_does_not_take_is_known_before() {
             ],
         ),
         (
-            "references",
+            "pointing",
             "revoke references on auth.users from postgres_",
             &[
                 "foreign key profiles_id_fkey of public.profiles: role postgres_ may not let a foreign key point at auth.users (to mend it: GRANT REFERENCES ON auth.users TO postgres_) (data loss)",

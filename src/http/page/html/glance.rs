@@ -11,7 +11,7 @@ pub(super) fn answers(answers: &[Answer]) -> Markup {
             @for answer in answers {
                 div class=(tone(answer.tone)) {
                     dt { (answer.question) }
-                    dd.answer { (answer.answer) }
+                    dd.answer { (answer.words) }
                     dd { (prose(&answer.detail)) }
                 }
             }

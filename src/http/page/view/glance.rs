@@ -19,7 +19,7 @@ const PROOF_LASTS: TimeDelta = TimeDelta::days(40);
 pub(in crate::http::page) struct Answer {
     pub(in crate::http::page) question: &'static str,
     /// A word or two.
-    pub(in crate::http::page) answer: String,
+    pub(in crate::http::page) words: String,
     /// What stands behind it.
     pub(in crate::http::page) detail: String,
     pub(in crate::http::page) tone: Tone,
@@ -90,7 +90,7 @@ fn is_there(known: &DatabaseState, health: &DatabaseHealth) -> Answer {
             count => format!("; {count} legacy archives are there, and are no proof"),
         };
         let detail = format!("{detail}{legacy}");
-        return Answer { question, answer: answer.to_owned(), detail, tone };
+        return Answer { question, words: answer.to_owned(), detail, tone };
     };
     let id = newest(known).map_or_else(|| crate::rfc3339::format(last), |one| one.id.clone());
     let measured = known.last_backup.map(|backup| format!(", {}", size(backup.archive_bytes)));
@@ -102,7 +102,7 @@ fn is_there(known: &DatabaseState, health: &DatabaseHealth) -> Answer {
     };
     Answer {
         question,
-        answer: "Yes".to_owned(),
+        words: "Yes".to_owned(),
         detail: format!("{id}{}{good}{damaged}", measured.unwrap_or_default()),
         tone: if totals.damaged == 0 { Tone::Good } else { Tone::Doubtful },
     }
@@ -120,13 +120,13 @@ fn how_old(now: DateTime<Utc>, known: &DatabaseState, health: &DatabaseHealth) -
     });
     let Some(last) = known.last_success else {
         let tone = if health.status == Status::Starting { Tone::Doubtful } else { Tone::Bad };
-        return Answer { question, answer: "There is none".to_owned(), detail: next, tone };
+        return Answer { question, words: "There is none".to_owned(), detail: next, tone };
     };
     let ahead = last - now > clock::TOLERANCE;
     let tone = if ahead || now - last > limit { Tone::Bad } else { Tone::Good };
-    let answer = if ahead { "From the future".to_owned() } else { age(now, last) };
+    let words = if ahead { "From the future".to_owned() } else { age(now, last) };
     let detail = format!("stale after {}; {next}", span(limit));
-    Answer { question, answer, detail, tone }
+    Answer { question, words, detail, tone }
 }
 
 /// Whether a drill has restored a backup and everything agreed.
@@ -146,7 +146,7 @@ fn is_proven(now: DateTime<Utc>, known: &DatabaseState) -> Answer {
     let drills = known.drills.clone().unwrap_or_default();
     let said = |answer: &str, detail: String, tone| Answer {
         question,
-        answer: answer.to_owned(),
+        words: answer.to_owned(),
         detail,
         tone,
     };
@@ -183,7 +183,7 @@ fn how_long(now: DateTime<Utc>, known: &DatabaseState) -> Answer {
     match measured.max_by_key(|(drill, _)| (&drill.backup, &drill.id)) {
         Some((drill, took)) => Answer {
             question,
-            answer: format!("About {}", seconds(took)),
+            words: format!("About {}", seconds(took)),
             detail: format!(
                 "measured when {} was drilled, {}; another machine and a longer way to the store \
                  take longer",
@@ -194,7 +194,7 @@ fn how_long(now: DateTime<Utc>, known: &DatabaseState) -> Answer {
         },
         None => Answer {
             question,
-            answer: "Not measured".to_owned(),
+            words: "Not measured".to_owned(),
             detail: "a drill measures it: `reliquary drill`".to_owned(),
             tone: Tone::Doubtful,
         },

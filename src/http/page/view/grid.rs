@@ -169,12 +169,19 @@ pub(super) fn grid(now: DateTime<Utc>, known: &DatabaseState, shown: &Shown<'_>)
     Grid { days: days.collect() }
 }
 
-/// The first slot of each hour that has one, and the one after it.
+/// The slots of one hour.
+struct Slots {
+    first: DateTime<Utc>,
+    /// The first one after that hour.
+    next: Option<DateTime<Utc>>,
+}
+
+/// The slots of each hour that has any.
 fn slots(
     known: &DatabaseState,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
-) -> BTreeMap<DateTime<Utc>, (DateTime<Utc>, Option<DateTime<Utc>>)> {
+) -> BTreeMap<DateTime<Utc>, Slots> {
     let mut slots = BTreeMap::new();
     let Some(schedule) = &known.backup_schedule else { return slots };
     let next =
@@ -183,7 +190,7 @@ fn slots(
     while let Some(this) = slot.filter(|slot| *slot < to) {
         // A cron line of every second has no more of them than one of every hour.
         let after = next(hour(this) + TimeDelta::hours(1), true);
-        slots.insert(hour(this), (this, after));
+        slots.insert(hour(this), Slots { first: this, next: after });
         slot = after;
     }
     slots
@@ -200,13 +207,13 @@ struct Looker<'a> {
     now: DateTime<Utc>,
     known: &'a DatabaseState,
     shown: &'a Shown<'a>,
-    slots: BTreeMap<DateTime<Utc>, (DateTime<Utc>, Option<DateTime<Utc>>)>,
+    slots: BTreeMap<DateTime<Utc>, Slots>,
     beginning: Option<DateTime<Utc>>,
 }
 
 impl Looker<'_> {
     fn cell(&self, start: DateTime<Utc>) -> Cell {
-        let slot = self.slots.get(&start).map(|slots| slots.0);
+        let slot = self.slots.get(&start).map(|slots| slots.first);
         let time = slot.unwrap_or(start);
         let (kind, detail) = match self.known.stored.get(start) {
             Some(stored) => self.of_stored(stored),
@@ -289,13 +296,13 @@ impl Looker<'_> {
 
     /// The backup that was made after the slot's own hour and before the next slot.
     fn served_late(&self, start: DateTime<Utc>) -> Option<String> {
-        let (slot, next) = self.slots.get(&start)?;
+        let Slots { first, next } = self.slots.get(&start)?;
         let until = next.unwrap_or(self.now);
         let mut later = self.known.stored.iter().map(|(_, stored)| stored);
         let served = later.find(|stored| {
             stored.worth == Worth::Good
                 && !stored.manual
-                && stored.time > *slot
+                && stored.time > *first
                 && stored.time < until
         })?;
         Some(served.id.clone())

@@ -120,7 +120,7 @@ fn one(known: DatabaseState) -> Database {
 }
 
 fn told(database: &Database) -> Vec<(&str, Tone)> {
-    database.answers.iter().map(|answer| (answer.answer.as_str(), answer.tone)).collect()
+    database.answers.iter().map(|answer| (answer.words.as_str(), answer.tone)).collect()
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_proof_grows_old_and_a_failed_drill_is_bad_news() {
         let mut known = drilled(with_backups("main", 30), recent);
         known.drills.as_mut().unwrap().failure = failure;
         let page = one(known);
-        (page.answers[2].answer.clone(), page.answers[2].tone)
+        (page.answers[2].words.clone(), page.answers[2].tone)
     };
     let old = drill(at(41), at(42), DrillVerdict::Passed);
     assert_eq!(answers(vec![old.clone()], None), ("Not for 41d".to_owned(), Tone::Doubtful));
