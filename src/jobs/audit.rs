@@ -40,8 +40,8 @@ pub async fn run(
 ) -> Option<Report> {
     let work = async {
         let mut gathered = Gathered::default();
-        let data = source::check(environment, source, &mut gathered).await;
-        store::check(environment, source, data, &mut gathered).await;
+        let data = Box::pin(source::check(environment, source, &mut gathered)).await;
+        Box::pin(store::check(environment, source, data, &mut gathered)).await;
         gathered.findings.push(secret_files(source, &environment.secret_files));
         let now = environment.clock.now();
         let report = Report::new(now, gathered.findings, gathered.exempt);

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::tools::command;
 
 /// No test waits longer for the browser than this.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Programs that will do, as Debian's packages of the same name have them.
 const PROGRAMS: [&str; 2] = ["chromium-headless-shell", "chromium"];
@@ -96,7 +96,8 @@ impl Browser {
     pub(crate) fn call(&mut self, method: &str, params: Value) -> Value {
         self.last += 1;
         let id = self.last;
-        let mut message = json!({"id": id, "method": method, "params": params});
+        let mut message = json!({"id": id, "method": method});
+        message["params"] = params;
         if let Some(session) = &self.session {
             message["sessionId"] = session.as_str().into();
         }
