@@ -22,6 +22,10 @@ test *args:
 unit:
     cargo nextest run --locked --lib
 
+# A whole recovery, and the document that it leaves.
+rehearse:
+    cargo nextest run --locked --no-capture -E 'test(a_lost_source_comes_back)'
+
 # Licences and advisories.
 deny:
     cargo deny check

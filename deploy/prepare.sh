@@ -77,19 +77,41 @@ install_postgresql() {
   as_root rm -f "$quiet"
 }
 
-# fetch_promtool DIR puts promtool into DIR/bin without installing the server.
-fetch_promtool() {
-  local work
-  [ ! -x "$1/bin/promtool" ] || return 0
+# fetch_prometheus DIR puts prometheus, promtool and amtool into DIR/bin without
+# installing the packages, which would start daemons.
+fetch_prometheus() {
+  local work program complete=yes
+  for program in prometheus promtool amtool; do
+    [ -x "$1/bin/$program" ] || complete=
+  done
+  [ -z "$complete" ] || return 0
   command -v apt-get >/dev/null || return 0
-  say "fetching promtool"
+  say "fetching prometheus, promtool and amtool"
   mkdir -p "$1/bin"
   work=$(mktemp -d)
   chmod 755 "$work"
   apt_update
-  (cd "$work" && apt-get -o APT::Sandbox::User=root download -qq prometheus && dpkg -x prometheus_*.deb unpacked)
-  mv "$work/unpacked/usr/bin/promtool" "$1/bin/promtool"
+  (
+    cd "$work" || exit
+    apt-get -o APT::Sandbox::User=root download -qq prometheus prometheus-alertmanager
+    for package in *.deb; do dpkg -x "$package" unpacked; done
+  )
+  for program in prometheus promtool amtool; do
+    mv "$work/unpacked/usr/bin/$program" "$1/bin/$program"
+  done
   rm -rf "$work"
+}
+
+# A browser without a window, where the distribution has one as a package.
+install_browser() {
+  if command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null; then
+    return
+  fi
+  command -v apt-get >/dev/null || return 0
+  apt_update
+  if apt-cache show chromium-headless-shell >/dev/null 2>&1; then
+    apt_install chromium-headless-shell
+  fi
 }
 
 # Rust, when there is none or it is older than Cargo.toml asks for.

@@ -13,7 +13,7 @@ use crate::{
     drill::Expectation,
     http::{self, Limits, Token},
     jobs::{
-        Environment, Handle, Handles, Source,
+        Environment, Handle, Handles, Source, history,
         runner::{Runner, runner},
         watch::Watch,
     },
@@ -138,8 +138,11 @@ pub fn state(settings: &Settings, clock: Clock) -> State {
     let state = State::new(clock, started, env!("CARGO_PKG_VERSION"));
     for database in settings.databases.values() {
         let verify = Some(&database.verify.schedule).filter(|_| database.verify.enabled);
+        let drill = Some(&database.drill.schedule).filter(|_| database.drill.enabled);
         state.add(DatabaseState {
             verify_schedule: verify.cloned(),
+            backup_schedule: Some(database.schedule.clone()),
+            drill_schedule: drill.cloned(),
             ..DatabaseState::new(
                 database.name.clone(),
                 database.prefix.clone(),
@@ -176,6 +179,8 @@ pub struct Daemon {
     watch: Option<Watch>,
     deliveries: Vec<Delivery>,
     channels: Vec<Channel>,
+    store: Arc<dyn Store>,
+    layouts: Vec<(String, Layout)>,
 }
 
 impl Daemon {
@@ -192,8 +197,13 @@ impl Daemon {
         let info = status_info(store.as_ref());
         let observer: Arc<dyn Observer> = metrics.clone();
         let store: Arc<dyn Store> = Arc::new(Metered::new(store, observer));
-        let (channels, watch, deliveries) = alerts(settings, &store, &state, &metrics)?;
-        let environment = environment(settings, store, clock);
+        let layouts: Vec<_> = settings
+            .databases
+            .values()
+            .map(|database| (database.name.clone(), Layout::new(database.prefix.clone())))
+            .collect();
+        let (channels, watch, deliveries) = alerts(settings, &store, &state, &metrics, &layouts)?;
+        let environment = environment(settings, Arc::clone(&store), clock);
         let (mut runners, mut handles) = (Vec::new(), Vec::new());
         let mut crons: BTreeMap<String, Vec<Handle>> = BTreeMap::new();
         for database in settings.databases.values() {
@@ -208,7 +218,8 @@ impl Daemon {
             );
             let sweep = Some(&database.sweep.schedule).filter(|_| database.sweep.enabled);
             let audit = Some(&database.audit.schedule).filter(|_| database.audit.enabled);
-            let others = verify.into_iter().chain(sweep).chain(audit);
+            let drill = Some(&database.drill.schedule).filter(|_| database.drill.enabled);
+            let others = verify.into_iter().chain(sweep).chain(audit).chain(drill);
             for schedule in [&database.schedule].into_iter().chain(others) {
                 crons.entry(schedule.line.clone()).or_default().push(handle.clone());
             }
@@ -228,6 +239,8 @@ impl Daemon {
             watch,
             deliveries,
             channels,
+            store,
+            layouts,
         })
     }
 
@@ -259,7 +272,8 @@ impl Daemon {
             state: self.state.clone(),
             metrics: Arc::clone(&self.metrics),
             trigger: Some(Arc::new(Handles(self.handles.clone()))),
-            token: self.http.token.as_ref().map(|token: &SecretString| Token::new(token)),
+            token: self.http.token.as_ref().map(Token::new),
+            password: self.http.password.as_ref().map(Token::new),
             info: self.info.clone(),
         });
         // The server outlives the jobs, so that it can be asked while they end.
@@ -275,6 +289,11 @@ impl Daemon {
         tokio::spawn(reach(std::mem::take(&mut self.channels), self.state.clone()));
         for runner in self.runners.drain(..) {
             self.lifecycle.spawn(runner.run());
+        }
+        for (name, layout) in self.layouts.drain(..) {
+            let (store, state) = (Arc::clone(&self.store), self.state.clone());
+            let stop = self.lifecycle.soft.clone();
+            self.lifecycle.spawn(history::recall(store, layout, state, name, stop));
         }
         let lines = std::mem::take(&mut self.crons)
             .into_iter()
@@ -304,6 +323,7 @@ fn alerts(
     store: &Arc<dyn Store>,
     state: &State,
     metrics: &Arc<Metrics>,
+    layouts: &[(String, Layout)],
 ) -> Result<(Vec<Channel>, Option<Watch>, Vec<Delivery>)> {
     let channels = channels::channels(&settings.notify)?;
     if channels.is_empty() {
@@ -331,13 +351,8 @@ fn alerts(
     };
     let scrub = channels::scrub(settings);
     let (desk, deliveries) = Desk::new(channels.clone(), scrub, Timing::default(), observer);
-    let databases = settings
-        .databases
-        .values()
-        .map(|database| (database.name.clone(), Layout::new(database.prefix.clone())))
-        .collect();
     let settings = channels::watch_settings(settings);
-    let watch = Watch::new(state.clone(), Arc::clone(store), desk, settings, databases);
+    let watch = Watch::new(state.clone(), Arc::clone(store), desk, settings, layouts.to_vec());
     Ok((channels, Some(watch), deliveries))
 }
 
@@ -347,11 +362,7 @@ async fn reach(channels: Vec<Channel>, state: State) {
         tracing::warn!("no channel is configured under [notify]: nobody is told of problems");
         return;
     }
-    let probes = channels.iter().map(|channel| async {
-        let error = channel.deliver.probe().await.err().map(|error| error.to_string());
-        (channel.kind, error)
-    });
-    for (kind, error) in futures::future::join_all(probes).await {
+    for (kind, error) in probe(&channels, &state).await {
         match &error {
             None => tracing::info!(channel = kind.as_str(), "alerts go here; it can be reached"),
             Some(error) => {
@@ -359,8 +370,21 @@ async fn reach(channels: Vec<Channel>, state: State) {
                 tracing::error!(channel, error, "alerts go here, and it cannot be reached");
             }
         }
-        state.update_channel(kind, |channel| channel.error = error);
     }
+}
+
+/// Looks whether each channel can be reached, tells nobody anything, and notes
+/// what it found; gives back why one cannot.
+pub async fn probe(channels: &[Channel], state: &State) -> Vec<(ChannelKind, Option<String>)> {
+    let probes = channels.iter().map(|channel| async {
+        let error = channel.deliver.probe().await.err().map(|error| error.to_string());
+        (channel.kind, error)
+    });
+    let found = futures::future::join_all(probes).await;
+    for (kind, error) in &found {
+        state.update_channel(*kind, |channel| channel.error.clone_from(error));
+    }
+    found
 }
 
 fn s3_options(settings: &StoreSettings, bucket: &str) -> S3Options {

@@ -6,7 +6,7 @@
 //!
 //! | status | when | HTTP |
 //! | --- | --- | --- |
-//! | `failing` | every attempt of the last slot failed and no good backup came since, or the store cannot be listed, or the scheduler or runner is dead | 503 |
+//! | `failing` | every attempt of the last slot failed and no good backup came since, or the store cannot be listed, or the scheduler or runner is dead, or a drill has failed | 503 |
 //! | `stale` | the newest good backup is older than `stale_after`; or there is none and the process has been up for longer than that; or the newest one lies in the future by more than five minutes, so that its age cannot be known | 503 |
 //! | `starting` | no good backup is known yet, and the process is younger than `stale_after` | 503 |
 //! | `ok` | otherwise | 200 |
@@ -22,12 +22,18 @@
 //! for nothing any more, so that the age of the last good one has said it
 //! already, and a sweep that was refused has lost nothing. `verify` warns, too,
 //! when its own schedule has passed three times without a verdict, and of
-//! backups that could not be read.
+//! backups that could not be read. `drill` warns, in the same way, when one is
+//! overdue or has proved nothing; a drill that failed is `failing`, since a backup
+//! that does not restore is none, until a drill of a backup as new has passed.
+
+mod drill;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+pub use drill::has_failed as drill_has_failed;
 
 use crate::{
     clock, rfc3339,
@@ -110,7 +116,8 @@ pub struct DatabaseHealth {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `backup_age`, `last_run`, `store`, `pointer`, `verify`, `sweep` or `scheduler`.
+    /// `backup_age`, `last_run`, `store`, `pointer`, `verify`, `drill`, `sweep` or
+    /// `scheduler`.
     pub name: String,
     /// Whether it is as it should be.
     pub ok: bool,
@@ -147,7 +154,7 @@ fn evaluate_one(
     let (age_status, age_check) = backup_age(now, process, database);
     let scheduler = scheduler(now, process.liveness, database);
     let store = store(database);
-    let failing = gave_up(database) || !store.ok || !scheduler.ok;
+    let failing = gave_up(database) || !store.ok || !scheduler.ok || drill_has_failed(database);
     DatabaseHealth {
         name: database.name.clone(),
         status: if failing { Status::Failing } else { age_status },
@@ -160,6 +167,7 @@ fn evaluate_one(
             store,
             pointer(database),
             verify(now, database),
+            drill::drill(now, database),
             sweep(now, database),
             scheduler,
         ],
@@ -168,7 +176,8 @@ fn evaluate_one(
 
 /// Whether the last slot was given up, unless a good backup came since: a
 /// replica may have made it.
-fn gave_up(database: &DatabaseState) -> bool {
+#[must_use]
+pub fn gave_up(database: &DatabaseState) -> bool {
     let came_since = database
         .last_success
         .zip(database.last_attempt)

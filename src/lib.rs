@@ -13,7 +13,8 @@
 //! *target* is restored into. To *verify* is to read a stored archive again and
 //! check every byte. To *sweep* is to delete what retention no longer keeps, and
 //! debris. To *drill* is to restore into a throwaway cluster, the *sandbox*,
-//! compare, and throw it away.
+//! compare, and throw it away. An *incident* is a recovery in progress, with its
+//! log.
 //!
 //! # Floors
 //!
@@ -21,9 +22,11 @@
 //! cli/  http/                        what people and machines call
 //! app  lifecycle  schedule  jobs/    composition, signals, when, and the verbs
 //! alerts/  catalog/  archive/  retention/
-//! audit/  restore/  drill/           the domain
+//! audit/  restore/  drill/  recovery/
+//!                                    the domain
 //! postgres/  store/  notify/         the outside world, behind narrow types
-//! settings/  state/  health  metrics  clock  process  telemetry  visible  counted  words
+//! settings/  state/  health  metrics  clock  process  telemetry  figures  counted
+//! visible  words
 //! ```
 //!
 //! Imports only go down.
@@ -50,6 +53,7 @@ pub mod cli;
 pub mod clock;
 pub mod counted;
 pub mod drill;
+pub mod figures;
 pub mod health;
 pub mod http;
 pub mod jobs;
@@ -58,6 +62,7 @@ pub mod metrics;
 pub mod notify;
 pub mod postgres;
 pub mod process;
+pub mod recovery;
 pub mod restore;
 pub mod retention;
 pub mod rfc3339;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
     core::Collector, process_collector::ProcessCollector,
 };
 
@@ -20,7 +20,8 @@ use crate::{
     health,
     state::{DatabaseState, RunReport, State, SweepReport},
     words::{
-        ChannelKind, CheckResult, Direction, JobKind, Outcome, Stage, StoreOperation, SweepRefusal,
+        ChannelKind, CheckResult, Direction, DrillVerdict, JobKind, Outcome, Review, Stage,
+        StoreOperation, SweepRefusal,
     },
 };
 
@@ -117,6 +118,14 @@ metrics! {
     audit_checks: IntGaugeVec [DATABASE, "result"];
     /// When the last audit of this process began, in seconds since 1970; 0 when none was made.
     last_audit_timestamp_seconds: IntGaugeVec [DATABASE];
+    /// When a drill last ended, by what it came to, in seconds since 1970; 0 when none did.
+    last_drill_timestamp_seconds: IntGaugeVec [DATABASE, "outcome"];
+    /// How long the restore took when the newest backup that passed was drilled, in seconds: the measured recovery time; 0 when none passed.
+    drill_restore_seconds: GaugeVec [DATABASE];
+    /// When a review of a drill or of the runbook was last recorded, in seconds since 1970; 0 when none was.
+    last_review_timestamp_seconds: IntGaugeVec [DATABASE, "review"];
+    /// Days since a review of a drill or of the runbook was last recorded; -1 when the store has none.
+    days_since_review: IntGaugeVec [DATABASE, "review"];
     /// Calls of the store, by outcome; retries inside a call are not counted.
     store_requests_total: IntCounterVec ["operation", "outcome"];
     /// How long calls of the store took, retries included, in seconds.
@@ -216,6 +225,7 @@ impl Metrics {
         let health = health::current(state);
         for (database, health) in state.databases().iter().zip(&health.databases) {
             self.series.set_gauges(database, health.status.is_ok());
+            self.series.set_reviews(database, state.now());
         }
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
@@ -249,7 +259,9 @@ impl Observer for Metrics {
 impl Series {
     fn add_database(&self, database: &str) {
         let hour = Duration::from_hours(1);
-        self.set_gauges(&DatabaseState::new(database, "", "", hour), false);
+        let unknown = DatabaseState::new(database, "", "", hour);
+        self.set_gauges(&unknown, false);
+        self.set_reviews(&unknown, DateTime::UNIX_EPOCH);
         self.stale_after_seconds.with_label_values(&[database]).set(0);
         self.verify_failures_total.with_label_values(&[database]);
         self.swept_total.with_label_values(&[database]);
@@ -281,13 +293,13 @@ impl Series {
 
         for job in JobKind::ALL {
             let labels = [database.name.as_str(), job.as_str()];
-            let running = database.running.as_ref().is_some_and(|running| running.job == *job);
-            self.job_running.with_label_values(&labels).set(i64::from(running));
+            self.job_running.with_label_values(&labels).set(i64::from(database.runs(*job)));
             let next_run = timestamp(match job {
                 JobKind::Backup => database.next_run,
                 JobKind::Verify => database.next_verify,
                 JobKind::Sweep => database.next_sweep,
                 JobKind::Audit => database.next_audit,
+                JobKind::Drill => database.next_drill,
             });
             self.next_run_timestamp_seconds.with_label_values(&labels).set(next_run);
         }
@@ -308,12 +320,32 @@ impl Series {
         set(&self.last_verify_timestamp_seconds, timestamp(totals.last_verify));
         set(&self.backups_verified, count(totals.verified));
         set(&self.last_sweep_timestamp_seconds, timestamp(database.last_clean_sweep));
+        let drills = database.drills.as_ref();
+        for verdict in DrillVerdict::ALL {
+            let labels = [database.name.as_str(), verdict.as_str()];
+            let last = drills.and_then(|drills| drills.last_of(*verdict));
+            self.last_drill_timestamp_seconds.with_label_values(&labels).set(timestamp(last));
+        }
+        let seconds = drills.and_then(|drills| drills.restore_seconds).unwrap_or_default();
+        self.drill_restore_seconds.with_label_values(&[&database.name]).set(seconds);
         let audit = database.last_audit.as_ref();
         set(&self.last_audit_timestamp_seconds, timestamp(audit.map(|audit| audit.run.started)));
         for result in CheckResult::ALL {
             let labels = [database.name.as_str(), result.as_str()];
             let checks = audit.map_or(0, |audit| audit.count(*result));
             self.audit_checks.with_label_values(&labels).set(count(checks));
+        }
+    }
+
+    fn set_reviews(&self, database: &DatabaseState, now: DateTime<Utc>) {
+        for review in Review::ALL {
+            let labels = [database.name.as_str(), review.as_str()];
+            let last = database.reviews.get(review).copied();
+            // Before the store was listed nobody knows.
+            let never = if database.catalog.is_some() { -1 } else { 0 };
+            let days = last.map_or(never, |last| (now - last).num_days().max(0));
+            self.last_review_timestamp_seconds.with_label_values(&labels).set(timestamp(last));
+            self.days_since_review.with_label_values(&labels).set(days);
         }
     }
 }
@@ -326,12 +358,18 @@ fn count(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// What the three kinds of metric have in common: they are made alike.
+/// What the kinds of metric have in common: they are made alike.
 trait Vector: Collector + Clone + Sized {
     fn make(opts: Opts, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self>;
 }
 
 impl Vector for IntGaugeVec {
+    fn make(opts: Opts, labels: &[&str], _: &[f64]) -> prometheus::Result<Self> {
+        Self::new(opts, labels)
+    }
+}
+
+impl Vector for GaugeVec {
     fn make(opts: Opts, labels: &[&str], _: &[f64]) -> prometheus::Result<Self> {
         Self::new(opts, labels)
     }

@@ -5,6 +5,9 @@
 //! Nothing here is stored: it is rebuilt from the bucket at start.
 
 mod audit;
+mod drill;
+mod outlook;
+mod recent;
 mod run;
 mod sweep;
 
@@ -21,13 +24,16 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 pub use audit::AuditReport;
+pub use drill::{DrillHistory, DrillReport, StageSeconds};
+pub use outlook::{Going, Outlook};
+pub use recent::{FailedRuns, Hours, Measure, Stored, WINDOW, hour};
 pub use run::{BackupSize, NewBackup, Progress, ProgressReport, RunReport, Running};
 pub use sweep::SweepReport;
 
 use crate::{
     clock::Clock,
     settings::Schedule,
-    words::{ChannelKind, JobKind, Outcome},
+    words::{ChannelKind, JobKind, Outcome, Review},
 };
 
 /// How long the scheduler may be silent before it counts as dead.
@@ -87,6 +93,8 @@ pub struct DatabaseState {
     pub last_failure: Option<RunReport>,
     /// What runs now.
     pub running: Option<Running>,
+    /// What goes on meanwhile, where a backup is made beside it.
+    pub aside: Option<Running>,
     /// When the next scheduled backup is due.
     pub next_run: Option<DateTime<Utc>>,
     /// When the next scheduled verify is due.
@@ -105,6 +113,12 @@ pub struct DatabaseState {
     pub next_audit: Option<DateTime<Utc>>,
     /// What the last audit of this process came to.
     pub last_audit: Option<AuditReport>,
+    /// When the next scheduled drill is due.
+    pub next_drill: Option<DateTime<Utc>>,
+    /// When the daemon drills; `None` where it does not.
+    pub drill_schedule: Option<Schedule>,
+    /// What the drills in the bucket say; `None` before they were read.
+    pub drills: Option<DrillHistory>,
     /// When the last sweep of this process began that came to its end.
     pub last_clean_sweep: Option<DateTime<Utc>>,
     /// What the store holds; `None` before the first listing that succeeded.
@@ -119,6 +133,18 @@ pub struct DatabaseState {
     pub giving_up: bool,
     /// The measures of the newest backup.
     pub last_backup: Option<BackupSize>,
+    /// When people last reviewed what, by the last listing.
+    pub reviews: BTreeMap<Review, DateTime<Utc>>,
+    /// When a backup is due; `None` where that is not told.
+    pub backup_schedule: Option<Schedule>,
+    /// What stands in the store of the last days.
+    pub stored: Hours<Stored>,
+    /// What backups of the last days measured, as far as their manifests were read.
+    pub measures: Hours<Measure>,
+    /// Runs of the last days that failed, as far as this process has seen them.
+    pub failures: Hours<FailedRuns>,
+    /// What retention says; `None` before the first listing that succeeded.
+    pub outlook: Option<Arc<Outlook>>,
 }
 
 /// What a listing found under one database's prefix.
@@ -330,6 +356,7 @@ impl DatabaseState {
             last_run: None,
             last_failure: None,
             running: None,
+            aside: None,
             next_run: None,
             next_verify: None,
             last_verify: None,
@@ -340,12 +367,21 @@ impl DatabaseState {
             last_clean_sweep: None,
             next_audit: None,
             last_audit: None,
+            next_drill: None,
+            drill_schedule: None,
+            drills: None,
             catalog: None,
             catalog_error: None,
             pointer_ok: None,
             consecutive_failures: 0,
             giving_up: false,
             last_backup: None,
+            reviews: BTreeMap::new(),
+            backup_schedule: None,
+            stored: Hours::default(),
+            measures: Hours::default(),
+            failures: Hours::default(),
+            outlook: None,
         }
     }
 
@@ -354,6 +390,31 @@ impl DatabaseState {
         let progress = Progress::default();
         self.running = Some(Running { job, since: now, progress: progress.clone() });
         progress
+    }
+
+    /// Remembers what a backup measured, as long as it is of the last days.
+    pub fn measured(&mut self, time: DateTime<Utc>, size: BackupSize) {
+        let newest = |known: Option<Measure>| match known {
+            Some(known) if known.time > time => known,
+            _ => Measure { time, size },
+        };
+        self.measures.update(time, newest);
+    }
+
+    /// Lets a backup be made beside what runs.
+    pub fn step_aside(&mut self) {
+        self.aside = self.running.take();
+    }
+
+    /// The backup is made; what ran beside it still does.
+    pub fn step_back(&mut self) {
+        self.running = self.aside.take();
+    }
+
+    /// Whether a job runs.
+    #[must_use]
+    pub fn runs(&self, job: JobKind) -> bool {
+        self.running.iter().chain(&self.aside).any(|running| running.job == job)
     }
 
     /// Notes how a verify ended. It says nothing of how backups are made.
@@ -404,12 +465,18 @@ impl DatabaseState {
                 self.consecutive_failures = self.consecutive_failures.saturating_add(1);
                 self.giving_up |= last_attempt_of_slot;
                 self.last_failure = Some(report.clone());
+                self.failures.update(report.started, |known| FailedRuns {
+                    count: known.map_or(0, |known| known.count).saturating_add(1),
+                    stage: report.stage,
+                    error: report.error.clone(),
+                });
             }
             Outcome::Skipped | Outcome::Cancelled => {}
         }
         if let Some(backup) = backup {
             self.last_success = self.last_success.max(Some(backup.time));
             self.last_backup = Some(backup.size);
+            self.measured(backup.time, backup.size);
         }
         self.last_run = Some(report);
     }

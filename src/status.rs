@@ -10,8 +10,8 @@ use crate::{
     health::{self, DatabaseHealth, Status},
     rfc3339,
     state::{
-        AuditReport, BackupSize, CatalogTotals, ChannelState, DatabaseState, ProgressReport,
-        RunReport, State, SweepReport,
+        AuditReport, BackupSize, CatalogTotals, ChannelState, DatabaseState, DrillHistory,
+        ProgressReport, RunReport, Running, State, SweepReport,
     },
     words::{ChannelKind, JobKind},
 };
@@ -84,6 +84,13 @@ pub struct DatabaseStatus {
     /// What the last audit of this process came to.
     #[serde(default)]
     pub last_audit: Option<AuditReport>,
+    /// When the next scheduled drill is due.
+    #[serde(default, with = "rfc3339::option")]
+    pub next_drill: Option<DateTime<Utc>>,
+    /// What drills came to, by what the bucket holds: the last one whole, with its
+    /// stages, and what all of them say together.
+    #[serde(default)]
+    pub drills: Option<DrillHistory>,
     /// How the last backup ended.
     pub last_run: Option<RunReport>,
     /// How the last run that failed did so; stays after a success.
@@ -94,6 +101,9 @@ pub struct DatabaseStatus {
     pub giving_up: bool,
     /// What runs now.
     pub running: Option<RunningStatus>,
+    /// What goes on meanwhile, where a backup is made beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<RunningStatus>,
     /// The measures of the newest backup.
     pub last_backup: Option<BackupSize>,
     /// What the store held at the last listing.
@@ -161,20 +171,27 @@ fn database_status(
         last_sweep: database.last_sweep,
         next_audit: database.next_audit,
         last_audit: database.last_audit,
+        next_drill: database.next_drill,
+        drills: database.drills,
         last_run: database.last_run,
         last_failure: database.last_failure,
         consecutive_failures: database.consecutive_failures,
         giving_up: database.giving_up,
-        running: database.running.map(|running| RunningStatus {
-            job: running.job,
-            since: running.since,
-            seconds: seconds(running.since, now),
-            progress: running.progress.report(),
-        }),
+        running: database.running.map(|running| running_status(now, &running)),
+        aside: database.aside.map(|running| running_status(now, &running)),
         last_backup: database.last_backup,
         catalog: database.catalog,
         catalog_error: database.catalog_error,
         pointer_ok: database.pointer_ok,
+    }
+}
+
+fn running_status(now: DateTime<Utc>, running: &Running) -> RunningStatus {
+    RunningStatus {
+        job: running.job,
+        since: running.since,
+        seconds: seconds(running.since, now),
+        progress: running.progress.report(),
     }
 }
 

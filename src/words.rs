@@ -50,6 +50,8 @@ words! {
         Sweep = "sweep",
         /// Holds everything against the hardening checklist.
         Audit = "audit",
+        /// Restores backups into a throwaway cluster and compares.
+        Drill = "drill",
     }
 }
 
@@ -108,6 +110,10 @@ words! {
         Lifecycle = "lifecycle",
         /// Holding everything against the hardening checklist.
         Audit = "audit",
+        /// Getting a cluster to restore into.
+        Sandbox = "sandbox",
+        /// Restoring a backup there, and comparing.
+        Drill = "drill",
         /// The run's deadline passed.
         Timeout = "timeout",
         /// The run panicked.
@@ -133,6 +139,18 @@ impl Verdict {
             Self::Good => Self::Damaged,
             Self::Damaged => Self::Good,
         }
+    }
+}
+
+words! {
+    /// What something in the store is worth, from best to worst.
+    Worth {
+        /// A backup: an archive and its manifest.
+        Good = "good",
+        /// An archive without a manifest, made by something else.
+        Legacy = "legacy",
+        /// Verify found damage in it. It counts for nothing.
+        Damaged = "damaged",
     }
 }
 
@@ -165,6 +183,28 @@ words! {
 }
 
 words! {
+    /// Where a drill restores.
+    DrillPlace {
+        /// A throwaway cluster of its own.
+        Sandbox = "sandbox",
+        /// The database that the settings name.
+        Target = "target",
+    }
+}
+
+words! {
+    /// Why a drill took the backup that it took.
+    DrillChoice {
+        /// It was the newest good one.
+        Newest = "newest",
+        /// It was its turn.
+        Rota = "rota",
+        /// A person asked for it.
+        Asked = "asked",
+    }
+}
+
+words! {
     /// A period of which a tier of retention keeps one backup.
     Period {
         /// From full hour to full hour, UTC.
@@ -193,6 +233,10 @@ words! {
         CheckFailed = "check_failed",
         /// There was no cluster to restore into.
         Sandbox = "sandbox",
+        /// The database of the settings could not be used.
+        Target = "target",
+        /// Something could not be looked at that should have been.
+        Incomplete = "incomplete",
         /// The disk has no room, or had none any more.
         NoRoom = "no_room",
         /// The store did not give the archive.
@@ -269,8 +313,10 @@ words! {
         Ok = "ok",
         /// It is not.
         Failed = "failed",
-        /// It was not looked at.
+        /// There is nothing here to look at it with.
         NotRun = "not_run",
+        /// It was to be looked at, and could not be.
+        CouldNotRun = "could_not_run",
     }
 }
 
@@ -486,6 +532,16 @@ words! {
     }
 }
 
+words! {
+    /// What people look at again and again, and record that they did.
+    Review {
+        /// The month's drill: its record, how long the restore took, what it skipped.
+        Drill = "drill",
+        /// The disaster-recovery runbook.
+        Runbook = "runbook",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -511,7 +567,8 @@ mod tests {
             .chain(CheckResult::ALL.iter().map(|word| word.as_str()))
             .chain(Check::ALL.iter().map(|word| word.as_str()))
             .chain(Event::ALL.iter().map(|word| word.as_str()))
-            .chain(ChannelKind::ALL.iter().map(|word| word.as_str()));
+            .chain(ChannelKind::ALL.iter().map(|word| word.as_str()))
+            .chain(Review::ALL.iter().map(|word| word.as_str()));
         for word in words {
             assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{word}");
         }

@@ -44,13 +44,20 @@ fi
 step "tools for the tests"
 RELIQUARY_TEST_TOOLS=$(tests/tools.sh)
 export RELIQUARY_TEST_TOOLS
-# The package would start a daemon; only its program is wanted.
-if [ -n "$install" ] && ! command -v promtool >/dev/null; then
-  fetch_promtool "$RELIQUARY_TEST_TOOLS"
+if [ -n "$install" ]; then
+  fetch_prometheus "$RELIQUARY_TEST_TOOLS"
+  install_browser
 fi
-# Named here, it is no longer optional: a test that needs it does not skip.
-PROMTOOL=$(command -v promtool || echo "$RELIQUARY_TEST_TOOLS/bin/promtool")
-export PROMTOOL
+# Named here, they are no longer optional: a test that needs one does not skip.
+for tool in prometheus promtool amtool; do
+  declare -x "${tool^^}=$(command -v "$tool" || echo "$RELIQUARY_TEST_TOOLS/bin/$tool")"
+done
+if CHROMIUM=$(command -v chromium-headless-shell || command -v chromium); then
+  export CHROMIUM
+else
+  unset CHROMIUM
+  say "there is no browser; the tests of the status page in one are skipped"
+fi
 
 step "shell scripts"
 if command -v shellcheck >/dev/null; then

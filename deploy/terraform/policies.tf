@@ -32,7 +32,7 @@ locals {
   use_the_key = { for role, actions in {
     writer   = ["kms:Decrypt", "kms:GenerateDataKey"]
     keeper   = ["kms:Decrypt", "kms:GenerateDataKey"]
-    restorer = ["kms:Decrypt"]
+    restorer = ["kms:Decrypt", "kms:GenerateDataKey"]
     } : role => [for key in aws_kms_key.backups : {
       Sid      = "UseTheKey"
       Effect   = "Allow"
@@ -76,6 +76,12 @@ locals {
     restorer = concat([
       { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [local.bucket_arn] },
       { Sid = "ReadBackups", Effect = "Allow", Action = ["s3:GetObject"], Resource = local.objects },
+      {
+        Sid      = "KeepLogsOfIncidents"
+        Effect   = "Allow"
+        Action   = ["s3:PutObject"]
+        Resource = [for prefix in var.prefixes : "${local.bucket_arn}/${prefix}incidents/*"]
+      },
     ], local.use_the_key.restorer)
   }
 

@@ -24,10 +24,21 @@ pub(super) fn advice(problem: &str, stage: Option<Stage>, database: &str) -> Adv
                read it get an older backup until then."],
             &["status", "list"],
         ),
-        "drill" => (
-            &["A backup that was never restored is a hope. Find out why the drill failed or did \
-               not run, before a real restore has to find out."],
-            &["status", "verify"],
+        "drill_failed" => (
+            &[
+                "Backups are made, and the one that was drilled did not come back as it was. Read \
+               its record, look whether older ones are good, and drill the newest when it is \
+               mended: that clears this.",
+                "What verify finds says whether the archive was damaged after it was made.",
+            ],
+            &["status", "verify", "drill", "list"],
+        ),
+        "drill_overdue" => (
+            &[
+                "A backup that was never restored is a hope. Find out why no drill came to its end, \
+               before a real restore has to find out; a drill by hand counts as well.",
+            ],
+            &["status", "drill"],
         ),
         "sweep" => (
             &["Nothing was deleted. Read why, and mend it before the store fills up."],

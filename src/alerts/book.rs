@@ -305,6 +305,8 @@ fn named(problem: &str) -> String {
     match problem {
         BACKUPS => "there is no fresh backup, or none can be made".to_owned(),
         "verify" => "stored backups are damaged, unread, or not looked at".to_owned(),
+        "drill_failed" => "a backup did not come back as it was, in a drill".to_owned(),
+        "drill_overdue" => "no drill has proven a backup since one was due".to_owned(),
         "pointer" => "LATEST.txt does not name the newest backup".to_owned(),
         "anomaly_shrank" => "the newest backup holds far less than those before it".to_owned(),
         "anomaly_emptied" => "a table that had rows has none".to_owned(),

@@ -15,7 +15,14 @@ fn minute(n: i64) -> DateTime<Utc> {
 
 /// What is seen by a process that knows everything.
 fn sight() -> Sight {
-    Sight { since: minute(-1), last_success: None, backups: true, catalog: true, anomalies: true }
+    Sight {
+        since: minute(-1),
+        last_success: None,
+        backups: true,
+        catalog: true,
+        anomalies: true,
+        drills: true,
+    }
 }
 
 fn seeing(problems: &[&str]) -> Seen {

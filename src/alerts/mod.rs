@@ -21,4 +21,6 @@ pub use book::{Book, Open, Policy};
 pub use seen::{Finding, Seen, Sight, seen};
 
 #[cfg(test)]
+mod drill_tests;
+#[cfg(test)]
 mod week_tests;

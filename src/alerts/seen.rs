@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::anomaly::Anomalies;
 use crate::{
-    health::{DatabaseHealth, Status},
+    health::{self, DatabaseHealth, Status},
     state::DatabaseState,
     words::{Outcome, Severity, Stage},
 };
@@ -14,6 +14,11 @@ pub(super) const BACKUPS: &str = "backups";
 
 /// What the names of anomalies begin with.
 pub(super) const ANOMALY: &str = "anomaly_";
+
+/// A drill has failed, and one that is overdue or proved nothing: two problems, so
+/// that the graver one is told although the other was.
+const DRILL_FAILED: &str = "drill_failed";
+const DRILL_OVERDUE: &str = "drill_overdue";
 
 /// The checks of health that tell of it.
 const OF_BACKUPS: [&str; 4] = ["backup_age", "last_run", "store", "scheduler"];
@@ -48,6 +53,7 @@ pub struct Seen {
 
 /// How far can be seen: a problem that is not seen is not over for that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is seen or not by itself")]
 pub struct Sight {
     /// When the process started: of runs before that it knows nothing.
     pub since: DateTime<Utc>,
@@ -59,6 +65,8 @@ pub struct Sight {
     pub catalog: bool,
     /// Whether manifests were compared.
     pub anomalies: bool,
+    /// Whether the records of drills were read.
+    pub drills: bool,
 }
 
 impl Sight {
@@ -71,6 +79,8 @@ impl Sight {
             self.backups && (remembers || self.last_success.is_some_and(|last| last > began))
         } else if problem.starts_with(ANOMALY) {
             self.anomalies
+        } else if [DRILL_FAILED, DRILL_OVERDUE].contains(&problem) {
+            self.drills
         } else {
             self.catalog
         }
@@ -93,9 +103,14 @@ pub fn seen(
     let mut lines = Vec::new();
     for check in health.checks.iter().filter(|check| !check.ok) {
         if !OF_BACKUPS.contains(&check.name.as_str()) {
+            let (problem, severity) = match check.name.as_str() {
+                "drill" if health::drill_has_failed(database) => (DRILL_FAILED, Severity::Critical),
+                "drill" => (DRILL_OVERDUE, Severity::Warning),
+                other => (other, Severity::Warning),
+            };
             problems.push(Finding {
-                problem: check.name.clone(),
-                severity: Severity::Warning,
+                problem: problem.to_owned(),
+                severity,
                 lines: vec![check.detail.clone()],
                 stage: None,
             });
@@ -103,8 +118,14 @@ pub fn seen(
             lines.push(format!("{}: {}", check.name, check.detail));
         }
     }
-    // A run that failed is retried; it is a problem when the retries are over.
-    if matches!(health.status, Status::Stale | Status::Failing) {
+    // A run that failed is retried; it is a problem when the retries are over. A
+    // drill that failed keeps no backup from being made.
+    let is_bad = |name: &str| health.checks.iter().any(|check| check.name == name && !check.ok);
+    let is_told = health::gave_up(database)
+        || (is_bad("backup_age") && !young)
+        || is_bad("store")
+        || is_bad("scheduler");
+    if is_told && matches!(health.status, Status::Stale | Status::Failing) {
         let failed = database.last_run.as_ref().filter(|run| run.outcome == Outcome::Failed);
         let stage = failed.and_then(|run| run.stage);
         let problem = BACKUPS.to_owned();
@@ -123,6 +144,7 @@ pub fn seen(
             backups: health.status != Status::Starting,
             catalog: database.catalog.is_some(),
             anomalies: anomalies.is_some(),
+            drills: database.drills.is_some(),
         },
     }
 }

@@ -18,7 +18,7 @@ pub mod source;
 
 pub use report::{Exempt, Report, Tally};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     store::Observed,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What a check came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What was looked at.
     pub check: Check,
@@ -35,10 +35,10 @@ pub struct Finding {
     /// What was found.
     pub found: String,
     /// The command or the setting that mends it; of what passes there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
     /// The permission that would tell, where it is unknown for want of one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permission: Option<String>,
 }
 

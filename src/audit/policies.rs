@@ -98,12 +98,16 @@ impl Place {
         )
     }
 
-    /// For whoever gets a backup back: read, and no more.
+    /// For whoever gets a backup back: read, write down what was done, and no more.
     #[must_use]
     pub fn restorer(&self) -> Value {
         self.identity_policy(
-            vec![self.look(&["s3:ListBucket"]), self.use_objects("ReadBackups", &["s3:GetObject"])],
-            &["kms:Decrypt"],
+            vec![
+                self.look(&["s3:ListBucket"]),
+                self.use_objects("ReadBackups", &["s3:GetObject"]),
+                statement("KeepLogsOfIncidents", &["s3:PutObject"], &self.objects("incidents/*")),
+            ],
+            &["kms:Decrypt", "kms:GenerateDataKey"],
         )
     }
 
@@ -258,7 +262,8 @@ mod tests {
     }
 
     #[test]
-    fn only_the_keeper_deletes_backups_and_only_the_restorer_writes_nothing() {
+    fn only_the_keeper_deletes_backups_and_the_restorer_writes_logs_of_incidents_alone() {
+        let log = "arn:aws:s3:::backups/app/incidents/2026-11-23T15-00-00Z.md";
         let archive = "arn:aws:s3:::backups/app/2026/11/2026-11-23T14-00-00Z.sql.gz";
         let verdict = "arn:aws:s3:::backups/app/2026/11/2026-11-23T14-00-00Z.damaged.json";
         let may = |policy: &Value, action, key| allows(policy, action, key);
@@ -269,7 +274,9 @@ mod tests {
         assert!(!may(&restorer, "s3:DeleteObject", verdict));
         assert!(may(&writer, "s3:PutObject", archive) && may(&keeper, "s3:PutObject", archive));
         assert!(!may(&restorer, "s3:PutObject", archive));
-        assert!(!may(&restorer, "kms:GenerateDataKey", "arn:aws:kms:us-east-1:1:key/k"));
+        assert!(!may(&restorer, "s3:PutObject", verdict));
+        assert!(may(&restorer, "s3:PutObject", log) && !may(&restorer, "s3:DeleteObject", log));
+        assert!(may(&restorer, "kms:GenerateDataKey", "arn:aws:kms:us-east-1:1:key/k"));
     }
 
     #[test]

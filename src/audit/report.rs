@@ -1,13 +1,13 @@
 //! An audit as a whole.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Finding;
 use crate::words::{Check, CheckResult};
 
 /// Something that is not looked at here, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exempt {
     /// What.
     pub check: Check,
@@ -29,7 +29,7 @@ pub struct Tally {
 }
 
 /// What an audit found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// When it was made.
     pub time: DateTime<Utc>,

@@ -19,6 +19,13 @@ pub struct BackupId(DateTime<Utc>);
 #[error("{0:?} is no backup id; ids look like 2026-11-23T14-00-00Z")]
 pub struct IdError(String);
 
+impl IdError {
+    /// Of a text, of which no more is repeated than an id is long.
+    pub(super) fn of(text: &str) -> Self {
+        Self(text.chars().take(40).collect())
+    }
+}
+
 impl BackupId {
     /// The id of a backup that begins at `time`; fractions of a second are dropped.
     #[must_use]
@@ -49,7 +56,7 @@ impl FromStr for BackupId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = || IdError(text.chars().take(40).collect());
+        let error = || IdError::of(text);
         let time = NaiveDateTime::parse_from_str(text, FORMAT).map_err(|_| error())?;
         let id = Self(time.and_utc());
         // Only one spelling: a key that is not written as we write it is not ours.

@@ -12,11 +12,19 @@
 //! <prefix>LATEST.txt
 //! <prefix>LATEST.sha256
 //! <prefix>audit/probe.sql.gz                      what an audit tries its rights on
+//! <prefix>audit/latest.json                       what the last audit found
 //! <prefix>alerts.json                              which problems were told
+//! <prefix>incidents/2026-11-23T15-10-00Z.md        a recovery's log, and its entries:
+//! <prefix>incidents/2026-11-23T15-10-00Z/2026-11-23T15-12-07.250Z-9f3a2b1c.json
+//! <prefix>reviews/2026-12-01T09-00-00Z.drill.json  that people reviewed a drill, or
+//! <prefix>reviews/2026-12-01T09-00-00Z.runbook.json the runbook
 //! ```
 
-use super::id::BackupId;
-use crate::{archive::manifest::Kind, words::Verdict};
+use super::{entry_id::EntryId, id::BackupId};
+use crate::{
+    archive::manifest::Kind,
+    words::{Review, Verdict},
+};
 
 /// Builds and reads the keys under one prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +55,17 @@ pub enum Key {
     /// What an audit writes, and deletes where it may. It ends like an archive,
     /// so that rights that are narrowed by the name's end hold for it as well.
     Probe,
+    /// `audit/latest.json`: what the last audit found.
+    Audit,
     /// `alerts.json`: which problems were told.
     Alerts,
+    /// `incidents/….md`: a recovery's log, for people; its id is when it was opened.
+    Incident(BackupId),
+    /// `incidents/…/….json`: one entry of that log.
+    IncidentEntry(BackupId, EntryId),
+    /// `reviews/….drill.json`, `reviews/….runbook.json`: that people looked; the
+    /// name says at what, so that a listing tells it.
+    Review(Review, BackupId),
 }
 
 const ARCHIVE: &str = ".sql.gz";
@@ -59,7 +76,12 @@ const DAMAGED: &str = ".damaged.json";
 const POINTER_TEXT: &str = "LATEST.txt";
 const POINTER_CHECKSUM: &str = "LATEST.sha256";
 const PROBE: &str = "audit/probe.sql.gz";
+const AUDIT: &str = "audit/latest.json";
 const ALERTS: &str = "alerts.json";
+const INCIDENTS: &str = "incidents";
+const INCIDENT: &str = ".md";
+const INCIDENT_ENTRY: &str = ".json";
+const REVIEWS: &str = "reviews";
 const MANUAL: &str = "manual";
 const DRILLS: &str = "drills";
 const DRILL: &str = ".json";
@@ -98,7 +120,23 @@ impl Layout {
             Key::PointerChecksum => format!("{prefix}{POINTER_CHECKSUM}"),
             Key::Alerts => format!("{prefix}{ALERTS}"),
             Key::Probe => format!("{prefix}{PROBE}"),
+            Key::Audit => format!("{prefix}{AUDIT}"),
+            Key::Incident(id) => format!("{prefix}{INCIDENTS}/{id}{INCIDENT}"),
+            Key::IncidentEntry(id, entry) => {
+                format!("{prefix}{INCIDENTS}/{id}/{entry}{INCIDENT_ENTRY}")
+            }
+            Key::Review(what, id) => format!("{prefix}{REVIEWS}/{id}.{what}.json"),
         }
+    }
+
+    /// The folder below which every incident's log stands, or one incident's entries.
+    #[must_use]
+    pub fn incidents(&self, of: Option<BackupId>) -> String {
+        let prefix = &self.prefix;
+        of.map_or_else(
+            || format!("{prefix}{INCIDENTS}/"),
+            |id| format!("{prefix}{INCIDENTS}/{id}/"),
+        )
     }
 
     /// The folder below which everything of a kind stands.
@@ -124,16 +162,30 @@ impl Layout {
             POINTER_TEXT => return Some(Key::PointerText),
             POINTER_CHECKSUM => return Some(Key::PointerChecksum),
             PROBE => return Some(Key::Probe),
+            AUDIT => return Some(Key::Audit),
             ALERTS => return Some(Key::Alerts),
             _ => {}
         }
         let (place, file) = rest.rsplit_once('/')?;
-        let id = |suffix| file.strip_suffix(suffix)?.parse::<BackupId>().ok();
+        let id = |suffix: &str| file.strip_suffix(suffix)?.parse::<BackupId>().ok();
         if place == DRILLS {
             return match id(DRILL) {
                 Some(id) => Some(Key::Drill(id)),
                 None => id(DRILL_PAGE).map(Key::DrillPage),
             };
+        }
+        if place == INCIDENTS {
+            return id(INCIDENT).map(Key::Incident);
+        }
+        if let Some(incident) = place.strip_prefix(INCIDENTS) {
+            let incident = incident.strip_prefix('/')?.parse().ok()?;
+            let entry = file.strip_suffix(INCIDENT_ENTRY)?.parse().ok()?;
+            return Some(Key::IncidentEntry(incident, entry));
+        }
+        if place == REVIEWS {
+            return Review::ALL
+                .iter()
+                .find_map(|what| Some(Key::Review(*what, id(&format!(".{what}.json"))?)));
         }
         let kind = |id| match place {
             MANUAL => Some(Kind::Manual),
@@ -198,6 +250,17 @@ mod tests {
             (Key::Probe, "database/audit/probe.sql.gz"),
             (Key::PointerChecksum, "database/LATEST.sha256"),
             (Key::Alerts, "database/alerts.json"),
+            (Key::Audit, "database/audit/latest.json"),
+            (Key::Incident(id()), "database/incidents/2026-11-23T14-00-00Z.md"),
+            (
+                Key::IncidentEntry(id(), "2026-11-23T15-12-07.250Z-9f3a2b1c".parse().unwrap()),
+                "database/incidents/2026-11-23T14-00-00Z/2026-11-23T15-12-07.250Z-9f3a2b1c.json",
+            ),
+            (Key::Review(Review::Drill, id()), "database/reviews/2026-11-23T14-00-00Z.drill.json"),
+            (
+                Key::Review(Review::Runbook, id()),
+                "database/reviews/2026-11-23T14-00-00Z.runbook.json",
+            ),
         ] {
             assert_eq!(layout.key(key), text);
             assert_eq!(layout.parse(text), Some(key));
@@ -222,6 +285,11 @@ mod tests {
             "database/drills/2026-12-01T06-00-00Z.sql.gz",
             "database/drills/notes.md",
             "database/drills/x/2026-12-01T06-00-00Z.json",
+            "database/incidents/2026-12-01T06-00-00Z.json",
+            "database/incidents/notes.md",
+            "database/incidents/2026-11-23T14-00-00Z/2026-11-23T15-12-07Z-9f3a2b1c.json",
+            "database/incidentsx/2026-11-23T15-12-07.250Z-9f3a2b1c.json",
+            "database/reviews/2026-12-01T06-00-00Z.json",
         ] {
             assert_eq!(layout.parse(key), None, "{key}");
         }
@@ -230,7 +298,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_key_is_read_as_it_is_built(
-            prefix in "([a-z]{1,6}/){0,3}", seconds in 0_i64..253_000_000_000, what in 0..12
+            prefix in "([a-z]{1,6}/){0,3}", seconds in 0_i64..253_000_000_000, what in 0..16
         ) {
             let layout = Layout::new(prefix);
             let id = BackupId::at(DateTime::from_timestamp(seconds, 0).unwrap());
@@ -246,6 +314,10 @@ mod tests {
                 8 => Key::Verdict(Kind::Manual, id, Verdict::Good),
                 9 => Key::Drill(id),
                 10 => Key::DrillPage(id),
+                11 => Key::Incident(id),
+                12 => Key::IncidentEntry(id, EntryId::new(id.time(), 7)),
+                13 => Key::Review(Review::Drill, id),
+                14 => Key::Review(Review::Runbook, id),
                 _ => Key::Verdict(Kind::Manual, id, Verdict::Damaged),
             };
             prop_assert_eq!(layout.parse(&layout.key(key)), Some(key));

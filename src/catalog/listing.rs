@@ -1,9 +1,16 @@
 //! Turns a complete listing into backups, legacy archives, debris and foreign keys.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::{id::BackupId, key::Layout, sort::Inventory};
-use crate::{archive::manifest::Kind, clock, store::ObjectMeta, words::Verdict};
+use crate::{
+    archive::manifest::Kind,
+    clock,
+    store::ObjectMeta,
+    words::{Review, Verdict},
+};
 
 /// What a database's prefix holds, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +19,8 @@ pub struct Catalog {
     pub entries: Vec<Entry>,
     /// Drills that left a record, oldest first.
     pub drills: Vec<BackupId>,
+    /// When people last reviewed what.
+    pub reviews: BTreeMap<Review, BackupId>,
     /// Objects under the prefix that are not ours.
     pub foreign: u64,
     /// Whether either pointer object is there.
@@ -139,6 +148,13 @@ impl Catalog {
                 // What a damaged one was before only the next listing knows.
                 (Verdict::Good, state) => state,
             };
+        }
+    }
+
+    /// Notes a drill that has left a record since the listing.
+    pub fn add_drill(&mut self, id: BackupId) {
+        if let Err(at) = self.drills.binary_search(&id) {
+            self.drills.insert(at, id);
         }
     }
 

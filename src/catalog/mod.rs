@@ -3,6 +3,7 @@
 //! The bucket is the only state there is. This floor is the only place that
 //! builds or parses a key; it does I/O only through [`crate::store`].
 
+mod entry_id;
 mod find;
 mod id;
 mod key;
@@ -14,6 +15,7 @@ mod remains;
 mod sort;
 mod verdict;
 
+pub use entry_id::EntryId;
 pub use find::{FindError, Query};
 pub use id::{BackupId, IdError};
 pub use key::{Key, Layout};

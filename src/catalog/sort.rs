@@ -9,7 +9,11 @@ use super::{
     key::{Key, Layout},
     listing::{Catalog, Entry, State},
 };
-use crate::{archive::manifest::Kind, store::ObjectMeta, words::Verdict};
+use crate::{
+    archive::manifest::Kind,
+    store::ObjectMeta,
+    words::{Review, Verdict},
+};
 
 /// Foreign keys that are remembered by name; the others are counted.
 const NAMED: usize = 1000;
@@ -82,6 +86,7 @@ pub(super) struct Sorter<'l> {
     foreign_count: u64,
     has_pointer: bool,
     drills: Vec<BackupId>,
+    reviews: BTreeMap<Review, BackupId>,
 }
 
 #[derive(Default)]
@@ -102,6 +107,7 @@ impl<'l> Sorter<'l> {
             foreign_count: 0,
             has_pointer: false,
             drills: Vec::new(),
+            reviews: BTreeMap::new(),
         }
     }
 
@@ -115,7 +121,17 @@ impl<'l> Sorter<'l> {
             return;
         };
         let (kind, id, bit) = match key {
-            Key::Probe | Key::Alerts | Key::DrillPage(_) => return,
+            Key::Probe
+            | Key::Audit
+            | Key::Alerts
+            | Key::DrillPage(_)
+            | Key::Incident(_)
+            | Key::IncidentEntry(..) => return,
+            Key::Review(what, id) => {
+                let newest = self.reviews.entry(what).or_insert(id);
+                *newest = id.max(*newest);
+                return;
+            }
             Key::PointerText | Key::PointerChecksum => {
                 self.has_pointer = true;
                 return;
@@ -150,6 +166,7 @@ impl<'l> Sorter<'l> {
         let mut inventory = Inventory { foreign: self.foreign, ..Inventory::default() };
         inventory.catalog.foreign = self.foreign_count;
         inventory.catalog.has_pointer = self.has_pointer;
+        inventory.catalog.reviews = self.reviews;
         inventory.catalog.drills = self.drills;
         inventory.catalog.drills.sort_unstable();
         inventory.catalog.entries.reserve_exact(self.found.len());

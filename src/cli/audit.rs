@@ -25,8 +25,8 @@ const WIDTH: usize = 100;
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "It writes one small object of its own, audit/probe.sql.gz, and deletes it \
-    where it may. Nothing else is changed.\n\nExamples:\n  reliquary audit\n  reliquary --json audit \
+    after_help = "It writes two small objects of its own: audit/probe.sql.gz, which it deletes \
+    where it may, and audit/latest.json, what it found. Nothing else is changed.\n\nExamples:\n  reliquary audit\n  reliquary --json audit \
     -d main"
 )]
 pub(super) struct Arguments {

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use nix::unistd::{User, geteuid};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    DONE, FAILED, Global, UNHEALTHY, print, progress,
+    DONE, FAILED, Global, UNHEALTHY,
+    account::account,
+    print, progress,
     which::{Opened, Which},
 };
 use crate::{
@@ -19,8 +20,9 @@ use crate::{
     drill::Record,
     jobs::drill::{self, Drilled, Progress, Request},
     lifecycle::{Ended, Signals, interruptible},
+    postgres::ConnectionUrl,
     visible::{visible, visible_lines},
-    words::{DrillStage, DrillVerdict, Looked},
+    words::{DrillChoice, DrillStage, DrillVerdict, Looked},
 };
 
 /// How long an interrupted drill may take to remove its sandbox and say so.
@@ -52,10 +54,12 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let request = Request {
         database: database.name.clone(),
         layout,
+        source: database.url.as_ref().map(ConnectionUrl::parse).transpose()?,
         settings: database.drill.clone(),
         catalog,
         entry,
         operator: arguments.operator.clone().unwrap_or_else(account),
+        choice: DrillChoice::Asked,
         record: !arguments.no_record,
     };
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
@@ -98,13 +102,6 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     })
 }
 
-/// The account that runs this.
-fn account() -> String {
-    let id = geteuid();
-    let user = User::from_uid(id).ok().flatten();
-    user.map_or_else(|| format!("account {id}"), |user| user.name)
-}
-
 fn line(progress: &Progress) -> String {
     let stage = progress.stage();
     if stage != DrillStage::Restore {
@@ -120,11 +117,20 @@ fn text(record: &Record) -> String {
     let took =
         record.restore_seconds.map_or_else(String::new, |seconds| format!(" in {seconds:.1} s"));
     let mut text = match (record.verdict, &record.failure) {
-        (DrillVerdict::Passed, _) => format!(
-            "{backup} passed: {} rows of {} tables restored{took} and compared\n",
-            print::count(record.rows_compared),
-            print::count(record.tables_compared),
-        ),
+        (DrillVerdict::Passed, _) => {
+            let not_run: Vec<&str> = record.not_run().collect();
+            let but = if not_run.is_empty() {
+                String::new()
+            } else {
+                format!("; not looked at: {}", not_run.join("; "))
+            };
+            format!(
+                "{backup} passed: {} rows of {} tables restored{took} and compared{}\n",
+                print::count(record.rows_compared),
+                print::count(record.tables_compared),
+                visible(&but),
+            )
+        }
         (DrillVerdict::Failed, Some(failure)) => {
             format!("{backup} FAILED ({}): {}\n", failure.reason, visible_lines(&failure.message))
         }
@@ -142,6 +148,7 @@ fn text(record: &Record) -> String {
             Looked::Ok => "ok     ",
             Looked::Failed => "FAILED ",
             Looked::NotRun => "not run",
+            Looked::CouldNotRun => "COULD NOT",
         };
         let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
         text += &format!("  {mark} {}\n", visible(&format!("{name}{detail}")));

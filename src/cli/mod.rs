@@ -1,11 +1,14 @@
 //! The command line: one file a command.
 
+mod account;
 mod audit;
 mod backup;
+mod calendar;
 mod config;
 mod demo;
 mod drill;
 mod fetch;
+mod incident;
 mod list;
 mod notify;
 mod policy;
@@ -13,6 +16,7 @@ mod print;
 mod progress;
 mod restore;
 mod run;
+mod runbook;
 mod shell;
 mod show;
 mod status;
@@ -89,6 +93,13 @@ enum Command {
     Fetch(fetch::Arguments),
     /// Get a backup back: into a database, or as SQL.
     Restore(restore::Arguments),
+    /// Keep the log of a recovery: what failed, which backup, what was done, how it ended.
+    #[command(subcommand, after_help = "Example: reliquary incident open")]
+    Incident(incident::Command),
+    /// Print this installation's disaster-recovery runbook.
+    Runbook(runbook::Arguments),
+    /// Print the recurring reviews of drills and runbook as a calendar (.ics).
+    Calendar(calendar::Arguments),
     /// See whether alerts arrive.
     #[command(subcommand, after_help = "Example: reliquary notify test")]
     Notify(notify::Command),
@@ -149,6 +160,9 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         Command::List(arguments) => list::run(&global, &arguments).await,
         Command::Show(arguments) => show::run(&global, &arguments).await,
         Command::Restore(arguments) => Box::pin(restore::run(&global, &arguments)).await,
+        Command::Incident(command) => Box::pin(incident::run(&global, &command)).await,
+        Command::Runbook(arguments) => Box::pin(runbook::run(&global, &arguments)).await,
+        Command::Calendar(arguments) => calendar::run(&global, &arguments),
         Command::Audit(arguments) => Box::pin(audit::run(&global, &arguments)).await,
         Command::Policy(arguments) => policy::run(&global, &arguments).await,
         Command::Status(arguments) => status::run(&global, &arguments).await,

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(
     after_help = "writer: the daemon that sweeps nothing. keeper: the daemon with the sweep. \
-    restorer: whoever gets a backup back; reads only.\nbucket: what the bucket itself refuses \
+    restorer: whoever gets a backup back; reads, and writes logs of incidents.\nbucket: what the bucket itself refuses \
     whoever asks.\n\nExamples:\n  reliquary policy\n  reliquary policy writer > writer.json\n  \
     reliquary policy bucket --principal arn:aws:iam::111122223333:role/backup-writer"
 )]

@@ -1,12 +1,11 @@
-//! How numbers, ages and documents look to a person.
+//! How documents and tables look to a person on a terminal.
 
 use anyhow::Result;
-use bytesize::ByteSize;
-use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::counted::noun_of;
+pub(super) use crate::figures::{age, count, size};
 
 /// One JSON document on stdout, and nothing else.
 pub(super) fn json(document: &impl Serialize) -> Result<()> {
@@ -14,57 +13,9 @@ pub(super) fn json(document: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// `12.3 MiB`
-pub(super) fn size(bytes: u64) -> String {
-    ByteSize::b(bytes).display().iec().to_string()
-}
-
-/// `1,234,567`
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `1 row`, `1,234 rows`
 pub(super) fn counted(number: u64, noun: &str) -> String {
     format!("{} {}", count(number), noun_of(number, noun))
-}
-
-/// What lies less than this in the future is now.
-const A_MOMENT: TimeDelta = TimeDelta::seconds(5);
-
-/// How long ago, in the two largest units: `3d 4h`, `12m 5s`.
-pub(super) fn age(now: DateTime<Utc>, then: DateTime<Utc>) -> String {
-    let passed = now.signed_duration_since(then);
-    // A backup whose second was taken has the next one as its id.
-    if passed > -A_MOMENT {
-        span(passed.max(TimeDelta::zero()))
-    } else {
-        "in the future".to_owned()
-    }
-}
-
-fn span(passed: TimeDelta) -> String {
-    let seconds = passed.num_seconds();
-    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let first = units.iter().position(|(length, _)| seconds >= *length).unwrap_or(3);
-    let mut rest = seconds;
-    let mut parts = Vec::new();
-    for (length, unit) in &units[first..] {
-        let amount = rest / length;
-        rest %= length;
-        if parts.len() < 2 && (amount > 0 || parts.is_empty()) {
-            parts.push(format!("{amount}{unit}"));
-        }
-    }
-    parts.join(" ")
 }
 
 /// A table without lines; the columns of `right` are aligned to the right.
@@ -78,35 +29,4 @@ pub(super) fn table(header: &[&str], right: &[usize]) -> Table {
         }
     }
     table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")];
-        for (number, text) in cases {
-            assert_eq!(count(number), text);
-        }
-    }
-
-    #[test]
-    fn an_age_has_its_two_largest_units() {
-        let then = DateTime::UNIX_EPOCH;
-        for (seconds, text) in [
-            (0, "0s"),
-            (59, "59s"),
-            (65, "1m 5s"),
-            (3600, "1h"),
-            (7384, "2h 3m"),
-            (90_061, "1d 1h"),
-            (86_405, "1d 5s"),
-            (-1, "0s"),
-            (-5, "in the future"),
-        ] {
-            assert_eq!(age(then + TimeDelta::seconds(seconds), then), text);
-        }
-    }
 }

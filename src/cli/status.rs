@@ -2,31 +2,38 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use clap::Args;
 use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{StatusCode, header::HeaderValue};
 use hyper_util::rt::TokioIo;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpStream;
 
 use super::{DONE, Global, UNHEALTHY, print};
 use crate::{
     app,
     catalog::Layout,
+    channels,
     clock::Clock,
     health::Status,
-    jobs::survey::{survey, tell},
+    jobs::{
+        drill::history::Drills,
+        survey::{survey, tell},
+    },
+    rfc3339,
     settings::Settings,
     status::{self, StatusDocument},
     visible::visible_lines,
-    words::{Check, JobKind},
+    words::{Check, DrillStage, JobKind},
 };
 
 /// How long a daemon may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The checks that need no daemon.
-const OF_THE_STORE: [&str; 3] = ["backup_age", "store", "verify"];
+const OF_THE_STORE: [&str; 4] = ["backup_age", "store", "verify", "drill"];
 
 /// The largest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 4 << 20;
@@ -43,7 +50,7 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let settings = global.settings(false)?;
     let address = reachable(settings.http.listen);
     let asked = match connect(address).await {
-        Ok(stream) => ask(stream, address).await,
+        Ok(stream) => ask(stream, address, settings.http.password.as_ref()).await,
         Err(error) => {
             Err(error).with_context(|| format!("no daemon answers at {address} (http.listen)"))
         }
@@ -77,15 +84,28 @@ async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     tokio::time::timeout(ANSWER_WITHIN, TcpStream::connect(address)).await?
 }
 
-async fn ask(stream: TcpStream, address: SocketAddr) -> Result<StatusDocument> {
+async fn ask(
+    stream: TcpStream,
+    address: SocketAddr,
+    password: Option<&SecretString>,
+) -> Result<StatusDocument> {
     let exchange = async {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
-        let request = hyper::Request::get("/status")
+        let mut request = hyper::Request::get("/status")
             .header(hyper::header::HOST, address.to_string())
             .body(Empty::<Bytes>::new())?;
+        if let Some(password) = password {
+            let shown = format!("Bearer {}", password.expose_secret());
+            let mut shown = HeaderValue::from_str(&shown)?;
+            shown.set_sensitive(true);
+            request.headers_mut().insert(hyper::header::AUTHORIZATION, shown);
+        }
         let response = sender.send_request(request).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            bail!("it asks for the password that is http.password where it runs");
+        }
         let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await;
         connection.abort();
         let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
@@ -103,8 +123,14 @@ async fn look(settings: &Settings) -> Result<StatusDocument> {
     let store = app::store_to_read(&settings.store).await?;
     let state = app::state(settings, Clock::system());
     for database in settings.databases.values() {
-        match survey(store.as_ref(), &Layout::new(database.prefix.clone())).await {
-            Ok(found) => tell(&state, &database.name, &found.catalog, found.newest.as_ref()),
+        let layout = Layout::new(database.prefix.clone());
+        match survey(store.as_ref(), &layout).await {
+            Ok(found) => {
+                tell(&state, &database.name, &found.catalog, found.newest.as_ref());
+                let mut drills = Drills::default();
+                drills.refresh(store.as_ref(), &layout, &found.catalog.drills).await?;
+                drills.tell(&state, &database.name);
+            }
             Err(error) => {
                 state.update(&database.name, |state| {
                     state.catalog_error = Some(error.to_string());
@@ -112,6 +138,8 @@ async fn look(settings: &Settings) -> Result<StatusDocument> {
             }
         }
     }
+    // No daemon says which channels it reached, so they are looked at from here.
+    app::probe(&channels::channels(&settings.notify)?, &state).await;
     let mut document = status::document(&state, &app::status_info(store.as_ref()));
     forget_the_process(&mut document);
     Ok(document)
@@ -148,7 +176,7 @@ fn text(document: &StatusDocument, from: &str) -> String {
             let mark = if check.ok { "ok " } else { "NOT" };
             text += &format!("  {mark} {:<11} {}\n", check.name, visible_lines(&check.detail));
         }
-        if let Some(running) = &database.running {
+        for running in database.running.iter().chain(&database.aside) {
             let progress = &running.progress;
             let done = match running.job {
                 JobKind::Backup => format!("{} of dump", print::size(progress.dump_bytes)),
@@ -157,11 +185,30 @@ fn text(document: &StatusDocument, from: &str) -> String {
                 JobKind::Sweep => {
                     format!("{} of archive freed", print::size(progress.archive_bytes))
                 }
+                JobKind::Drill => {
+                    let stage = progress.drill.map_or("begins", DrillStage::as_str);
+                    format!("its stage {stage}")
+                }
             };
             text += &format!(
                 "  a {} runs since {}s: {}, {done}\n",
                 running.job, running.seconds, progress.stage
             );
+        }
+        if let Some(last) = database.drills.as_ref().and_then(|drills| drills.last.as_ref()) {
+            text += &format!("  last drill  {} of {}: {}\n", last.id, last.backup, last.verdict);
+            let stages: Vec<String> = last
+                .stages
+                .iter()
+                .filter(|stage| !stage.stage.contains('.'))
+                .map(|stage| format!("{} {:.1} s", stage.stage, stage.seconds))
+                .collect();
+            if !stages.is_empty() {
+                text += &format!("              {}\n", visible_lines(&stages.join(", ")));
+            }
+        }
+        if let Some(next) = database.next_drill {
+            text += &format!("  next drill  {}\n", rfc3339::format(next));
         }
         if let Some(catalog) = &database.catalog {
             text += &format!(
@@ -172,6 +219,18 @@ fn text(document: &StatusDocument, from: &str) -> String {
                 print::size(catalog.bytes)
             );
         }
+    }
+    if !document.channels.is_empty() {
+        text += "\nchannels:\n";
+    }
+    for (kind, channel) in &document.channels {
+        let mark = if channel.error.is_none() { "ok " } else { "NOT" };
+        let detail = match (&channel.error, channel.last_sent) {
+            (Some(error), _) => format!("failed to {}", visible_lines(error)),
+            (None, Some(time)) => format!("last told {} ago", print::age(document.now, time)),
+            (None, None) => "can be reached".to_owned(),
+        };
+        text += &format!("  {mark} {:<11} {detail}\n", kind.as_str());
     }
     text
 }

@@ -18,9 +18,10 @@ use crate::{
 pub(super) struct Which {
     #[command(flatten)]
     chosen: Chosen,
-    /// An id, the beginning of one, or `latest`; `manual/ID` where a scheduled one has it too.
-    #[arg(value_name = "ID", default_value = "latest", conflicts_with = "at")]
-    id: String,
+    /// An id, the beginning of one, or `latest`; `manual/ID` where a scheduled one has it too
+    /// [default: latest].
+    #[arg(value_name = "ID", conflicts_with = "at")]
+    id: Option<String>,
     /// The newest backup at or before a time in UTC.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -56,8 +57,18 @@ impl Which {
     pub(super) fn query(&self) -> Result<Query> {
         match &self.at {
             Some(time) => Query::parse_time(time).map_err(|e| Misused(e.to_string()).into()),
-            None => Ok(Query::parse(&self.id)),
+            None => Ok(Query::parse(self.id.as_deref().unwrap_or_default())),
         }
+    }
+
+    /// Whether anything was asked for, or the newest is taken because nothing was.
+    pub(super) fn is_named(&self) -> bool {
+        self.id.is_some() || self.at.is_some()
+    }
+
+    /// The database that is meant.
+    pub(super) fn database<'a>(&self, settings: &'a Settings) -> Result<&'a DatabaseSettings> {
+        self.chosen.of(settings)
     }
 
     /// See [`Chosen::open`].

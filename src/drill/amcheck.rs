@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 
 use super::{record::Comparison, sandbox::Sandbox};
+use crate::postgres::Target;
 use crate::{
     process::{Program, Stream},
     words::Looked,
@@ -18,13 +19,36 @@ const SAID: usize = 2000;
 /// What it exits with where it has found something.
 const FOUND: i32 = 2;
 
+/// Whether the server could install the extension that it needs.
+const HAS_EXTENSION: &str = "SELECT count(*) FROM pg_catalog.pg_available_extensions WHERE name OPERATOR(pg_catalog.=) 'amcheck'";
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+
+impl Comparison {
+    /// There is nothing to check it with.
+    #[must_use]
+    pub fn no_amcheck(why: &str) -> Self {
+        Self::new(NAME, Looked::NotRun, why.to_owned())
+    }
+}
+
 impl Sandbox {
     /// Checks every table and B-tree, with so many sessions at once.
     pub async fn amcheck(&self, jobs: usize, deadline: Duration) -> Comparison {
-        let not_run = |why: String| Comparison::new(NAME, Looked::NotRun, why);
+        // What is there and does not run is another matter than what is not there.
+        let could_not = |why: String| Comparison::new(NAME, Looked::CouldNotRun, why);
         let path = self.bins().dir.join("pg_amcheck");
         if !path.is_file() {
-            return not_run(format!("{} is not there", path.display()));
+            return Comparison::no_amcheck(&format!("{} is not there", path.display()));
+        }
+        match self.has_amcheck().await {
+            Ok(true) => {}
+            Ok(false) => {
+                let why = "the server does not have the extension amcheck (to mend it: install the \
+                           server's contrib package)";
+                return Comparison::no_amcheck(why);
+            }
+            Err(error) => return could_not(error),
         }
         let cluster = self.cluster();
         let program = Program::new(path)
@@ -36,7 +60,7 @@ impl Sandbox {
             .dir("/");
         let mut child = match program.spawn(Stream::Null, Stream::Piped) {
             Ok(child) => child,
-            Err(error) => return not_run(error.to_string()),
+            Err(error) => return could_not(error.to_string()),
         };
         let mut said = Vec::new();
         let work = async {
@@ -48,14 +72,25 @@ impl Sandbox {
         };
         let exit = match tokio::time::timeout(deadline, work).await {
             Ok(Ok(exit)) => exit,
-            Ok(Err(error)) => return not_run(error.to_string()),
-            Err(_) => return not_run(format!("it did not finish within {} s", deadline.as_secs())),
+            Ok(Err(error)) => return could_not(error.to_string()),
+            Err(_) => {
+                return could_not(format!("it did not finish within {} s", deadline.as_secs()));
+            }
         };
         let said: String = String::from_utf8_lossy(&said).trim().chars().take(SAID).collect();
         match exit.status.and_then(|status| status.code()) {
             Some(0) => Comparison::new(NAME, Looked::Ok, "every table and B-tree".to_owned()),
             Some(FOUND) => Comparison::new(NAME, Looked::Failed, said),
-            _ => not_run(exit.stderr.trim().to_owned()),
+            _ => could_not(exit.stderr.trim().to_owned()),
         }
+    }
+
+    async fn has_amcheck(&self) -> Result<bool, String> {
+        let url = self.url().map_err(|error| error.to_string())?;
+        let session = Target::another(&url, CONNECT_WITHIN).await;
+        let mut session = session.map_err(|error| error.to_string())?;
+        let count = session.number(HAS_EXTENSION).await.map_err(|error| error.to_string());
+        session.close().await;
+        Ok(count? > 0)
     }
 }

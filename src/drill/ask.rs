@@ -51,6 +51,9 @@ pub async fn ask(
             detail,
         };
         answers.push(match found {
+            Err(error) if is_no_answer(&error) => {
+                answer(Looked::CouldNotRun, None, error.to_string())
+            }
             // A query that the restored database does not take is a wrong answer:
             // the table that it asks for is not there, say.
             Err(error) => answer(Looked::Failed, None, error.to_string()),
@@ -72,6 +75,11 @@ pub async fn ask(
         });
     }
     answers
+}
+
+/// Whether nobody has answered: the server is gone, or goes, or the time was up.
+fn is_no_answer(error: &TargetError) -> bool {
+    error.code.is_empty() || error.code.starts_with("57")
 }
 
 async fn one(

@@ -53,7 +53,7 @@ async fn compare_sequences(
     const NAME: &str = "every sequence is at or past its value";
     let sequences = match sequences {
         Ok(sequences) => sequences,
-        Err(error) => return Comparison::new(NAME, Looked::NotRun, error.clone()),
+        Err(error) => return Comparison::new(NAME, Looked::CouldNotRun, error.clone()),
     };
     let mut behind = Vec::new();
     for sequence in sequences {
@@ -62,6 +62,8 @@ async fn compare_sequences(
         match is_behind(session, &name, sequence).await {
             Ok(true) => behind.push(name),
             Ok(false) => {}
+            Err(error) if error.code.is_empty() => return looked(NAME, Err(error)),
+            // It is not there, say.
             Err(error) => behind.push(format!("{name} ({error})")),
         }
     }
@@ -122,7 +124,7 @@ fn looked(name: &str, result: Result<Result<String, String>, TargetError>) -> Co
     let (outcome, detail) = match result {
         Ok(Ok(detail)) => (Looked::Ok, detail),
         Ok(Err(detail)) => (Looked::Failed, detail),
-        Err(error) => (Looked::NotRun, error.to_string()),
+        Err(error) => (Looked::CouldNotRun, error.to_string()),
     };
     Comparison::new(name, outcome, detail)
 }

@@ -1,7 +1,7 @@
 //! Restoring a backup for the sake of knowing that it restores.
 //!
 //! A drill restores into a [`Sandbox`], a throwaway cluster of this machine's
-//! own PostgreSQL, compares what came out with what the manifest says
+//! own PostgreSQL, or into a [`Borrowed`] database of the settings, compares what came out with what the manifest says
 //! ([`compare`]), asks the questions of the settings ([`ask`]), and leaves a
 //! [`Record`]. The job that strings these together is in `jobs/drill.rs`.
 //!
@@ -9,8 +9,10 @@
 
 mod amcheck;
 mod ask;
+mod borrowed;
 mod compare;
 mod disk;
+mod emptying;
 mod expect;
 mod own_questions;
 mod page;
@@ -21,14 +23,16 @@ mod stand_ins;
 mod tuning;
 
 pub use ask::{Question, ask};
+pub use borrowed::{BorrowError, BorrowOptions, Borrowed, MARK};
 pub use compare::compare;
 pub use disk::{DiskError, NoRoom, enough, needed, watch};
 pub use expect::{Expectation, ExpectationError, Found, Judged};
 pub use own_questions::questions as own_questions;
 pub use page::page;
 pub use record::{
-    Answer, BackupFacts, Comparison, FORMAT, Failure, Mark, Record, SandboxFacts, StageSeconds,
-    marks, newest_passed, read, write,
+    Answer, BackupFacts, Comparison, FORMAT, Failure, Mark, PlaceFacts, Record, claim, marks,
+    newest_passed, read, write,
 };
 pub use sandbox::{Sandbox, SandboxError, SandboxOptions};
 pub use stand_ins::{PLATFORM_ROLES, StandIn, stand_ins};
+pub use tuning::is_large;

@@ -1,6 +1,6 @@
 //! A drill as a page of Markdown that a person can paste into a drill log.
 
-use super::record::Record;
+use super::record::{PlaceFacts, Record};
 use crate::{
     rfc3339,
     visible::visible,
@@ -14,6 +14,10 @@ pub fn page(record: &Record) -> String {
     if let Some(failure) = &record.failure {
         text += &format!("**{}**: {}\n\n", failure.reason, line(&failure.message));
     }
+    let not_run: Vec<&str> = record.not_run().collect();
+    if !not_run.is_empty() {
+        text += &format!("Not looked at: {}.\n\n", line(&not_run.join("; ")));
+    }
     let backup = &record.backup;
     let kind = if backup.legacy { "a legacy archive" } else { backup.kind.name() };
     let mut facts = vec![
@@ -23,15 +27,17 @@ pub fn page(record: &Record) -> String {
         ("began", rfc3339::format(record.started)),
         ("ended", rfc3339::format(record.finished)),
         ("operator", record.operator.clone()),
+        ("chosen as", record.choice.to_string()),
         ("Reliquary", record.version.clone()),
         ("source", server(backup.source_version.as_deref())),
-        ("sandbox", server(record.sandbox.as_ref().map(|s| s.server_version.as_str()))),
+        ("restored into", server(record.sandbox.as_ref().map(|s| s.server_version.as_str()))),
     ];
     if let Some(seconds) = record.restore_seconds {
         facts.push(("restore took", format!("{seconds:.1} s (the measured recovery time)")));
     }
-    if let Some(sandbox) = &record.sandbox {
-        facts.push(("sandbox's network", sandbox.network.clone()));
+    if let Some(PlaceFacts { place, network, .. }) = &record.sandbox {
+        facts.push(("which is", format!("a {place}")));
+        facts.push(("its network", network.clone()));
     }
     text += "| | |\n| --- | --- |\n";
     for (name, value) in facts {
@@ -108,6 +114,7 @@ fn mark(outcome: Looked) -> &'static str {
         Looked::Ok => "ok",
         Looked::Failed => "**FAILED**",
         Looked::NotRun => "*not run*",
+        Looked::CouldNotRun => "**could not run**",
     }
 }
 

@@ -12,8 +12,9 @@ use crate::{
     archive::manifest::Kind,
     catalog::{BackupId, Key, Layout},
     restore::{Difference, Skipped},
+    state::{DrillReport, StageSeconds},
     store::{Created, ErrorKind, Store, StoreError},
-    words::{DrillReason, DrillVerdict, Looked},
+    words::{DrillChoice, DrillPlace, DrillReason, DrillVerdict, Looked},
 };
 
 /// The format that this version writes and reads.
@@ -24,6 +25,9 @@ const LIMIT: u64 = 8 * 1024 * 1024;
 
 /// Records read at once.
 const AT_ONCE: usize = 8;
+
+/// How long a failure in short may be, in characters.
+const SHORT: usize = 300;
 
 /// How many seconds in a row may be taken.
 const TRIES: usize = 60;
@@ -39,6 +43,8 @@ pub struct Record {
     pub database: String,
     /// Who ran it.
     pub operator: String,
+    /// Why it took the backup that it took.
+    pub choice: DrillChoice,
     /// Reliquary's version.
     pub version: String,
     /// When it began.
@@ -58,7 +64,7 @@ pub struct Record {
     /// The backup.
     pub backup: BackupFacts,
     /// Where it was restored.
-    pub sandbox: Option<SandboxFacts>,
+    pub sandbox: Option<PlaceFacts>,
     /// How long each stage took.
     pub stages: Vec<StageSeconds>,
     /// Tables whose rows were counted and compared.
@@ -111,20 +117,14 @@ pub struct BackupFacts {
 
 /// Where it was restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SandboxFacts {
+pub struct PlaceFacts {
+    /// A sandbox, or the database of the settings.
+    pub place: DrillPlace,
     /// The server's version.
     pub server_version: String,
-    /// `none`, or `the machine's` where this machine could not keep it off.
+    /// `none`, `the machine's` where this machine could not keep it off, or `its
+    /// own` where it is no sandbox.
     pub network: String,
-}
-
-/// How long a stage took.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StageSeconds {
-    /// The stage; those of the restore are `restore.data` and so on.
-    pub stage: String,
-    /// Its time, in seconds.
-    pub seconds: f64,
 }
 
 /// Something that was compared.
@@ -171,27 +171,34 @@ pub struct Mark {
     pub time: DateTime<Utc>,
 }
 
-/// Writes a drill down, as JSON and as a page, and never over another one: where
-/// its second is taken, it gets the next.
+/// Writes down that a drill begins, and never over another one: where its second
+/// is taken, it gets the next. Until [`write`] replaces it this says that the
+/// drill proved nothing, which stays true of one that is killed.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn write(
+pub async fn claim(
     store: &dyn Store,
     layout: &Layout,
     record: &mut Record,
 ) -> Result<(), StoreError> {
     for _ in 0..TRIES {
-        let mut text = serde_json::to_vec_pretty(record).unwrap_or_default();
-        text.push(b'\n');
         let key = layout.key(Key::Drill(record.id));
-        if store.put_if_absent(&key, Bytes::from(text)).await? == Created::Yes {
+        if store.put_if_absent(&key, record.json()).await? == Created::Yes {
             break;
         }
         record.id = record.id.next();
     }
-    let key = layout.key(Key::DrillPage(record.id));
-    store.put(&key, Bytes::from(page(record))).await
+    Ok(())
+}
+
+/// Writes a drill down that has its id by [`claim`], as JSON and as a page.
+///
+/// # Errors
+/// When the store fails.
+pub async fn write(store: &dyn Store, layout: &Layout, record: &Record) -> Result<(), StoreError> {
+    store.put(&layout.key(Key::Drill(record.id)), record.json()).await?;
+    store.put(&layout.key(Key::DrillPage(record.id)), Bytes::from(page(record))).await
 }
 
 /// Reads drills, in their order. What this version cannot read is left out.
@@ -246,6 +253,59 @@ pub fn marks(records: &[Record]) -> BTreeMap<(&'static str, BackupId), Mark> {
 }
 
 impl Record {
+    fn json(&self) -> Bytes {
+        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        text.push(b'\n');
+        Bytes::from(text)
+    }
+
+    /// It in short.
+    #[must_use]
+    pub fn report(&self) -> DrillReport {
+        DrillReport {
+            id: self.id.to_string(),
+            backup: self.backup.id.to_string(),
+            kind: self.backup.kind.name().to_owned(),
+            legacy: self.backup.legacy,
+            choice: self.choice,
+            started: self.started,
+            finished: self.finished,
+            seconds: self.seconds,
+            restore_seconds: self.restore_seconds,
+            verdict: self.verdict,
+            reason: self.failure.as_ref().map(|failure| failure.reason),
+            error: self.failure.as_ref().map(|failure| self.in_short(failure)),
+            not_run: self.not_run().map(str::to_owned).collect(),
+            stages: self.stages.clone(),
+        }
+    }
+
+    /// A failure without what a query returned, nor what a server adds of the row
+    /// that it did not like.
+    fn in_short(&self, failure: &Failure) -> String {
+        let comparisons = self.comparisons.iter().map(|c| (c.outcome, &c.name));
+        let checks = self.checks.iter().map(|c| (c.outcome, &c.name));
+        let failed: Vec<&str> = comparisons
+            .chain(checks)
+            .filter(|(outcome, _)| *outcome == Looked::Failed)
+            .map(|(_, name)| name.as_str())
+            .collect();
+        let text = match failure.reason {
+            DrillReason::CheckFailed => format!("failed: {}", failed.join("; ")),
+            _ => failure.message.lines().next().unwrap_or_default().to_owned(),
+        };
+        match text.char_indices().nth(SHORT) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        }
+    }
+
+    /// What there was nothing to look at with, by name.
+    pub fn not_run(&self) -> impl Iterator<Item = &str> {
+        let not_run = self.comparisons.iter().filter(|c| c.outcome == Looked::NotRun);
+        not_run.map(|comparison| comparison.name.as_str())
+    }
+
     /// The value of a question, where it was answered.
     #[must_use]
     pub fn value_of(&self, question: &str) -> Option<&str> {
@@ -266,6 +326,7 @@ pub(super) mod tests {
             id,
             database: "main".to_owned(),
             operator: "ops".to_owned(),
+            choice: DrillChoice::Asked,
             version: "0.1.0".to_owned(),
             started: id.time(),
             finished: id.time(),
@@ -303,8 +364,10 @@ pub(super) mod tests {
         let layout = Layout::new("x/");
         let mut first = record("2026-12-01T06-00-00Z", DrillVerdict::Passed);
         let mut second = record("2026-12-01T06-00-00Z", DrillVerdict::Failed);
-        write(&store, &layout, &mut first).await.unwrap();
-        write(&store, &layout, &mut second).await.unwrap();
+        for record in [&mut first, &mut second] {
+            claim(&store, &layout, record).await.unwrap();
+            write(&store, &layout, record).await.unwrap();
+        }
         assert_eq!(second.id.to_string(), "2026-12-01T06-00-01Z");
         let gone: BackupId = "2026-12-01T06-00-02Z".parse().unwrap();
         let read = read(&store, &layout, &[first.id, second.id, gone]).await.unwrap();

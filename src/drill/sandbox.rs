@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{
     disk::{self, DiskError},
-    record::SandboxFacts,
+    record::PlaceFacts,
     remains::{self, Owner},
     tuning,
 };
@@ -24,6 +24,7 @@ use crate::postgres::{
     quote,
     server_bins::{FindServerError, ServerBins, find_nearest},
 };
+use crate::words::DrillPlace;
 
 /// The database that is restored into.
 const DATABASE: &str = "drill";
@@ -58,7 +59,7 @@ pub struct SandboxOptions {
 pub struct Sandbox {
     cluster: Cluster,
     bins: ServerBins,
-    facts: SandboxFacts,
+    facts: PlaceFacts,
     // Dropped after the cluster, in this order.
     folder: TempDir,
     _owner: Owner,
@@ -126,7 +127,8 @@ impl Sandbox {
         cluster.settings = tuning::tuning(tuning::memory(), free.saturating_sub(options.keep_free));
         cluster.wrap.clone_from(&confinement.wrap);
         cluster.least = true;
-        let facts = SandboxFacts {
+        let facts = PlaceFacts {
+            place: DrillPlace::Sandbox,
             server_version: bins.version.clone(),
             network: if confinement.no_network { "none" } else { "the machine's" }.to_owned(),
         };
@@ -182,7 +184,7 @@ impl Sandbox {
 
     /// What it is.
     #[must_use]
-    pub fn facts(&self) -> &SandboxFacts {
+    pub fn facts(&self) -> &PlaceFacts {
         &self.facts
     }
 

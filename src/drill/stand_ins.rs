@@ -54,15 +54,24 @@ pub struct StandIn {
     pub sql: String,
 }
 
-/// What must stand in so that these statements can run.
+/// What must stand in so that these statements can run, where these schemas are
+/// there already.
 #[must_use]
-pub fn stand_ins(statements: &[&Statement], extensions: &[Extension]) -> Vec<StandIn> {
+pub fn stand_ins(
+    statements: &[&Statement],
+    extensions: &[Extension],
+    there: &[String],
+) -> Vec<StandIn> {
     let made: BTreeSet<&str> = statements
         .iter()
         .filter(|statement| statement.kind == Kind::Schema)
         .filter_map(|statement| Some(statement.object.as_ref()?.name.as_str()))
         .collect();
-    let lacks = |schema: &str| !made.contains(schema) && !ALWAYS_THERE.contains(&schema);
+    let lacks = |schema: &str| {
+        !made.contains(schema)
+            && !ALWAYS_THERE.contains(&schema)
+            && !there.iter().any(|there| there == schema)
+    };
     let schema = |name: &str| StandIn {
         what: format!("schema {name}"),
         sql: format!("CREATE SCHEMA IF NOT EXISTS {}", quote(name)),
@@ -95,6 +104,15 @@ mod tests {
     use super::*;
 
     fn wanted(texts: &[&'static str], extensions: &[(&str, &str)]) -> Vec<String> {
+        wanted_beside(texts, extensions, &[])
+    }
+
+    fn wanted_beside(
+        texts: &[&'static str],
+        extensions: &[(&str, &str)],
+        there: &[&str],
+    ) -> Vec<String> {
+        let there: Vec<String> = there.iter().map(|&schema| schema.to_owned()).collect();
         let statements: Vec<Statement> = texts
             .iter()
             .map(|text| Statement::read(&bytes::Bytes::from_static(text.as_bytes())))
@@ -108,7 +126,8 @@ mod tests {
             })
             .collect();
         let statements: Vec<&Statement> = statements.iter().collect();
-        stand_ins(&statements, &extensions).into_iter().map(|stand_in| stand_in.what).collect()
+        let wanted = stand_ins(&statements, &extensions, &there);
+        wanted.into_iter().map(|stand_in| stand_in.what).collect()
     }
 
     const POLICY: &str = "CREATE POLICY own ON public.gifts USING ((donor = auth.uid()));";
@@ -130,5 +149,7 @@ mod tests {
             ["schema extensions", "schema auth", "function auth.uid()"]
         );
         assert_eq!(wanted(&["CREATE POLICY a ON b USING (true);"], &[]), Vec::<String>::new());
+        let own = wanted_beside(&[POLICY], &[("pgcrypto", "extensions")], &["auth"]);
+        assert_eq!(own, ["schema extensions"], "a platform has its own");
     }
 }

@@ -27,6 +27,18 @@ pub(super) fn tuning(memory: u64, disk: u64) -> Vec<(String, String)> {
     .into()
 }
 
+/// Processors, and free memory in bytes, that are enough for a drill and a backup
+/// at once.
+const LARGE: (usize, u64) = (4, 4 * GIB);
+
+/// Whether a backup may be made while a drill runs without either being in the
+/// other's way.
+#[must_use]
+pub fn is_large() -> bool {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    processors >= LARGE.0 && memory() >= LARGE.1
+}
+
 /// Memory that may be used, in bytes: the machine's, or the container's where
 /// that is less.
 pub(super) fn memory() -> u64 {

@@ -1,9 +1,6 @@
 //! `POST /backups`: start one now.
 
-use std::{
-    fmt::{self, Debug},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use axum::{
     body::Bytes,
@@ -11,52 +8,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
-use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use super::{App, Selection, json, select};
 use crate::jobs::StartResult;
-
-/// What a client must show, kept as its SHA-256.
-///
-/// Comparing digests in constant time leaks neither the secret's bytes nor its
-/// length, and a look into the memory does not find it here.
-#[derive(Clone)]
-pub struct Token([u8; 32]);
-
-impl Token {
-    /// Remembers a secret. An empty one is never matched.
-    #[must_use]
-    pub fn new(secret: &SecretString) -> Self {
-        Self(Sha256::digest(secret.expose_secret().as_bytes()).into())
-    }
-
-    /// Whether the headers carry it as `Authorization: Bearer`.
-    fn is_shown(&self, headers: &HeaderMap) -> bool {
-        let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        // Two headers could be read differently by a proxy before us.
-        let (Some(value), None) = (values.next(), values.next()) else { return false };
-        let Some(shown) = bearer(value) else { return false };
-        let digest: [u8; 32] = Sha256::digest(shown).into();
-        digest.ct_eq(&self.0).into()
-    }
-}
-
-impl Debug for Token {
-    /// Not even the digest: a short secret could be guessed from it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
-    }
-}
-
-fn bearer(value: &HeaderValue) -> Option<&[u8]> {
-    const SCHEME: &[u8] = b"bearer ";
-    let (scheme, shown) = value.as_bytes().split_at_checked(SCHEME.len())?;
-    let shown = shown.trim_ascii();
-    (scheme.eq_ignore_ascii_case(SCHEME) && !shown.is_empty()).then_some(shown)
-}
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -78,7 +33,7 @@ pub(super) async fn post(
     let (Some(trigger), Some(token)) = (&app.trigger, &app.token) else {
         return refuse(StatusCode::NOT_FOUND, "starting backups over HTTP is not configured");
     };
-    if !token.is_shown(&headers) {
+    if !token.is_bearer_of(&headers) {
         let mut response =
             refuse(StatusCode::UNAUTHORIZED, "show the token as Authorization: Bearer");
         let challenge = HeaderValue::from_static("Bearer");
@@ -106,44 +61,4 @@ pub(super) async fn post(
 
 fn refuse(status: StatusCode, error: &str) -> Response {
     json(status, &Answer { database: None, status: None, error: Some(error) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(token: &str, value: &str) -> bool {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
-        Token::new(&SecretString::from(token)).is_shown(&headers)
-    }
-
-    #[test]
-    fn only_the_whole_token_opens_the_door() {
-        assert!(shown("s3cret", "Bearer s3cret"));
-        assert!(shown("s3cret", "bearer  s3cret"));
-        for value in ["Bearer s3cre", "Bearer s3crets", "Bearer S3cret", "Basic s3cret", "s3cret"] {
-            assert!(!shown("s3cret", value), "{value}");
-        }
-    }
-
-    #[test]
-    fn an_empty_token_opens_nothing() {
-        for value in ["Bearer ", "Bearer", "bearer  ", ""] {
-            assert!(!shown("", value), "{value}");
-        }
-    }
-
-    #[test]
-    fn two_headers_are_refused_even_when_one_is_right() {
-        let mut headers = HeaderMap::new();
-        headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"));
-        headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer other"));
-        assert!(!Token::new(&SecretString::from("s3cret")).is_shown(&headers));
-    }
-
-    #[test]
-    fn a_token_does_not_show_itself() {
-        assert_eq!(format!("{:?}", Token::new(&SecretString::from("s3cret"))), "Token(..)");
-    }
 }

@@ -5,26 +5,28 @@
 //! whatever the backup does, and nothing a client does reaches either.
 
 mod backups;
+mod guard;
 mod healthz;
-mod index;
 mod last_success;
 mod livez;
 mod metrics;
+mod page;
 mod server;
 mod status;
+mod token;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 
-pub use backups::Token;
 pub use server::{Limits, serve};
+pub use token::Token;
 
 use crate::{
     jobs::Trigger,
@@ -45,14 +47,22 @@ pub struct App {
     /// What a client must show to start one. `POST /backups` exists only where
     /// there is both a trigger and a token.
     pub token: Option<Token>,
+    /// What a client must show to see the page and `/status`; `None` lets all see them.
+    pub password: Option<Token>,
     /// What `/status` says of the settings.
     pub info: StatusInfo,
 }
 
 /// Every route.
 pub fn router(app: App) -> Router {
+    let events = page::Events::default();
     let mut router = Router::new()
-        .route("/", get(index::get))
+        .route("/", get(page::get))
+        .route("/page.js", get(page::script))
+        .route(
+            "/events",
+            get(move |state, headers: HeaderMap| async move { events.get(state, &headers) }),
+        )
         .route("/livez", get(livez::get))
         .route("/healthz", get(healthz::get))
         .route("/last-success", get(last_success::get))

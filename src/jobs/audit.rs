@@ -1,5 +1,6 @@
 //! Holds the bucket, the credentials, the source and this machine against the
-//! hardening checklist. It changes nothing but one small object of our own.
+//! hardening checklist. It changes nothing but two small objects of our own: one to
+//! try its rights on, and what it found.
 
 mod source;
 mod store;
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Environment, Source};
 use crate::{
     audit::{Exempt, Finding, Report, files},
+    recovery::audited,
     settings::SecretFile,
     words::Check,
 };
@@ -42,7 +44,13 @@ pub async fn run(
         store::check(environment, source, data, &mut gathered).await;
         gathered.findings.push(secret_files(source, &environment.secret_files));
         let now = environment.clock.now();
-        Report::new(now, gathered.findings, gathered.exempt)
+        let report = Report::new(now, gathered.findings, gathered.exempt);
+        // The report is what was asked for; that it is kept for the runbook is not.
+        if let Err(error) = audited::keep(environment.store.as_ref(), &source.layout, &report).await
+        {
+            tracing::warn!(%error, "what the audit found was not kept in the store");
+        }
+        report
     };
     tokio::select! {
         biased;

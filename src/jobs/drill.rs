@@ -2,30 +2,35 @@
 //! found. A drill never fails to say something: whatever stands in its way is
 //! in its record, as *unproven* with the reason.
 
+mod diagnosis;
+mod fault;
+pub mod history;
+mod place;
+mod reads;
 mod restored;
+pub mod rota;
 mod subject;
 
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use self::{restored::restore, subject::Subject};
-use super::{
-    Environment,
-    verify::{self, Options},
+use self::{
+    diagnosis::diagnose,
+    fault::{Fault, judge},
+    place::Place,
+    restored::restore,
+    subject::Subject,
 };
+use super::Environment;
 use crate::{
     catalog::{Catalog, Entry, Layout, State},
-    drill::{
-        self, Answer, BackupFacts, Failure, Question, Record, Sandbox, SandboxError,
-        SandboxOptions, StageSeconds,
-    },
-    postgres::Target,
+    drill::{self, BackupFacts, Failure, Question, Record, SandboxError},
+    postgres::{ConnectionUrl, Target},
     restore,
     settings::DrillSettings,
-    state,
-    store::Patience,
-    words::{DrillReason, DrillStage, DrillVerdict, Looked},
+    state::{self, StageSeconds},
+    words::{DrillChoice, DrillReason, DrillStage, DrillVerdict},
 };
 
 /// How long one question may take.
@@ -34,9 +39,6 @@ const ANSWER_WITHIN: Duration = Duration::from_mins(10);
 /// How long connecting to the sandbox may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 
-/// Drills that are read to find the last that passed.
-const LOOK_BACK: usize = 24;
-
 /// What is drilled, and how.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -44,6 +46,8 @@ pub struct Request {
     pub database: String,
     /// Its keys in the store.
     pub layout: Layout,
+    /// The source, where the settings name it: nothing is ever restored there.
+    pub source: Option<ConnectionUrl>,
     /// How.
     pub settings: DrillSettings,
     /// What the store holds.
@@ -52,6 +56,8 @@ pub struct Request {
     pub entry: Entry,
     /// Who asks for it.
     pub operator: String,
+    /// Why it is this backup.
+    pub choice: DrillChoice,
     /// Whether what was found is written down in the store.
     pub record: bool,
 }
@@ -68,50 +74,21 @@ pub struct Drilled {
 /// How far a drill is. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
-    stage: std::sync::Arc<std::sync::atomic::AtomicU8>,
+    /// The run that it is a part of.
+    pub run: state::Progress,
     /// How far the restore is.
     pub restore: restore::Progress,
 }
 
 impl Progress {
     fn enter(&self, stage: DrillStage) {
-        // The enum's values are its positions, and there are far fewer than 256.
-        self.stage.store(stage as u8, std::sync::atomic::Ordering::Relaxed);
+        self.run.enter_drill(stage);
     }
 
     /// Where it is.
     #[must_use]
     pub fn stage(&self) -> DrillStage {
-        let at = usize::from(self.stage.load(std::sync::atomic::Ordering::Relaxed));
-        DrillStage::ALL.get(at).copied().unwrap_or(DrillStage::Sandbox)
-    }
-}
-
-/// Why a drill came to no good end.
-#[derive(Debug)]
-struct Fault {
-    verdict: DrillVerdict,
-    reason: DrillReason,
-    message: String,
-}
-
-impl Fault {
-    fn unproven(reason: DrillReason, message: impl Into<String>) -> Self {
-        Self { verdict: DrillVerdict::Unproven, reason, message: message.into() }
-    }
-
-    fn failed(reason: DrillReason, message: impl Into<String>) -> Self {
-        Self { verdict: DrillVerdict::Failed, reason, message: message.into() }
-    }
-}
-
-impl From<SandboxError> for Fault {
-    fn from(error: SandboxError) -> Self {
-        let reason = match &error {
-            SandboxError::Disk(_) => DrillReason::NoRoom,
-            _ => DrillReason::Sandbox,
-        };
-        Self::unproven(reason, error.to_string())
+        self.run.drill_stage().unwrap_or(DrillStage::Sandbox)
     }
 }
 
@@ -124,9 +101,11 @@ pub async fn run(
 ) -> Drilled {
     let began = Instant::now();
     let mut record = begin(environment, request);
+    let claimed = request.record && claim(environment, request, &mut record, cancel).await;
     let timeout = request.settings.timeout;
+    let mut place = None;
     let fault = {
-        let work = Work { environment, request, progress }.all(&mut record);
+        let work = Work { environment, request, progress }.all(&mut record, &mut place);
         tokio::select! {
             biased;
             () = cancel.cancelled() => {
@@ -139,7 +118,12 @@ pub async fn run(
             result = work => result.err(),
         }
     };
+    if let Some(place) = place {
+        give_back(place, fault.is_none(), progress, &mut record).await;
+    }
     let fault = fault.or_else(|| judge(&record));
+    // What a claim says until now.
+    record.failure = None;
     record.finished = environment.clock.now();
     record.seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     if let Some(Fault { verdict, reason, message }) = fault {
@@ -150,21 +134,61 @@ pub async fn run(
     }
     let mut not_recorded = None;
     if request.record {
-        let store = environment.store.as_ref();
-        let written = drill::write(store, &request.layout, &mut record).await;
-        not_recorded = written.err().map(|error| error.to_string());
+        let (store, layout) = (environment.store.as_ref(), &request.layout);
+        let writing = async {
+            if !claimed {
+                drill::claim(store, layout, &mut record).await?;
+            }
+            drill::write(store, layout, &record).await
+        };
+        not_recorded = writing.await.err().map(|error| error.to_string());
     }
     Drilled { record, not_recorded }
 }
 
+/// Writes down that it begins. Where that fails, what it finds may still be
+/// written down.
+async fn claim(
+    environment: &Environment,
+    request: &Request,
+    record: &mut Record,
+    cancel: &CancellationToken,
+) -> bool {
+    let message = "it has begun; where it is not under way any more, it was killed".to_owned();
+    record.failure = Some(Failure { reason: DrillReason::Interrupted, message });
+    let store = environment.store.as_ref();
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => false,
+        claimed = drill::claim(store, &request.layout, record) => match claimed {
+            Ok(()) => true,
+            Err(error) => {
+                record.warnings.push(format!("that it began could not be written down: {error}"));
+                false
+            }
+        },
+    }
+}
+
+/// Removes what a drill has put anywhere, in every ending.
+async fn give_back(place: Place, is_done: bool, progress: &Progress, record: &mut Record) {
+    progress.enter(DrillStage::Teardown);
+    let clock = Instant::now();
+    if let Err(error) = place.give_back(is_done).await {
+        record.warnings.push(error);
+    }
+    note(record, DrillStage::Teardown.as_str(), clock.elapsed());
+}
+
 fn begin(environment: &Environment, request: &Request) -> Record {
     let now = environment.clock.now();
-    let Request { entry, database, operator, .. } = request;
+    let Request { entry, database, operator, choice, .. } = request;
     Record {
         format: drill::FORMAT.to_owned(),
         id: crate::catalog::BackupId::at(now),
         database: database.clone(),
         operator: operator.clone(),
+        choice: *choice,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: now,
         finished: now,
@@ -196,39 +220,6 @@ fn begin(environment: &Environment, request: &Request) -> Record {
     }
 }
 
-/// What is wrong with a drill that came to its end.
-fn judge(record: &Record) -> Option<Fault> {
-    if !record.different.is_empty() {
-        let tables: Vec<String> = record
-            .different
-            .iter()
-            .map(|d| format!("{} has {} rows and not {}", d.table, d.found, d.expected))
-            .collect();
-        return Some(Fault::failed(DrillReason::RowsDiffer, tables.join("; ")));
-    }
-    let lost: Vec<String> = record
-        .skipped
-        .iter()
-        .filter(|skipped| skipped.class == restore::Class::DataLoss)
-        .map(|skipped| format!("{} was not restored: {}", skipped.what, skipped.reason))
-        .collect();
-    if !lost.is_empty() {
-        return Some(Fault::failed(DrillReason::RestoreError, lost.join("; ")));
-    }
-    let wrong = record.comparisons.iter().map(|c| (&c.name, c.outcome, &c.detail)).chain(
-        record.checks.iter().map(|Answer { name, outcome, detail, .. }| (name, *outcome, detail)),
-    );
-    let of = |wanted: Looked| {
-        let found: Vec<String> = wrong
-            .clone()
-            .filter(|(_, outcome, _)| *outcome == wanted)
-            .map(|(name, _, detail)| format!("{name}: {detail}"))
-            .collect();
-        (!found.is_empty()).then(|| found.join("; "))
-    };
-    of(Looked::Failed).map(|message| Fault::failed(DrillReason::CheckFailed, message))
-}
-
 /// Everything between the first moment and the verdict.
 struct Work<'a> {
     environment: &'a Environment,
@@ -237,61 +228,44 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn all(self, record: &mut Record) -> Result<(), Fault> {
+    async fn all(self, record: &mut Record, place: &mut Option<Place>) -> Result<(), Fault> {
         let Self { environment, request, progress } = self;
-        let settings = &request.settings;
         let subject = Subject::read(environment, request).await?;
         subject.tell(record);
 
         progress.enter(DrillStage::Sandbox);
         let clock = Instant::now();
-        let options = SandboxOptions {
-            major: subject.major(),
-            encoding: subject.encoding(),
-            dump_bytes: subject.dump_bytes(),
-            server_dirs: [settings.server_dirs.as_slice(), &environment.client_dirs].concat(),
-            dir: settings.dir.clone(),
-            keep_free: settings.keep_free,
-        };
-        let sandbox = Sandbox::start(&options).await?;
-        record.sandbox = Some(sandbox.facts().clone());
+        let place = place.insert(Place::take(environment, request, &subject).await?);
+        record.sandbox = Some(place.facts().clone());
+        place.create_roles(&subject.roles()).await?;
         note(record, DrillStage::Sandbox.as_str(), clock.elapsed());
-
-        let full = drill::watch(sandbox.dir(), settings.keep_free);
         tokio::select! {
             biased;
-            full = full => return Err(Fault::unproven(DrillReason::NoRoom, full.to_string())),
-            result = self.inside(&subject, &sandbox, record) => result?,
+            full = place.full(request.settings.keep_free) => Err(full),
+            result = self.inside(&subject, place, record) => result,
         }
-
-        progress.enter(DrillStage::Teardown);
-        let clock = Instant::now();
-        if let Err(error) = sandbox.stop().await {
-            record.warnings.push(error.to_string());
-        }
-        note(record, DrillStage::Teardown.as_str(), clock.elapsed());
-        Ok(())
     }
 
-    /// What happens in a sandbox.
+    /// What happens there.
     async fn inside(
         &self,
         subject: &Subject,
-        sandbox: &Sandbox,
+        place: &Place,
         record: &mut Record,
     ) -> Result<(), Fault> {
         let Self { environment, request, progress } = self;
         let settings = &request.settings;
-        sandbox.create_roles(&subject.roles()).await?;
-        let restored =
-            match Box::pin(restore(environment, subject, sandbox, progress, record)).await {
-                Ok(restored) => restored,
-                Err(error) => return Err(self.diagnose(error, record).await),
-            };
+        let restoring = restore(environment, request, subject, place, progress, record);
+        let restored = match Box::pin(restoring).await {
+            Ok(restored) => restored,
+            Err(error) => {
+                return Err(diagnose(environment, request, subject, error, record).await);
+            }
+        };
 
         progress.enter(DrillStage::Compare);
         let clock = Instant::now();
-        let url = sandbox.url().map_err(SandboxError::from)?;
+        let url = place.url()?;
         let mut session =
             Target::another(&url, CONNECT_WITHIN).await.map_err(SandboxError::from)?;
         let statements: Vec<&restore::Statement> = restored.statements.iter().collect();
@@ -315,7 +289,7 @@ impl Work<'_> {
         session.close().await;
         if settings.amcheck {
             let jobs = restore::Options::default().jobs;
-            record.comparisons.push(sandbox.amcheck(jobs, settings.timeout).await);
+            record.comparisons.push(place.amcheck(jobs, settings.timeout).await);
         }
         note(record, DrillStage::Checks.as_str(), clock.elapsed());
         Ok(())
@@ -327,7 +301,7 @@ impl Work<'_> {
             return None;
         }
         let drills = &self.request.catalog.drills;
-        let newest = &drills[drills.len().saturating_sub(LOOK_BACK)..];
+        let newest = history::newest(drills);
         let store = self.environment.store.as_ref();
         match drill::read(store, &self.request.layout, newest).await {
             Ok(records) => drill::newest_passed(&records).cloned(),
@@ -335,43 +309,6 @@ impl Work<'_> {
                 let warning = format!("earlier drills could not be read: {error}");
                 record.warnings.push(warning);
                 None
-            }
-        }
-    }
-
-    /// Whether a restore failed because of the archive, or for another reason.
-    /// The archive is read again for that, every byte.
-    async fn diagnose(&self, error: restored::Error, record: &Record) -> Fault {
-        let Self { environment, request, .. } = self;
-        let options = Options {
-            threads: environment.archive.threads,
-            at_once: 1,
-            record: request.record,
-            patience: Patience::default(),
-        };
-        let (progress, never) = (state::Progress::default(), CancellationToken::new());
-        let (layout, entry) = (&request.layout, &request.entry);
-        let verified = verify::run(environment, layout, entry, options, &progress, &never).await;
-        let missing = match record.missing_extensions.as_slice() {
-            [] => String::new(),
-            missing => format!(
-                "; this machine does not have the extensions {}: where the error is about one of \
-                 them, install it",
-                missing.join(", ")
-            ),
-        };
-        match (verified, error) {
-            (Ok(verified), _) if verified.is_damaged() => {
-                let findings: Vec<String> =
-                    verified.judgement.findings.iter().take(3).map(ToString::to_string).collect();
-                Fault::failed(DrillReason::ArchiveDamaged, findings.join("; "))
-            }
-            (_, restored::Error::Sandbox(message)) => {
-                Fault::unproven(DrillReason::Sandbox, message)
-            }
-            (_, restored::Error::Read(message)) => Fault::unproven(DrillReason::Store, message),
-            (_, restored::Error::Restore(message)) => {
-                Fault::failed(DrillReason::RestoreError, format!("{message}{missing}"))
             }
         }
     }

@@ -9,14 +9,17 @@ pub mod backup;
 pub mod drill;
 pub mod due;
 pub mod fetch;
+pub mod history;
 mod log;
 mod orders;
+pub mod recent;
 pub mod runner;
 pub mod survey;
 pub mod sweep;
 mod trigger;
 pub mod verify;
 pub mod watch;
+pub mod way;
 
 use std::{path::PathBuf, sync::Arc};
 

@@ -7,6 +7,7 @@
 //! harm. The run itself is a task: a panic in it is an outcome like any other.
 
 mod audit;
+mod drill;
 mod sweep;
 mod turn;
 mod verify;
@@ -23,6 +24,7 @@ use super::{
     due::{self, Retries, Tried},
     log::log,
     orders::{Handle, Order, Orders, orders},
+    recent,
     survey::{Survey, size, survey, tell},
 };
 use crate::{
@@ -51,6 +53,7 @@ pub struct Runner {
     tried: Option<Tried>,
     turns: Turns,
     verify: verify::Memory,
+    drill: drill::Memory,
 }
 
 /// A runner, which does nothing until [`Runner::run`], and its handle.
@@ -75,6 +78,7 @@ pub fn runner(
         tried: None,
         turns: Turns::default(),
         verify: verify::Memory::default(),
+        drill: drill::Memory::default(),
     };
     (runner, handle)
 }
@@ -84,6 +88,7 @@ impl Runner {
     pub async fn run(mut self) {
         let _alive = self.state.runner_guard();
         self.look().await;
+        self.look_at_drills().await;
         if !self.lifecycle.soft.is_cancelled() {
             // What was missed while the process was down does not wait for a nudge.
             self.attend().await;
@@ -113,7 +118,9 @@ impl Runner {
             self.look().await;
         }
         self.back_up_what_is_due().await;
-        // A sweep heeds what verify has found, so it comes after it.
+        self.look_at_drills().await;
+        // A sweep heeds what verify has found, so it comes after it; a drill may
+        // take long, so it comes last.
         for job in JobKind::ALL {
             if self.lifecycle.soft.is_cancelled() {
                 return;
@@ -208,18 +215,24 @@ impl Runner {
     }
 
     fn tell_catalog(&self, catalog: &Catalog, newest: Option<&Manifest>) {
-        tell(&self.state, &self.source.settings.name, catalog, newest);
+        let settings = &self.source.settings;
+        tell(&self.state, &settings.name, catalog, newest);
+        let at = self.next_slot(JobKind::Sweep).unwrap_or_else(|| self.environment.clock.now());
+        let drills = self.state.database(&settings.name).and_then(|database| database.drills);
+        let outlook = Arc::new(recent::outlook(catalog, drills.as_ref(), settings, at));
+        self.state.update(&settings.name, |database| database.outlook = Some(outlook));
     }
 
     fn say_what_is_next(&self) {
-        let [backup, verify, sweep, audit] =
-            [JobKind::Backup, JobKind::Verify, JobKind::Sweep, JobKind::Audit]
+        let [backup, verify, sweep, audit, drill] =
+            [JobKind::Backup, JobKind::Verify, JobKind::Sweep, JobKind::Audit, JobKind::Drill]
                 .map(|job| self.next_slot(job));
         self.state.update(&self.source.settings.name, |database| {
             database.next_run = backup;
             database.next_verify = verify;
             database.next_sweep = sweep;
             database.next_audit = audit;
+            database.next_drill = drill;
         });
     }
 

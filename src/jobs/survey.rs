@@ -1,6 +1,6 @@
 //! Looks at what the store holds: at start, and whenever it may have changed.
 
-use super::due;
+use super::{due, recent};
 use crate::{
     archive::{Manifest, manifest::Kind},
     catalog::{self, BackupId, Catalog, CatalogError, Entry, Layout, State},
@@ -60,13 +60,17 @@ impl Survey {
 /// Tells the live state what the store holds.
 pub fn tell(state: &state::State, name: &str, catalog: &Catalog, newest: Option<&Manifest>) {
     let last_success = due::last_success(catalog, state.now());
-    let totals = totals(catalog);
+    let (totals, stored) = (totals(catalog), recent::stored(catalog, state.now()));
+    let reviews = catalog.reviews.iter().map(|(what, id)| (*what, id.time())).collect();
     state.update(name, |database| {
+        database.reviews = reviews;
         database.catalog = Some(totals);
+        database.stored = stored;
         database.catalog_error = None;
         database.last_success = last_success;
         if let Some(manifest) = newest {
             database.last_backup = Some(size(manifest));
+            database.measured(manifest.started, size(manifest));
         }
     });
 }

@@ -9,7 +9,6 @@
 mod look;
 pub mod rota;
 mod unread;
-pub mod way;
 
 use std::{sync::Arc, time::Instant};
 

@@ -27,13 +27,17 @@ impl Scrub {
         Self(secrets)
     }
 
-    /// The text without them.
+    /// The text without the secrets, and otherwise as it is.
+    #[must_use]
+    pub fn mask(&self, text: &str) -> String {
+        let mask = |text: String, secret: &SecretString| text.replace(secret.expose_secret(), MASK);
+        self.0.iter().fold(text.to_owned(), mask)
+    }
+
+    /// The text without secrets and rows.
     #[must_use]
     pub fn clean(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in &self.0 {
-            text = text.replace(secret.expose_secret(), MASK);
-        }
+        let text = self.mask(text);
         let lines = text.lines().map(|line| {
             let ends = BEFORE_ROWS.iter().filter_map(|word| line.find(word)).min();
             let line = ends.map_or(line, |end| line[..end].trim_end());

@@ -162,6 +162,19 @@ pub(super) fn rights<'a>(
 
 /// A whole restore wants an empty database.
 pub(super) fn not_empty(facts: &TargetFacts, platform: &Platform) -> Option<String> {
+    holds(facts, platform).map(|holds| {
+        format!(
+            "database {} is not empty: it holds {holds}; name an empty one, or add --clean to drop \
+             first what the archive creates",
+            facts.database,
+        )
+    })
+}
+
+/// What a database holds beside what its platform and extensions have made; `None`
+/// where that is nothing.
+#[must_use]
+pub fn holds(facts: &TargetFacts, platform: &Platform) -> Option<String> {
     let relations = facts
         .relations
         .iter()
@@ -177,14 +190,7 @@ pub(super) fn not_empty(facts: &TargetFacts, platform: &Platform) -> Option<Stri
     if facts.large_objects > 0 {
         found.push(counted(facts.large_objects, "large object"));
     }
-    (!found.is_empty()).then(|| {
-        format!(
-            "database {} is not empty: it holds {}; name an empty one, or add --clean to drop \
-             first what the archive creates",
-            facts.database,
-            shorten(&found)
-        )
-    })
+    (!found.is_empty()).then(|| shorten(&found))
 }
 
 /// Tables that are filled must be empty.

@@ -102,6 +102,48 @@ pub(super) fn refusal(
     ))
 }
 
+/// Whether a database is another one than the source, for certain: it will be
+/// emptied. `manifest` is what a backup says of the source.
+///
+/// # Errors
+/// Why it is the source, or may be.
+pub async fn surely_not_the_source(
+    url: &ConnectionUrl,
+    source: Option<&ConnectionUrl>,
+    manifest: Option<&Source>,
+    facts: &TargetFacts,
+    target: &mut Target,
+) -> Result<(), String> {
+    let answer = ask(source, target).await;
+    let same_address = source.is_some_and(|source| {
+        source.address() == url.address() && source.database() == facts.database
+    });
+    certainly_another(facts, manifest, same_address, &answer)
+}
+
+fn certainly_another(
+    facts: &TargetFacts,
+    manifest: Option<&Source>,
+    same_address: bool,
+    answer: &Answer,
+) -> Result<(), String> {
+    if refusal(facts, manifest, same_address, answer, false).is_some() {
+        return Err(format!("it is the source: database {} of the same server", facts.database));
+    }
+    let why = match answer {
+        Answer::Other | Answer::Same => return Ok(()),
+        Answer::Silent(why) => format!("the source cannot be asked: {why}"),
+        Answer::Unnamed => "the settings name no source that could be asked".to_owned(),
+    };
+    let is_known = manifest.is_some_and(|source| {
+        source.system_identifier.is_some() && facts.system_identifier.is_some()
+    });
+    if is_known {
+        return Ok(());
+    }
+    Err(format!("it cannot be told whether it is the source ({why})"))
+}
+
 /// What should be known before anything is dropped.
 pub(super) fn warning(answer: &Answer, clean: bool) -> Option<String> {
     match answer {
@@ -138,6 +180,39 @@ mod tests {
         assert!(is_same(&source, &hidden));
         let other = Identity { system_identifier: Some("8".into()), ..identity(1) };
         assert!(!is_same(&source, &other));
+    }
+
+    #[test]
+    fn what_may_be_the_source_is_not_surely_another() {
+        let source = |id: Option<&str>| Source {
+            system_identifier: id.map(str::to_owned),
+            database: "app".to_owned(),
+            ..crate::archive::Manifest::parse(include_bytes!(
+                "../../tests/fixtures/manifests/0.1.0.json"
+            ))
+            .unwrap()
+            .source
+        };
+        let facts = |id: Option<&str>| TargetFacts {
+            database: "app".to_owned(),
+            system_identifier: id.map(str::to_owned),
+            ..crate::restore::planner::tests::facts()
+        };
+        let silent = Answer::Silent("no route".to_owned());
+        let sure = |theirs: Option<&str>, ours: Option<&str>, same: bool, answer: &Answer| {
+            certainly_another(&facts(theirs), Some(&source(ours)), same, answer)
+        };
+        assert_eq!(sure(Some("1"), Some("1"), false, &Answer::Other), Ok(()));
+        assert_eq!(sure(Some("1"), Some("2"), false, &silent), Ok(()));
+        for (theirs, ours, same, answer) in [
+            (Some("1"), Some("2"), true, &Answer::Other),
+            (Some("1"), Some("2"), false, &Answer::Same),
+            (Some("1"), Some("1"), false, &silent),
+            (None, Some("1"), false, &silent),
+            (Some("1"), None, false, &Answer::Unnamed),
+        ] {
+            assert!(sure(theirs, ours, same, answer).is_err(), "{theirs:?} {ours:?} {answer:?}");
+        }
     }
 
     #[test]

@@ -64,7 +64,8 @@ mod write;
 
 pub use damage::{BadMember, Damage, examine};
 pub use error::{Loaded, OTHERWISE, RestoreError, Stopped};
-pub use identity::Asked;
+pub use guards::holds;
+pub use identity::{Asked, surely_not_the_source};
 pub use judge::Class;
 pub use kind::Kind;
 pub use legacy::{

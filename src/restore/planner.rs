@@ -363,4 +363,4 @@ impl Planner<'_> {
 
 #[cfg(test)]
 #[path = "planner_tests.rs"]
-mod tests;
+pub(super) mod tests;

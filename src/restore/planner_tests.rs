@@ -52,7 +52,7 @@ fn contents() -> Contents {
     Contents { manifest, pre_data: cut(PRE_DATA), post_data: cut(POST_DATA), damage: None }
 }
 
-fn facts() -> TargetFacts {
+pub(in crate::restore) fn facts() -> TargetFacts {
     TargetFacts {
         server: ServerVersion { num: 180_000, major: 18, text: "18.0".into() },
         role: "me".into(),

@@ -88,7 +88,7 @@ struct Places {
     scheduled: String,
     manual: String,
     /// The shortest prefixes of other things that are kept for ever.
-    others: [String; 3],
+    others: [String; 4],
 }
 
 impl Places {
@@ -97,7 +97,8 @@ impl Places {
         Self {
             scheduled: format!("{prefix}20"),
             manual: layout.folder(Kind::Manual),
-            others: ["LATEST.", "drills/", "incidents/"].map(|name| format!("{prefix}{name}")),
+            others: ["LATEST.", "drills/", "incidents/", "reviews/"]
+                .map(|name| format!("{prefix}{name}")),
         }
     }
 }

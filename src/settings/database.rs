@@ -31,7 +31,7 @@ pub(super) struct General<'s> {
     pub(super) retention: &'s RetentionSettings,
     pub(super) sweep: Option<SweepSettings>,
     pub(super) audit: Option<AuditSettings>,
-    pub(super) drill: &'s DrillSettings,
+    pub(super) drill: Option<DrillSettings>,
 }
 
 /// All databases, by name; `None` when a problem was reported.
@@ -110,7 +110,8 @@ impl Draft {
         let sweep = sweep.and_then(|sweep| sweep::over(section.section("sweep"), &sweep));
         let audit = general.audit.clone().or_else(AuditSettings::usual);
         let audit = audit.and_then(|audit| audit::over(section.section("audit"), &audit));
-        let drill = drill::over(section.section("drill"), general.drill);
+        let drill = general.drill.clone().or_else(DrillSettings::usual);
+        let drill = drill.and_then(|drill| drill::over(section.section("drill"), &drill));
         warn_of_refused_sweeps(&section, schedule.as_ref(), &retention, sweep.as_ref());
         section.finish();
         let settings = || {
@@ -129,7 +130,7 @@ impl Draft {
                 retention: retention.clone(),
                 sweep: sweep.clone()?,
                 audit: audit.clone()?,
-                drill: drill.clone(),
+                drill: drill.clone()?,
             })
         };
         Self { settings: settings(), name, prefix }

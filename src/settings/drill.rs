@@ -3,32 +3,73 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    DrillCheck, DrillSettings,
+    BesideBackups, DrillCheck, DrillSettings, Schedule,
     raw::Section,
     units::{GIB, MIB},
 };
+
+/// Six in the morning of the first weekday of each month, UTC: people are at
+/// work soon after, should it fail.
+const DEFAULT_SCHEDULE: &str = "0 0 6 1W * *";
+const DEFAULT_SAMPLE: usize = 1;
 
 const HOUR: Duration = Duration::from_hours(1);
 const MINUTE: Duration = Duration::from_mins(1);
 /// More room than any disk has: no drill where nothing may be used.
 const MOST: u64 = 1024 * 1024 * GIB;
 
-impl Default for DrillSettings {
+/// `drill.beside_backups`
+pub(super) const BESIDE: [(&str, BesideBackups); 3] = [
+    ("auto", BesideBackups::Auto),
+    ("always", BesideBackups::Always),
+    ("never", BesideBackups::Never),
+];
+
+/// What holds for every database; `None` when a problem was reported.
+pub(super) fn drill(section: Section<'_>) -> Option<DrillSettings> {
+    over(section, &DrillSettings::usual()?)
+}
+
+impl DrillSettings {
     /// What holds where nothing is said.
-    fn default() -> Self {
-        Self {
+    pub(super) fn usual() -> Option<Self> {
+        Some(Self {
+            enabled: true,
+            schedule: Schedule::parse(DEFAULT_SCHEDULE).ok()?,
+            sample: DEFAULT_SAMPLE,
+            beside_backups: BesideBackups::Auto,
+            target: None,
+            target_is_throwaway: false,
             timeout: 6 * HOUR,
             dir: None,
             keep_free: GIB,
             server_dirs: Vec::new(),
             amcheck: true,
             checks: Vec::new(),
-        }
+        })
     }
 }
 
 /// What holds for one database: what it says itself, over what holds for all.
-pub(super) fn over(mut section: Section<'_>, general: &DrillSettings) -> DrillSettings {
+pub(super) fn over(mut section: Section<'_>, general: &DrillSettings) -> Option<DrillSettings> {
+    let enabled = section.flag("enabled", general.enabled);
+    let given = section.has("schedule");
+    let schedule = match section.text("schedule") {
+        Some(line) => Schedule::parse(&line)
+            .map_err(|error| section.problem("schedule", error.to_string()))
+            .ok(),
+        None => (!given).then(|| general.schedule.clone()),
+    };
+    let sample = section.count("sample", general.sample, 0..=100);
+    let beside_backups = section.choice("beside_backups", general.beside_backups, &BESIDE);
+    let given = section.has_secret("target");
+    let target = section.secret("target").or_else(|| general.target.clone());
+    if let (true, Some(target), Some(check)) = (given, &target, section.context().sources.url_check)
+        && let Err(message) = check(target)
+    {
+        section.problem("target", message);
+    }
+    let target_is_throwaway = section.flag("target_is_throwaway", general.target_is_throwaway);
     let timeout = section.duration("timeout", general.timeout, MINUTE..=7 * 24 * HOUR);
     let dir = section.text("dir").map(PathBuf::from).or_else(|| general.dir.clone());
     if dir.as_ref().is_some_and(|dir| !dir.is_absolute()) {
@@ -56,7 +97,20 @@ pub(super) fn over(mut section: Section<'_>, general: &DrillSettings) -> DrillSe
         }
     }
     section.finish();
-    DrillSettings { timeout, dir, keep_free, server_dirs, amcheck, checks }
+    Some(DrillSettings {
+        enabled,
+        schedule: schedule?,
+        sample,
+        beside_backups,
+        target,
+        target_is_throwaway,
+        timeout,
+        dir,
+        keep_free,
+        server_dirs,
+        amcheck,
+        checks,
+    })
 }
 
 fn check(mut section: Section<'_>) -> Option<DrillCheck> {

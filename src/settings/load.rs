@@ -12,13 +12,13 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    ArchiveSettings, DrillSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems,
-    RetentionSettings, SecretFile, Settings, StoreLocation, audit,
+    ArchiveSettings, HttpSettings, LogFormat, LogSettings, Problem, Problems, RetentionSettings,
+    SecretFile, Settings, StoreLocation, audit,
     database::{self, General},
     document, drill, notify,
     problem::Report,
     raw::{Context, Section},
-    retention, store, sweep,
+    retention, runbook, store, sweep,
     units::{GIB, KIB, MIB, size_text},
     verify,
 };
@@ -135,13 +135,13 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
         let retention = retention::over(root.section("retention"), &RetentionSettings::default());
         let sweep = sweep::sweep(root.section("sweep"));
         let audit = audit::audit(root.section("audit"));
-        let drill = drill::over(root.section("drill"), &DrillSettings::default());
+        let drill = drill::drill(root.section("drill"));
         let general = General {
             verify: verify.clone(),
             retention: &retention,
             sweep: sweep.clone(),
             audit: audit.clone(),
-            drill: &drill,
+            drill: drill.clone(),
         };
         let databases = database::databases(root.section("databases"), &general);
         let archive = archive(root.section("archive"));
@@ -150,6 +150,7 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
             databases.iter().flat_map(|databases| databases.keys().cloned()).collect();
         let notify = notify::notify(root.section("notify"), &names);
         let anomalies = notify::anomalies(root.section("anomalies"));
+        let runbook = runbook::runbook(root.section("runbook"));
         let http = http(root.section("http"));
         if sources.store_only {
             // Whoever only reads alerts and serves nobody, and a new machine
@@ -178,11 +179,12 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
             retention,
             sweep: sweep?,
             audit: audit?,
-            drill,
+            drill: drill?,
             archive,
             client_dirs,
             notify,
             anomalies,
+            runbook,
             http,
             grace,
             log,
@@ -235,23 +237,25 @@ fn client_dirs(mut section: Section<'_>) -> Vec<PathBuf> {
 
 fn http(mut section: Section<'_>) -> HttpSettings {
     let listen = section.address("listen", DEFAULT_LISTEN);
-    let token = section.secret("token");
-    if let Some(token) = &token {
-        let token = secrecy::ExposeSecret::expose_secret(token);
-        if !token.chars().all(|c| c.is_ascii_graphic()) {
-            section.problem(
-                "token",
-                "must be of visible ASCII characters without spaces: it travels in an HTTP header",
-            );
-        } else if token.len() < 16 {
-            section.warning(
-                "token",
-                "is shorter than 16 characters: make one with `openssl rand -hex 32`",
-            );
-        }
-    }
+    let token = shown_in_a_header(&mut section, "token");
+    let password = shown_in_a_header(&mut section, "password");
     section.finish();
-    HttpSettings { listen, token }
+    HttpSettings { listen, token, password }
+}
+
+/// A secret that a client shows in an HTTP header.
+fn shown_in_a_header(section: &mut Section<'_>, key: &str) -> Option<SecretString> {
+    let secret = section.secret(key)?;
+    let text = secrecy::ExposeSecret::expose_secret(&secret);
+    if !text.chars().all(|c| c.is_ascii_graphic()) {
+        section.problem(
+            key,
+            "must be of visible ASCII characters without spaces: it travels in an HTTP header",
+        );
+    } else if text.len() < 16 {
+        section.warning(key, "is shorter than 16 characters: make one with `openssl rand -hex 32`");
+    }
+    Some(secret)
 }
 
 fn grace(mut section: Section<'_>) -> Duration {

@@ -12,10 +12,12 @@ mod notify;
 mod problem;
 mod raw;
 mod retention;
+mod runbook;
 mod schedule;
 mod secret;
 mod show;
 mod show_notify;
+mod show_runbook;
 mod store;
 mod sweep;
 mod units;
@@ -32,6 +34,7 @@ pub use notify::{
     RouteSettings, UrlSettings, WebhookSettings,
 };
 pub use problem::{Problem, Problems};
+pub use runbook::{Contact, RunbookSettings};
 pub use schedule::ScheduleError;
 pub use units::duration_text;
 
@@ -60,6 +63,8 @@ pub struct Settings {
     pub notify: NotifySettings,
     /// What is odd about a backup.
     pub anomalies: AnomalySettings,
+    /// What only people know about a recovery.
+    pub runbook: RunbookSettings,
     /// The HTTP server.
     pub http: HttpSettings,
     /// How long a stop waits for a running job before it is aborted.
@@ -271,6 +276,18 @@ pub struct Schedule {
 /// `[drill]`, and `[databases.<name>.drill]`, which overrides it
 #[derive(Clone, Debug)]
 pub struct DrillSettings {
+    /// Whether the daemon does it.
+    pub enabled: bool,
+    /// When, six fields, UTC.
+    pub schedule: Schedule,
+    /// How many backups and legacy archives beside the newest backup.
+    pub sample: usize,
+    /// Whether a backup of the same database may be made meanwhile.
+    pub beside_backups: BesideBackups,
+    /// A database that is used instead of a sandbox, and emptied before and after.
+    pub target: Option<SecretString>,
+    /// Whether whatever that database holds may be dropped.
+    pub target_is_throwaway: bool,
     /// Deadline of one drill.
     pub timeout: Duration,
     /// Where the sandbox is; `None` takes the system's temporary directory.
@@ -283,6 +300,17 @@ pub struct DrillSettings {
     pub amcheck: bool,
     /// What the restored database is asked.
     pub checks: Vec<DrillCheck>,
+}
+
+/// `drill.beside_backups`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BesideBackups {
+    /// `auto`: where the machine is large enough for both.
+    Auto,
+    /// `always`
+    Always,
+    /// `never`: a drill gives way to a backup that falls due.
+    Never,
 }
 
 /// `[[drill.checks]]`
@@ -312,6 +340,8 @@ pub struct HttpSettings {
     pub listen: SocketAddr,
     /// Whoever shows it may start a backup; `None` takes the route away.
     pub token: Option<SecretString>,
+    /// Whoever shows it may see the page and `/status`; `None` opens them to all.
+    pub password: Option<SecretString>,
 }
 
 /// `[log]`

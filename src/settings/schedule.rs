@@ -119,7 +119,7 @@ fn sample_start() -> DateTime<Utc> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::{Datelike, Weekday};
+    use chrono::{Datelike, TimeZone, Weekday};
     use rstest::rstest;
     use tokio_cron_scheduler::Job;
 
@@ -168,6 +168,22 @@ mod tests {
     fn the_longest_pause_holds_nights_weekends_and_months(#[case] line: &str, #[case] hours: u64) {
         let pause = Schedule::parse(line).unwrap().longest_pause();
         assert_eq!(pause.as_secs().div_ceil(3600), hours, "{pause:?}");
+    }
+
+    #[test]
+    fn the_first_weekday_of_the_month_is_no_saturday_and_no_sunday() {
+        let schedule = Schedule::parse("0 0 6 1W * *").unwrap();
+        let mut slot = "2023-12-31T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
+        for month in 0..12 * 13 {
+            slot = schedule.cron.find_next_occurrence(&slot, false).unwrap();
+            let (year, month) = (2024 + month / 12, u32::try_from(month % 12).unwrap() + 1);
+            // The first day of each month that is neither, by counting.
+            let first = (1..=3)
+                .map(|day| Utc.with_ymd_and_hms(year, month, day, 6, 0, 0).unwrap())
+                .find(|day| !matches!(day.weekday(), Weekday::Sat | Weekday::Sun));
+            assert_eq!(Some(slot), first, "{year}-{month}");
+            assert_eq!(schedule.slot_before(slot + Duration::hours(1), 0), Some(slot));
+        }
     }
 
     #[test]

@@ -12,7 +12,9 @@ use serde_json::json;
 use super::{
     AuditSettings, ChecksumMode, DatabaseSettings, DrillSettings, Encryption, LogFormat,
     RetentionSettings, Settings, StoreLocation, StoreSettings, SweepSettings, VerifySettings,
+    drill::BESIDE,
     show_notify::{ShownAnomalies, ShownNotify},
+    show_runbook::ShownRunbook,
     store::CHECKSUMS,
     sweep::MODES,
     units::{duration_text, size_text},
@@ -57,6 +59,7 @@ struct Shown<'s> {
     postgres: ShownPostgres<'s>,
     notify: ShownNotify<'s>,
     anomalies: ShownAnomalies<'s>,
+    runbook: ShownRunbook<'s>,
     http: ShownHttp,
     daemon: ShownDaemon,
     log: ShownLog<'s>,
@@ -138,6 +141,13 @@ struct ShownVerify<'s> {
 
 #[derive(Serialize)]
 struct ShownDrill<'s> {
+    enabled: bool,
+    schedule: &'s str,
+    sample: usize,
+    beside_backups: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'static str>,
+    target_is_throwaway: bool,
     timeout: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<std::borrow::Cow<'s, str>>,
@@ -177,6 +187,8 @@ struct ShownHttp {
     listen: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -213,9 +225,11 @@ impl<'s> Shown<'s> {
             postgres: ShownPostgres { client_dirs },
             notify: ShownNotify::of(&settings.notify),
             anomalies: ShownAnomalies::of(&settings.anomalies),
+            runbook: ShownRunbook::of(&settings.runbook),
             http: ShownHttp {
                 listen: settings.http.listen.to_string(),
                 token: settings.http.token.as_ref().map(mask),
+                password: settings.http.password.as_ref().map(mask),
             },
             daemon: ShownDaemon { grace: duration_text(settings.grace) },
             log: ShownLog {
@@ -324,7 +338,14 @@ impl<'s> ShownDrill<'s> {
             sql: &check.sql,
             expect: &check.expect,
         });
+        let beside = BESIDE.iter().find(|(_, known)| *known == drill.beside_backups);
         Self {
+            enabled: drill.enabled,
+            schedule: &drill.schedule.line,
+            sample: drill.sample,
+            beside_backups: beside.map_or("auto", |(word, _)| word),
+            target: drill.target.as_ref().map(mask),
+            target_is_throwaway: drill.target_is_throwaway,
             timeout: duration_text(drill.timeout),
             dir: drill.dir.as_ref().map(text),
             keep_free: size_text(drill.keep_free),

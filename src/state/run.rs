@@ -8,7 +8,7 @@ use std::sync::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::words::{JobKind, Outcome, Stage};
+use crate::words::{DrillStage, JobKind, Outcome, Stage};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,8 @@ pub struct Progress(Arc<Counters>);
 struct Counters {
     /// Index into [`Stage::ALL`].
     stage: AtomicU8,
+    /// Index into [`DrillStage::ALL`], plus one; zero where it is no drill.
+    drill: AtomicU8,
     dump_bytes: AtomicU64,
     archive_bytes: AtomicU64,
     rows: AtomicU64,
@@ -60,6 +62,9 @@ struct Counters {
 pub struct ProgressReport {
     /// Where the run is.
     pub stage: Stage,
+    /// Where a drill is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillStage>,
     /// Bytes of dump read so far.
     pub dump_bytes: u64,
     /// Bytes of archive made, or read back, so far.
@@ -73,6 +78,18 @@ impl Progress {
     pub fn enter(&self, stage: Stage) {
         // The enum's values are its positions, and there are far fewer than 256.
         self.0.stage.store(stage as u8, Ordering::Relaxed);
+    }
+
+    /// Says which stage of a drill begins.
+    pub fn enter_drill(&self, stage: DrillStage) {
+        self.0.drill.store(stage as u8 + 1, Ordering::Relaxed);
+    }
+
+    /// The stage of a drill that was entered last.
+    #[must_use]
+    pub fn drill_stage(&self) -> Option<DrillStage> {
+        let position = usize::from(self.0.drill.load(Ordering::Relaxed)).checked_sub(1)?;
+        DrillStage::ALL.get(position).copied()
     }
 
     /// Adds bytes of dump.
@@ -103,6 +120,7 @@ impl Progress {
     pub fn report(&self) -> ProgressReport {
         ProgressReport {
             stage: self.stage(),
+            drill: self.drill_stage(),
             dump_bytes: self.0.dump_bytes.load(Ordering::Relaxed),
             archive_bytes: self.0.archive_bytes.load(Ordering::Relaxed),
             rows: self.0.rows.load(Ordering::Relaxed),

@@ -163,7 +163,8 @@ fn the_settings_are_shown_with_their_secrets_masked() {
         .set("RELIQUARY__STORE__ACCESS_KEY_ID", "AKIAEXAMPLE")
         .set("RELIQUARY__STORE__SECRET_ACCESS_KEY", "hunter3")
         .set("RELIQUARY__ARCHIVE__THREADS", "2")
-        .set("RELIQUARY__HTTP__TOKEN", "hunter4-hunter4-hunter4");
+        .set("RELIQUARY__HTTP__TOKEN", "hunter4-hunter4-hunter4")
+        .set("RELIQUARY__HTTP__PASSWORD", "hunter5-hunter5-hunter5");
     snapshot("config_check", &product, &["config", "check"]);
     snapshot("config_show", &product, &["config", "show"]);
     for arguments in [&["config", "show"][..], &["--json", "config", "show"]] {

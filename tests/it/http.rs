@@ -1,6 +1,8 @@
 //! The HTTP interface, over real sockets.
 
+mod browser;
 mod limits;
+mod page;
 
 use std::{
     net::SocketAddr,

@@ -1,6 +1,7 @@
 //! `reliquary restore`
 
 mod confirm;
+mod incident;
 mod legacy;
 mod outcome;
 mod sql;
@@ -26,6 +27,7 @@ use crate::{
     app,
     lifecycle::{Ended, Signals, interruptible},
     postgres::{ConnectionUrl, Section},
+    recovery::Restored,
     restore::{self, Options, Prepared, PreparedLegacy, Progress, Report, Request, RestoreError},
     settings::Settings,
 };
@@ -38,7 +40,8 @@ const GRACE: Duration = Duration::from_secs(20);
     reliquary restore --to env:TARGET_URL --dry-run\n  \
     reliquary restore 2026-11-23T14 --to postgresql://me@db.example.com/app\n  \
     reliquary restore --to env:TARGET_URL --table public.donations\n  \
-    reliquary restore --to - --schema public | less")]
+    reliquary restore --to - --schema public | less\n  \
+    reliquary restore --to env:TARGET_URL --incident latest")]
 #[expect(clippy::struct_excessive_bools, reason = "each is one option")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -75,6 +78,10 @@ pub(super) struct Arguments {
     /// be read is named.
     #[arg(long)]
     damaged: bool,
+    /// Write command, times, result and proof into the log of an incident: its id, the beginning of
+    /// it, or `latest`. Without an ID, the backup is the one that it names.
+    #[arg(long, value_name = "INCIDENT")]
+    incident: Option<String>,
     /// Print what would be done, and do nothing; ends with the exit code of the restore itself,
     /// 1 where it is refused or something would be lost.
     #[arg(long)]
@@ -137,8 +144,9 @@ impl Arguments {
 /// Runs it. With `--json` every ending, but for that of SQL on stdout, is one
 /// document.
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
-    let mut command = Command { global, arguments, backup: None };
+    let mut command = Command { global, arguments, backup: None, log: None, restored: None };
     let result = command.run().await;
+    command.tell_the_log(&result).await;
     if let Err(error) = &result
         && global.json
         && !arguments.writes_sql()
@@ -160,6 +168,10 @@ struct Command<'a> {
     arguments: &'a Arguments,
     /// The backup's id, as soon as it is known.
     backup: Option<String>,
+    /// The incident's log, where there is one.
+    log: Option<incident::Log>,
+    /// What is to be told there of a restore that came to its end.
+    restored: Option<Restored>,
 }
 
 /// A restore whose target was asked.
@@ -172,6 +184,18 @@ impl Command<'_> {
     async fn run(&mut self) -> Result<u8> {
         let arguments = self.arguments;
         let settings = self.global.settings(false)?;
+        if let Some(wanted) = &arguments.incident {
+            if arguments.writes_sql() {
+                bail!(Misused(
+                    "--incident tells how a target was restored, and --to - has none".to_owned()
+                ));
+            }
+            let log = incident::Log::open(&settings, &arguments.which, wanted).await?;
+            if !arguments.dry_run {
+                log.began().await?;
+            }
+            self.log = Some(log);
+        }
         if arguments.writes_sql() {
             if arguments.clean {
                 // Without a target nobody can say what else a drop would take along.
@@ -211,8 +235,10 @@ impl Command<'_> {
         let options = arguments.options()?;
         let Opened { database, store, layout, catalog } = arguments.which.open(settings).await?;
         let damaged = arguments.damaged;
-        let entry =
-            arguments.which.find_readable(&catalog, "restore ID --to URL", damaged)?.clone();
+        let entry = match &self.log {
+            Some(log) if !arguments.which.is_named() => log.backup(&catalog)?.clone(),
+            _ => arguments.which.find_readable(&catalog, "restore ID --to URL", damaged)?.clone(),
+        };
         self.backup = Some(entry.id.to_string());
         // A source that cannot be read is none that could be the target.
         let source = app::source(database).ok().map(|source| source.url);
@@ -244,7 +270,21 @@ impl Command<'_> {
         Ok(Ready::Backup(Box::new(prepared)))
     }
 
-    async fn backup(&self, prepared: Prepared, asks: bool) -> Result<u8> {
+    /// Writes into the incident's log how it ended.
+    async fn tell_the_log(&mut self, result: &Result<u8>) {
+        let Some(log) = self.log.as_ref().filter(|_| !self.arguments.dry_run) else { return };
+        let restored = self.restored.take().unwrap_or_else(|| {
+            let backup = self.backup.as_deref();
+            let document = match result {
+                Err(error) => outcome::failed(backup, error),
+                Ok(_) => outcome::declined(backup),
+            };
+            incident::of_document(&document)
+        });
+        log.ended(restored).await;
+    }
+
+    async fn backup(&mut self, prepared: Prepared, asks: bool) -> Result<u8> {
         let refused = !prepared.plan().refusals.is_empty();
         let loses = prepared.plan().lost().next().is_some();
         if self.arguments.dry_run {
@@ -269,7 +309,7 @@ impl Command<'_> {
         self.report(&report)
     }
 
-    async fn legacy(&self, prepared: PreparedLegacy, asks: bool) -> Result<u8> {
+    async fn legacy(&mut self, prepared: PreparedLegacy, asks: bool) -> Result<u8> {
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
         if self.arguments.dry_run {
             let checking = Box::pin(prepared.check(&progress));
@@ -331,8 +371,9 @@ impl Command<'_> {
         }
     }
 
-    fn report(&self, report: &Report) -> Result<u8> {
+    fn report(&mut self, report: &Report) -> Result<u8> {
         let whole = report.is_whole();
+        self.restored = Some(incident::of_report(report));
         if !report.proven {
             let why = if report.uncounted.is_empty() {
                 "whether the archive was complete cannot be told"

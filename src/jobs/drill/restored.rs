@@ -4,18 +4,25 @@ use std::{sync::Arc, time::Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{CONNECT_WITHIN, Environment, Progress, note, subject::Subject};
+use super::{
+    CONNECT_WITHIN, Environment, Progress, Request as Drill, note, place::Place, reads::Reads,
+    subject::Subject,
+};
 use crate::{
     archive::manifest::Extension,
-    drill::{Record, Sandbox, StageSeconds, stand_ins},
-    postgres::{ConnectionUrl, Target},
+    drill::{Record, stand_ins},
+    postgres::{ConnectionUrl, Target, TargetFacts},
     restore::{
         self, Kind, LegacyRequest, MemberError, Options, Request, RestoreError, SequenceValue,
         Statement, Stored, Stream,
     },
+    state::StageSeconds,
     store::Patience,
     words::{DrillStage, RestoreStage},
 };
+
+/// What a server says, in its own or the system's words, of a full disk.
+const NO_SPACE: &str = "No space left on device";
 
 /// What the comparison needs to know of what was restored.
 pub(super) struct Restored {
@@ -30,17 +37,26 @@ pub(super) struct Restored {
 pub(super) enum Error {
     /// The sandbox is at fault.
     Sandbox(String),
+    /// The database of the settings is.
+    Target(String),
+    /// The disk is full.
+    Full(String),
     /// The archive could not be read.
     Read(String),
     /// The archive does not restore.
     Restore(String),
+    /// It was restored, and not all of it could be counted.
+    Uncounted(String),
 }
 
 impl From<RestoreError> for Error {
     fn from(error: RestoreError) -> Self {
         let message = error.to_string();
         match error {
-            RestoreError::Target(_) | RestoreError::Client(_) => Self::Sandbox(message),
+            // A sandbox is new and ours: nothing but its server can be in the way.
+            RestoreError::Target(_) | RestoreError::Client(_) | RestoreError::Refused(_) => {
+                Self::Sandbox(message)
+            }
             RestoreError::Archive(MemberError::Store(_)) => Self::Read(message),
             // What is wrong with the bytes a second reading will show.
             RestoreError::Stopped(stopped) if stopped.stage == RestoreStage::Check => {
@@ -51,17 +67,72 @@ impl From<RestoreError> for Error {
     }
 }
 
-/// Restores into a sandbox, and notes what is to be said of it.
+/// Restores, and notes what is to be said of it.
 pub(super) async fn restore(
     environment: &Environment,
+    request: &Drill,
     subject: &Subject,
-    sandbox: &Sandbox,
+    place: &Place,
     progress: &Progress,
     record: &mut Record,
 ) -> Result<Restored, Error> {
-    let of_sandbox = |error: &dyn std::fmt::Display| Error::Sandbox(error.to_string());
-    let target = sandbox.url().map_err(|error| of_sandbox(&error))?;
-    let client_dirs = [&[sandbox.bins().dir.clone()][..], &environment.client_dirs].concat();
+    let (store, reads) = Reads::watch(&environment.store);
+    let environment = Environment { store, ..environment.clone() };
+    let restoring = restore_there(&environment, request, subject, place, progress, record);
+    match Box::pin(restoring).await {
+        Err(Error::Restore(message)) => {
+            let error = blame(message, place, reads.have_failed()).await;
+            Err(if matches!(place, Place::Target(_)) { of_target(error, place) } else { error })
+        }
+        Err(error) if matches!(place, Place::Target(_)) => Err(of_target(error, place)),
+        result => result,
+    }
+}
+
+/// A restore that stops says where, and not who is to blame: the store that
+/// failed, the disk, a server that is gone, or the archive.
+async fn blame(message: String, place: &Place, store_failed: bool) -> Error {
+    if store_failed {
+        return Error::Read(message);
+    }
+    if message.contains(NO_SPACE) {
+        return Error::Full(message);
+    }
+    let answers = match place.url() {
+        Ok(url) => Target::another(&url, CONNECT_WITHIN).await.is_ok(),
+        Err(_) => false,
+    };
+    if answers {
+        Error::Restore(message)
+    } else {
+        Error::Sandbox(format!("{message}; its server is gone"))
+    }
+}
+
+/// Where it is not our own server, that one is to blame for what is to blame on a
+/// server, and for what it does not allow; and its address is nobody's business.
+fn of_target(error: Error, place: &Place) -> Error {
+    let redact = |message: String| place.url().map_or(message.clone(), |url| url.redact(&message));
+    match error {
+        Error::Sandbox(message) | Error::Target(message) | Error::Full(message) => {
+            Error::Target(redact(message))
+        }
+        Error::Read(message) => Error::Read(message),
+        Error::Restore(message) => Error::Restore(redact(message)),
+        Error::Uncounted(message) => Error::Uncounted(redact(message)),
+    }
+}
+
+async fn restore_there(
+    environment: &Environment,
+    request: &Drill,
+    subject: &Subject,
+    place: &Place,
+    progress: &Progress,
+    record: &mut Record,
+) -> Result<Restored, Error> {
+    let target = place.url().map_err(|error| Error::Sandbox(error.to_string()))?;
+    let (source, client_dirs) = (request.source.clone(), place.client_dirs(environment));
     progress.enter(DrillStage::Prepare);
     let clock = Instant::now();
     // Whoever stops the drill drops this, sessions and all.
@@ -73,7 +144,7 @@ pub(super) async fn restore(
                 stored: Stored::new(Arc::clone(&environment.store), manifest.as_ref().clone()),
                 damage: None,
                 target: target.clone(),
-                source: None,
+                source,
                 client_dirs,
                 options,
             })
@@ -84,7 +155,8 @@ pub(super) async fn restore(
             let available: Vec<&str> =
                 prepared.facts().extensions.iter().map(|e| e.name.as_str()).collect();
             note_missing(&statements, &available, record);
-            stand_in(&statements, &manifest.source.extensions, &target, record).await?;
+            let there = schemas(prepared.facts());
+            stand_in(&statements, &manifest.source.extensions, &there, &target, record).await?;
             let sequences = restore::sequence_values(&prepared).await;
             let tables =
                 manifest.tables.iter().map(|t| (t.schema.clone(), t.name.clone())).collect();
@@ -104,7 +176,7 @@ pub(super) async fn restore(
                 id: legacy.id.clone(),
                 sha256: legacy.sha256.clone(),
                 target: target.clone(),
-                source: None,
+                source,
                 client_dirs,
                 clean: false,
                 newest: None,
@@ -120,7 +192,8 @@ pub(super) async fn restore(
             let available: Vec<&str> =
                 prepared.facts().extensions.iter().map(|e| e.name.as_str()).collect();
             note_missing(&checked.created, &available, record);
-            stand_in(&checked.created, &[], &target, record).await?;
+            let there = schemas(prepared.facts());
+            stand_in(&checked.created, &[], &there, &target, record).await?;
             let tables = checked
                 .created
                 .iter()
@@ -147,12 +220,12 @@ pub(super) async fn restore(
     record.skipped = report.skipped;
     record.warnings.extend(report.warnings);
     if !report.proven {
-        let what = if report.uncounted.is_empty() {
-            "the archive does not say at its end that it is complete".to_owned()
+        return Err(if report.uncounted.is_empty() {
+            let what = "the archive does not say at its end that it is complete";
+            Error::Restore(what.to_owned())
         } else {
-            format!("not counted: {}", report.uncounted.join(", "))
-        };
-        return Err(Error::Restore(what));
+            Error::Uncounted(format!("not counted: {}", report.uncounted.join(", ")))
+        });
     }
     Ok(restored)
 }
@@ -167,17 +240,23 @@ fn note_missing(statements: &[Statement], available: &[&str], record: &mut Recor
         .collect();
 }
 
+/// The schemas that are there, in which the platform has its own.
+fn schemas(facts: &TargetFacts) -> Vec<String> {
+    facts.schemas.iter().map(|schema| schema.name.clone()).collect()
+}
+
 /// Puts stand-ins where the archive leaves something to its platform. The
 /// restore was planned before, and does not take the sandbox for a platform.
 async fn stand_in(
     statements: &[Statement],
     extensions: &[Extension],
+    there: &[String],
     target: &ConnectionUrl,
     record: &mut Record,
 ) -> Result<(), Error> {
     let failed = |error: &dyn std::fmt::Display| Error::Sandbox(error.to_string());
     let statements: Vec<&Statement> = statements.iter().collect();
-    let wanted = stand_ins(&statements, extensions);
+    let wanted = stand_ins(&statements, extensions, there);
     if wanted.is_empty() {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use std::io::Read as _;
 
 use futures::TryStreamExt as _;
 
-use super::{Environment, Fault, Request};
+use super::{Environment, Request, fault::Fault};
 use crate::{
     archive::{Manifest, manifest},
     catalog::{self, CatalogError, Key, State, legacy_sha256},
@@ -99,6 +99,22 @@ impl Subject {
                 backup.sha256.clone_from(&legacy.sha256);
                 backup.source_version.clone_from(&legacy.server);
             }
+        }
+    }
+
+    /// Its manifest, where it has one.
+    pub(super) fn manifest(&self) -> Option<&Manifest> {
+        match self {
+            Self::Backup(manifest) => Some(manifest),
+            Self::Legacy(_) => None,
+        }
+    }
+
+    /// What is known of the source.
+    pub(super) fn source(&self) -> Option<&manifest::Source> {
+        match self {
+            Self::Backup(manifest) => Some(&manifest.source),
+            Self::Legacy(legacy) => legacy.newest.as_ref(),
         }
     }
 

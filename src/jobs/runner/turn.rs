@@ -4,8 +4,9 @@
 //! None of them ever makes a backup late. The runner goes on listening while one
 //! runs, and stops it as soon as a backup falls due or is asked for; what is
 //! left of it has its turn afterwards. One that would never get done that way may
-//! hold on for a while (see [`InTurn::holds_on`]). A slot that was missed while
-//! the process was down has its turn at the next look.
+//! hold on for a while, and one that is in no backup's way goes on beside it (see
+//! [`Manner`]). A slot that was missed while the process was down has its turn at
+//! the next look.
 
 use std::{
     collections::BTreeMap,
@@ -17,15 +18,15 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Order, Runner, audit::Audit, sweep::Sweep, verify::Verify};
+use super::{Order, Runner, audit::Audit, drill::Drill, sweep::Sweep, verify::Verify};
 use crate::{
     jobs::{
         Environment, Source,
         due::{self, Tried},
-        verify::way,
+        way,
     },
     settings::{DatabaseSettings, Schedule},
-    state::{Progress, RunReport},
+    state::{DatabaseState, Progress, RunReport},
     words::JobKind,
 };
 
@@ -44,10 +45,9 @@ pub(super) trait InTurn {
     /// What there is to do for a slot; `None` where there is nothing.
     fn prepare(runner: &Runner, slot: DateTime<Utc>) -> Option<Self::Task>;
 
-    /// Whether it keeps a backup that is due waiting, as long as that one can
-    /// still be made before the last good one is stale.
-    fn holds_on(_: &Self::Task) -> bool {
-        false
+    /// What it does when a backup is due or asked for.
+    fn manner(_: &Self::Task) -> Manner {
+        Manner::GivesWay
     }
 
     /// Does it, and stops when `cancel` is cancelled.
@@ -79,6 +79,18 @@ pub(super) trait InTurn {
         report: RunReport,
         results: Self::Results,
     ) -> impl Future<Output = ()> + Send;
+}
+
+/// What a job does when a backup is due or asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// It stops.
+    GivesWay,
+    /// It keeps a backup that is due waiting, as long as that one can still be
+    /// made before the last good one is stale.
+    HoldsOn,
+    /// It goes on while the backup is made.
+    GoesOn,
 }
 
 /// What became of a slot.
@@ -135,6 +147,7 @@ impl Runner {
             JobKind::Verify => self.in_turn::<Verify>().await,
             JobKind::Sweep => self.in_turn::<Sweep>().await,
             JobKind::Audit => self.in_turn::<Audit>().await,
+            JobKind::Drill => self.in_turn::<Drill>().await,
         }
     }
 
@@ -146,6 +159,7 @@ impl Runner {
             JobKind::Verify => Verify::schedule(settings),
             JobKind::Sweep => Sweep::schedule(settings),
             JobKind::Audit => Audit::schedule(settings),
+            JobKind::Drill => Drill::schedule(settings),
         };
         due::next_slot(&schedule?.cron, self.environment.clock.now())
     }
@@ -167,11 +181,11 @@ impl Runner {
         let progress = self.state.update(&name, |database| database.began(J::JOB, began));
         let (clock, cancel) = (Instant::now(), CancellationToken::new());
         let (environment, source) = (self.environment.clone(), self.source.clone());
-        let holds_on = J::holds_on(&task);
+        let manner = J::manner(&task);
         let run = J::run(environment, source, task, progress.unwrap_or_default(), cancel.clone());
         let span = tracing::info_span!("job", job = J::JOB.as_str(), database = name);
         let running = tokio::spawn(run.instrument(span));
-        let (results, turn) = self.listen(running, holds_on, &cancel).await;
+        let (results, turn) = self.listen(running, manner, &cancel).await;
         let report = J::report(self, results.as_ref(), began, clock.elapsed().as_secs_f64());
         let results = results.unwrap_or_default();
         self.note_turn(J::JOB, slot, J::end(&report, &results));
@@ -184,7 +198,7 @@ impl Runner {
     async fn listen<T>(
         &mut self,
         mut running: JoinHandle<T>,
-        holds_on: bool,
+        manner: Manner,
         cancel: &CancellationToken,
     ) -> (Option<T>, Turn) {
         let mut turn = Turn::Over;
@@ -199,9 +213,19 @@ impl Runner {
                 Some(Order::Nudge(settled)) => {
                     // Whoever waits, waits for this run too, or for the backup.
                     self.turns.waiting.extend(settled);
-                    if self.due_slot().is_none() || (holds_on && self.may_hold_on()) {
-                        continue;
+                    match (self.due_slot(), manner) {
+                        (None, _) => continue,
+                        (Some(_), Manner::HoldsOn) if self.may_hold_on() => continue,
+                        (slot, Manner::GoesOn) => {
+                            self.attempt_beside(slot).await;
+                            continue;
+                        }
+                        _ => {}
                     }
+                }
+                Some(Order::Start) if manner == Manner::GoesOn => {
+                    self.attempt_beside(None).await;
+                    continue;
                 }
                 Some(Order::Start) => turn = Turn::Ordered,
                 None => {}
@@ -209,6 +233,14 @@ impl Runner {
             cancel.cancel();
         };
         (results.ok(), turn)
+    }
+
+    /// Makes an attempt at a backup while a job goes on.
+    async fn attempt_beside(&mut self, slot: Option<DateTime<Utc>>) {
+        let name = self.source.settings.name.clone();
+        self.state.update(&name, DatabaseState::step_aside);
+        self.attempt(slot).await;
+        self.state.update(&name, DatabaseState::step_back);
     }
 
     /// Whether the backup that waits can still be made before the last good one

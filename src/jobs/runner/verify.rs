@@ -1,21 +1,19 @@
 //! Reading stored backups again, while no backup is due. Where backups fall due
-//! so often that it would never get done, it holds on (see [`verify::way`]).
+//! so often that it would never get done, it holds on (see [`way`]).
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Runner,
-    turn::{End, InTurn, Turn},
+    turn::{End, InTurn, Manner, Turn},
 };
 use crate::{
     catalog::{Entry, State},
     jobs::{
         Environment, Source,
-        verify::{
-            self, Options, Recorded, Unread, Verified, VerifyError, rota,
-            way::{self, Way},
-        },
+        verify::{self, Options, Recorded, Unread, Verified, VerifyError, rota},
+        way::{self, Way},
     },
     settings::{DatabaseSettings, Schedule},
     state::{Progress, RunReport},
@@ -84,8 +82,8 @@ impl InTurn for Verify {
         Some(Task { is_all: entries.len() == wanted, entries, holds })
     }
 
-    fn holds_on(task: &Task) -> bool {
-        task.holds
+    fn manner(task: &Task) -> Manner {
+        if task.holds { Manner::HoldsOn } else { Manner::GivesWay }
     }
 
     async fn run(

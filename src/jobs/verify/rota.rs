@@ -64,7 +64,7 @@ fn good<'a>(
 }
 
 /// A number that is the same everywhere, and another one for each slot (FNV-1a).
-fn shuffled(entry: &Entry, slot: DateTime<Utc>) -> u64 {
+pub(in crate::jobs) fn shuffled(entry: &Entry, slot: DateTime<Utc>) -> u64 {
     let text = format!("{} {} {}", slot.timestamp(), entry.id, entry.kind.name());
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -175,6 +175,7 @@ async fn each_policy_allows_what_the_program_does_and_no_more() {
             &["fetch", "-o", "fetched.sql.gz"],
             &["verify", "--no-record"],
             &["restore", "--to", "-"],
+            &["incident", "open"],
         ] {
             product.succeed(read);
         }

@@ -3,6 +3,7 @@
 mod audit;
 mod catch_up;
 mod clock;
+mod drill;
 mod hours;
 mod listing;
 mod notify;
@@ -23,6 +24,7 @@ use reliquary::{
     clock::Clock,
     health::{self, Status},
     jobs::Handle,
+    lifecycle::Lifecycle,
     metrics::Metrics,
     settings::{Settings, Sources, load},
     state::{DatabaseState, State},
@@ -64,11 +66,13 @@ fn set_up(server: &Server, database: &str, up: bool) {
     server.psql("postgres", &format!("alter database \"{database}\" allow_connections {up}"));
 }
 
-/// Settings as a person writes them; the store's address is not used.
+/// Settings as a person writes them; the store's address is not used, and there
+/// are no drills where nothing is said of them.
 fn settings(text: &str) -> Settings {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("reliquary.toml");
-    std::fs::write(&file, format!("store.url = \"s3://unused\"\n{text}")).unwrap();
+    let drill = if text.contains("drill.") { "" } else { "drill.enabled = false\n" };
+    std::fs::write(&file, format!("store.url = \"s3://unused\"\n{drill}{text}")).unwrap();
     let sources = Sources {
         config: Some(file),
         url_check: Some(reliquary::app::check_url),
@@ -97,12 +101,13 @@ async fn keys(store: &dyn Store) -> Vec<String> {
 }
 
 /// The ids of the scheduled backups under a prefix. Each of them must be whole,
-/// and nothing else may lie there but what verify found, and the pointer.
+/// and nothing else may lie there but what verify and audits found, and the pointer.
 async fn backups(store: &dyn Store, prefix: &str) -> Vec<String> {
     let mut found: Vec<(String, u32)> = Vec::new();
     for object in list_all(store, prefix).await.unwrap() {
         let name = object.key.rsplit('/').next().unwrap();
-        if matches!(name, "LATEST.txt" | "LATEST.sha256") {
+        let is_audit = object.key.ends_with("audit/latest.json");
+        if is_audit || matches!(name, "LATEST.txt" | "LATEST.sha256") {
             continue;
         }
         let (id, what) = name.split_once('.').unwrap();
@@ -149,6 +154,7 @@ struct Life {
     state: State,
     handles: Vec<Handle>,
     metrics: Arc<Metrics>,
+    lifecycle: Lifecycle,
     runners: Vec<JoinHandle<()>>,
 }
 
@@ -156,7 +162,8 @@ impl Life {
     fn begin(settings: &Settings, store: Arc<dyn Store>, clock: &Clock) -> Self {
         let mut daemon = Daemon::new(settings, store, clock.clone()).unwrap();
         let runners = daemon.runners.drain(..).map(|runner| tokio::spawn(runner.run())).collect();
-        Self { state: daemon.state, handles: daemon.handles, metrics: daemon.metrics, runners }
+        let Daemon { state, handles, metrics, lifecycle, .. } = daemon;
+        Self { state, handles, metrics, lifecycle, runners }
     }
 
     /// Begins, and waits until what is due at the start was done.
@@ -186,6 +193,14 @@ impl Life {
         for runner in self.runners {
             runner.abort();
             let _ = runner.await;
+        }
+    }
+
+    /// Ends as SIGTERM makes it end.
+    async fn stop(&mut self) {
+        self.lifecycle.soft.cancel();
+        for runner in self.runners.drain(..) {
+            tokio::time::timeout(PATIENCE, runner).await.expect("it must end").unwrap();
         }
     }
 

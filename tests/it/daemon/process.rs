@@ -224,6 +224,34 @@ async fn a_daemon_left_alone_makes_backups_and_a_new_one_knows_them() {
     assert_eq!((code, document["status"].as_str()), (Some(0), Some("ok")));
 }
 
+/// The health check of a container asks this way.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_shows_the_password_that_the_daemon_asks_for() {
+    let server = sample_server();
+    let installation = Installation::new(&server);
+    let key = "RELIQUARY__HTTP__PASSWORD";
+    let password = |text: &str| (key, text.to_owned());
+    let daemon = Process::start(&installation, &[password("open-sesame-0123456789")]);
+    daemon.healthy().await;
+    assert_eq!(daemon.get("/status").await.0, StatusCode::UNAUTHORIZED);
+    let live = |shown: &str| {
+        let env = [password(shown), ("RELIQUARY__HTTP__LISTEN", daemon.address.clone())];
+        let mut command = installation.command(&env.into_iter().collect());
+        command.args(["status", "--live"]).output().unwrap()
+    };
+    let output = live("open-sesame-0123456789");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let output = live("open-barley-0123456789");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("it asks for the password that is http.password where it runs"),
+        "{said}"
+    );
+    assert!(!said.contains("sesame") && !said.contains("barley"), "{said}");
+    assert_eq!(daemon.terminate().code(), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_token_nobody_starts_a_backup_over_http() {
     let server = sample_server();

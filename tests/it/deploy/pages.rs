@@ -70,8 +70,12 @@ fn every_command_and_option_that_a_page_shows_is_real() {
     for (path, page) in pages() {
         let lines = page.split("reliquary ").skip(1).filter_map(|rest| {
             let line = rest.split(['\n', '`', '|', ',', ')']).next()?;
-            let mut words = line.split_whitespace();
-            let command = program.find_subcommand(words.next()?)?;
+            let mut words = line.split_whitespace().peekable();
+            let mut command = program.find_subcommand(words.next()?)?;
+            while let Some(child) = words.peek().and_then(|word| command.find_subcommand(word)) {
+                command = child;
+                words.next();
+            }
             Some((command, words.filter(|word| word.starts_with("--")).collect::<Vec<_>>()))
         });
         for (command, options) in lines {

@@ -28,7 +28,7 @@ fn a_flipped_bit_is_damage_and_counts_against_the_backup() {
 }
 
 #[test]
-fn rows_that_were_taken_out_are_noticed_although_all_hashes_fit() {
+fn a_manifest_that_says_more_rows_than_the_archive_has_is_told_as_such() {
     let (_server, _room, product, backup) = backed_up();
     let mut manifest: Value = serde_json::from_str(&backup.manifest_text).unwrap();
     let more = |value: &mut Value| *value = (value.as_u64().unwrap() + 1).into();
@@ -38,8 +38,8 @@ fn rows_that_were_taken_out_are_noticed_although_all_hashes_fit() {
     let path = backup.dir().join(format!("{}.manifest.json", backup.id));
     fs::write(path, serde_json::to_vec(&manifest).unwrap()).unwrap();
     let (reason, message) = reason(&product.drill(3, &[]), "failed");
-    assert_eq!(reason, "archive_damaged", "{message}");
-    assert!(message.contains("rows"), "{message}");
+    assert_eq!(reason, "rows_differ", "{message}");
+    assert!(message.ends_with("(-1)"), "{message}");
 }
 
 #[test]
@@ -155,6 +155,69 @@ fn without_server_programs_of_its_major_a_backup_stays_unproven() {
     let (reason, message) = reason(&product.drill(1, &[]), "unproven");
     assert_eq!(reason, "sandbox");
     assert!(message.contains("postgresql-18"), "{message}");
+}
+
+/// A folder with the server's programs, and a `pg_amcheck` that is this script.
+fn with_amcheck(server: &Server, script: &str) -> TempDir {
+    let dir = room();
+    for entry in fs::read_dir(server.bin_dir()).unwrap().flatten() {
+        if entry.file_name() != "pg_amcheck" {
+            symlink(entry.path(), dir.path().join(entry.file_name())).unwrap();
+        }
+    }
+    let path = dir.path().join("pg_amcheck");
+    if !script.is_empty() {
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    dir
+}
+
+fn amcheck(record: &Value) -> (&str, &str) {
+    let comparisons = record["comparisons"].as_array().unwrap();
+    let found = comparisons.iter().find(|c| c["name"].as_str().unwrap().contains("pg_amcheck"));
+    let text = |name: &str| found.unwrap()[name].as_str().unwrap();
+    (text("outcome"), text("detail"))
+}
+
+#[test]
+fn a_comparison_that_could_not_run_is_not_passed() {
+    let (server, room, product, _backup) = backed_up();
+    let broken = with_amcheck(&server, "#!/bin/sh\necho 'it broke' >&2\nexit 1\n");
+    let record = product.with_client_dir(broken.path()).drill(1, &[]);
+    let (reason, message) = reason(&record, "unproven");
+    assert_eq!(reason, "incomplete", "{message}");
+    assert_eq!(amcheck(&record).0, "could_not_run");
+    assert!(message.contains("it broke"), "{message}");
+    assert!(is_empty(room.path()));
+    let list: Value = serde_json::from_str(&product.succeed(&["--json", "list"])).unwrap();
+    assert_eq!(list["backups"][0]["drilled"]["verdict"], "unproven");
+}
+
+#[test]
+fn corruption_that_amcheck_finds_fails_the_drill() {
+    let (server, _room, product, _backup) = backed_up();
+    let finds = with_amcheck(&server, "#!/bin/sh\necho 'btree index \"x\": broken'\nexit 2\n");
+    let record = product.with_client_dir(finds.path()).drill(3, &[]);
+    assert_eq!(reason(&record, "failed").0, "check_failed");
+    assert!(amcheck(&record).1.contains("broken"));
+}
+
+#[test]
+fn a_machine_without_amcheck_passes_and_says_what_was_not_looked_at() {
+    let (server, _room, product, _backup) = backed_up();
+    let without = with_amcheck(&server, "");
+    let product = product.with_client_dir(without.path());
+    let record = product.drill(0, &[]);
+    assert_eq!(record["verdict"], "passed");
+    assert_eq!(amcheck(&record).0, "not_run");
+    let said = product.succeed(&["drill"]);
+    assert!(said.lines().next().unwrap().contains("; not looked at: pg_amcheck"), "{said}");
+    let page = fs::read_dir(product.store_dir().join("database/drills")).unwrap().flatten();
+    let page =
+        page.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "md"));
+    let page = fs::read_to_string(page.unwrap()).unwrap();
+    assert!(page.contains("Not looked at: pg_amcheck"), "{page}");
 }
 
 #[test]

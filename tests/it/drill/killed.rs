@@ -15,7 +15,7 @@ use super::*;
 /// Longer than any of this takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < deadline, "{what} did not happen");
@@ -23,7 +23,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-fn inside(room: &TempDir, file: &str) -> Option<PathBuf> {
+pub(super) fn inside(room: &TempDir, file: &str) -> Option<PathBuf> {
     let folders = |dir: &Path| {
         let entries = fs::read_dir(dir).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
@@ -33,7 +33,7 @@ fn inside(room: &TempDir, file: &str) -> Option<PathBuf> {
 }
 
 /// A drill that hangs in a check, with its server up.
-fn hanging(product: &Product, room: &TempDir) -> (Child, Pid) {
+pub(super) fn hanging(product: &Product, room: &TempDir) -> (Child, Pid) {
     let child = product
         .command(&["--json", "drill"])
         .stdout(Stdio::piped())
@@ -67,7 +67,11 @@ fn a_killed_drill_leaves_no_server_and_the_next_one_clears_its_folder() {
     assert_eq!(record["verdict"], "passed");
     assert!(is_empty(room.path()), "the killed drill's folder is gone too");
     let drills = slow.store_dir().join("database/drills");
-    assert_eq!(fs::read_dir(drills).unwrap().count(), 2, "a killed drill claims nothing");
+    let pages = fs::read_dir(drills)
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "md"));
+    assert_eq!(pages.count(), 1, "a killed drill claims nothing");
 }
 
 #[test]
@@ -91,6 +95,21 @@ fn a_drill_whose_watcher_was_killed_too_is_cleared_with_its_server_by_the_next()
     assert_eq!(record["verdict"], "passed");
     assert!(is_empty(room.path()));
     until("the server's end", || kill(server, None).is_err());
+}
+
+#[test]
+fn a_sandbox_that_dies_under_a_drill_proves_nothing() {
+    let (_server, room, product, _backup) = backed_up();
+    let slow = product.configured(SLOW);
+    let (child, server) = hanging(&slow, &room);
+    until("the question", || stages::asked(&room));
+    kill(server, Signal::SIGKILL).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(record["verdict"], "unproven", "{record:#}");
+    assert_eq!(record["failure"]["reason"], "incomplete", "{record:#}");
+    assert!(is_empty(room.path()));
 }
 
 #[test]

@@ -2,9 +2,13 @@
 //! the cluster is gone.
 
 mod failures;
+mod faults;
 mod hostile;
 mod killed;
 mod passes;
+mod rows;
+mod stages;
+mod target;
 
 use std::{
     fs,

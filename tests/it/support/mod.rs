@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "what a test stands on fails as the test does")]
 
+pub(crate) mod browser;
 pub(crate) mod odd_store;
 pub(crate) mod pg;
 pub(crate) mod postgres;

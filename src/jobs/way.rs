@@ -1,5 +1,5 @@
-//! When a verify gives way to a backup that falls due: always, unless backups
-//! fall due so often that it never gets to the end of even one archive.
+//! When a verify or a drill gives way to a backup that falls due: always, unless
+//! backups fall due so often that it never gets to the end of even one archive.
 //!
 //! Then it holds on, with the one archive that it has in hand, for as long as
 //! the backup that waits can still be made before health calls the last one
@@ -58,7 +58,7 @@ impl Way {
     }
 }
 
-/// Up to when a verify that holds on may keep a backup waiting. The last good
+/// Up to when a run that holds on may keep a backup waiting. The last good
 /// backup is of `last_success`, and took `took`.
 #[must_use]
 pub fn holds_until(

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# A restore drill, from nothing to its verdict, side by side with what people do
+# today to try a backup out, in one session: interleaved runs, medians, ratios.
+# Read the ratios, not the seconds.
+#
+#   benches/drill.sh [--mb 1100] [--runs 3]
+#
+# --mb N      about how much plain dump the database makes (100 is quick)
+# --runs N    runs of each
+#
+# Both sides restore the same archive. Today: `gunzip | psql` into an empty
+# database of a server with default settings that is running already. It: a drill,
+# which starts a server of its own, hashes the archive, restores it, counts every
+# table's rows, looks at sequences, indexes and constraints, and removes the server
+# again; with `pg_amcheck` as well in a row of its own. Peak memory is that of the
+# process itself: PostgreSQL's is its own on both sides.
+#
+# Environment: RELIQUARY (default target/release/reliquary), PGBIN (the
+# directory of PostgreSQL's programs). Needs about 10 bytes of disk in TMPDIR for
+# each byte of dump.
+set -euo pipefail
+
+mb=1100 runs=3
+while [ $# -gt 0 ]; do
+  case $1 in
+    --mb) mb=${2:?--mb needs a number} && shift 2 ;;
+    --runs) runs=${2:?--runs needs a number} && shift 2 ;;
+    -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
+    *) printf 'unknown argument %s; see --help\n' "$1" >&2 && exit 2 ;;
+  esac
+done
+
+# shellcheck source=benches/lib.sh
+. "$(dirname "$0")/lib.sh"
+need gzip awk
+[ -x /usr/bin/time ] || die "needs GNU time (Debian package: time)"
+[ -x "$reliquary" ] || die "build it first: cargo build --release --locked"
+
+say "loading about $mb MB"
+start_cluster
+psql() { "$pg_bin/psql" -Xq "$@"; }
+psql -v mb="$mb" -f "$repo/benches/donations.sql"
+mkdir "$scratch/store"
+mkdir -m 711 "$scratch/drills"
+export DIRECT_URL=$url RELIQUARY__STORE__URL=file://$scratch/store RELIQUARY__LOG__FORMAT=text
+export RELIQUARY__POSTGRES__CLIENT_DIRS=$pg_bin RELIQUARY__DRILL__DIR=$scratch/drills
+"$reliquary" -q backup
+archive=$(find "$scratch/store" -name '*.sql.gz')
+
+# A server as a package sets it up, fsync and all, for today's side.
+mkdir "$scratch/default"
+[ "$(id -u)" != 0 ] || chown postgres "$scratch/default"
+as_server "$pg_bin/initdb" -A trust -E UTF8 --locale=C -U postgres -D "$scratch/default/data" >/dev/null
+as_server "$pg_bin/pg_ctl" -D "$scratch/default/data" -l "$scratch/default/log" -w start \
+  -o "-k $scratch/default -c listen_addresses=" >/dev/null
+stop_default() { as_server "$pg_bin/pg_ctl" -D "$scratch/default/data" -m immediate -w stop >/dev/null 2>&1 || true; }
+trap 'code=$?; stop_default; (exit "$code"); finish' EXIT
+target="postgresql://postgres@localhost/target?host=$scratch/default"
+fresh() {
+  psql -h "$scratch/default" -d postgres -c 'set client_min_messages = error' \
+    -c 'drop database if exists target' -c 'create database target' -c checkpoint
+}
+
+one_round() {
+  fresh
+  measure gunzip-psql "gunzip -c $archive | $pg_bin/psql -Xq -v ON_ERROR_STOP=1 '$target' > /dev/null"
+  RELIQUARY__DRILL__AMCHECK=false measure drill "exec $reliquary -q --json drill --no-record"
+  cp "$scratch/out" "$scratch/drill.json"
+  measure drill-amcheck "exec $reliquary -q --json drill --no-record"
+  cp "$scratch/out" "$scratch/amcheck.json"
+}
+
+say "warming up"
+cat "$archive" >/dev/null
+for ((round = 1; round <= runs; round++)); do
+  say "round $round of $runs"
+  one_round
+done
+
+field() { sed -n "s/^  \"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},*$/\1/p" "$scratch/$1.json" | head -1; }
+for report in drill amcheck; do
+  [ "$(field $report verdict)" = passed ] || die "the drill did not pass: $(cat "$scratch/$report.json")"
+done
+
+say "checking that both restored the same number of rows"
+rows=$(psql -At "$target" -c "select sum((xpath('/row/c/text()', query_to_xml(format('select count(*) as c from %s', oid::regclass), false, true, '')))[1]::text::bigint) from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace")
+[ "$rows" = "$(field drill rows_compared)" ] || die "psql restored $rows rows, the drill $(field drill rows_compared)"
+
+seconds() { awk '{ print $1 }' "$scratch/$1.times" | median; }
+peak() { awk '{ printf "%.1f\n", $2 / 1024 }' "$scratch/$1.times" | sort -n | tail -1; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
+row() { printf '%-40s %8s %12s %10s\n' "$@"; }
+
+today=$(seconds gunzip-psql)
+echo
+versions
+printf 'archive %s bytes, %s rows, %s rounds, medians\n\n' "$(stat -c %s "$archive")" "$rows" "$runs"
+row what seconds 'today / it' 'peak MiB'
+row 'gunzip | psql into a default server' "$today" 1.00 "$(peak gunzip-psql)"
+row 'reliquary drill' "$(seconds drill)" "$(ratio "$today" "$(seconds drill)")" "$(peak drill)"
+row 'reliquary drill, with pg_amcheck' "$(seconds drill-amcheck)" "$(ratio "$today" "$(seconds drill-amcheck)")" "$(peak drill-amcheck)"
+printf '\nits stages, in the last round:\n'
+awk '{ gsub(/[",]/, "") } $1 == "seconds:" { seconds = $2 } $1 == "stage:" { printf "  %-22s %8.2f s\n", $2, seconds }' "$scratch/drill.json"
+echo "targets: today / it >= 1.5 without pg_amcheck"

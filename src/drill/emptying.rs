@@ -1,0 +1,165 @@
+//! Empties a database of everything that was not there before.
+
+use super::borrowed::{BorrowError, MARK, failed};
+use crate::{
+    postgres::{Target, TargetError, quote},
+    restore::Platform,
+};
+
+/// Whatever is in no schema, as DROP names it, the schemas themselves, and what may
+/// hang on a table of the platform's.
+const OUTER: &str = "
+SELECT what || pg_catalog.quote_ident(name) || coalesce(on_table, '') FROM (
+  SELECT 'SCHEMA ' AS what, nspname AS name, oid, 'pg_namespace'::regclass AS class,
+         NULL::text AS on_table
+  FROM pg_namespace
+  WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public', 'reliquary_drill')
+  UNION ALL SELECT 'EXTENSION ', extname, oid, 'pg_extension'::regclass, NULL FROM pg_extension
+  UNION ALL SELECT 'PUBLICATION ', pubname, oid, 'pg_publication'::regclass, NULL FROM pg_publication
+  UNION ALL SELECT 'EVENT TRIGGER ', evtname, oid, 'pg_event_trigger'::regclass, NULL
+  FROM pg_event_trigger
+  UNION ALL SELECT 'SERVER ', srvname, oid, 'pg_foreign_server'::regclass, NULL FROM pg_foreign_server
+  UNION ALL SELECT 'FOREIGN DATA WRAPPER ', fdwname, oid, 'pg_foreign_data_wrapper'::regclass, NULL
+  FROM pg_foreign_data_wrapper
+  UNION ALL SELECT 'LANGUAGE ', lanname, oid, 'pg_language'::regclass, NULL FROM pg_language
+  UNION ALL SELECT 'ACCESS METHOD ', amname, oid, 'pg_am'::regclass, NULL FROM pg_am
+  UNION ALL SELECT 'POLICY ', polname, p.oid, 'pg_policy'::regclass,
+         pg_catalog.format(' ON %I.%I', n.nspname, c.relname)
+  FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^(pg_|public$)'
+  UNION ALL SELECT 'TRIGGER ', tgname, t.oid, 'pg_trigger'::regclass,
+         pg_catalog.format(' ON %I.%I', n.nspname, c.relname)
+  FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND n.nspname !~ '^(pg_|public$)'
+) o
+WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid
+                  AND d.deptype = 'e')
+ORDER BY what <> 'EVENT TRIGGER ', on_table IS NOT NULL, what DESC, name";
+
+/// What is in the schema `public`, which stays for the sake of its grants, and
+/// casts, as DROP names them. What goes with something else is not listed.
+const IN_PUBLIC: &str = "
+SELECT pg_catalog.format('DROP %s IF EXISTS %s CASCADE',
+         CASE WHEN i.type IN ('function', 'procedure', 'aggregate') THEN 'ROUTINE' ELSE i.type END,
+         i.identity)
+FROM (
+  SELECT 'pg_class'::regclass AS class, oid, relnamespace AS namespace FROM pg_class
+  WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+  UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace FROM pg_proc
+  UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace FROM pg_type t
+  WHERE t.typelem = 0 AND (t.typrelid = 0 OR EXISTS (
+    SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+  UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace FROM pg_collation
+  UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace FROM pg_operator
+  UNION ALL SELECT 'pg_opclass'::regclass, oid, opcnamespace FROM pg_opclass
+  UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfnamespace FROM pg_opfamily
+  UNION ALL SELECT 'pg_conversion'::regclass, oid, connamespace FROM pg_conversion
+  UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgnamespace FROM pg_ts_config
+  UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictnamespace FROM pg_ts_dict
+  UNION ALL SELECT 'pg_ts_parser'::regclass, oid, prsnamespace FROM pg_ts_parser
+  UNION ALL SELECT 'pg_ts_template'::regclass, oid, tmplnamespace FROM pg_ts_template
+  UNION ALL SELECT 'pg_cast'::regclass, oid, to_regnamespace('public') FROM pg_cast WHERE oid >= 16384
+) o CROSS JOIN LATERAL pg_catalog.pg_identify_object(o.class, o.oid, 0) i
+WHERE o.namespace = to_regnamespace('public')
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid
+                  AND d.objsubid = 0 AND d.deptype IN ('e', 'i'))
+ORDER BY o.class, o.oid DESC";
+
+const LARGE_OBJECTS: &str = "SELECT pg_catalog.count(pg_catalog.lo_unlink(oid))
+    FROM pg_catalog.pg_largeobject_metadata";
+
+/// What is kept: what was there before the first drill.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept(Vec<String>);
+
+impl Kept {
+    /// What is there before a first drill, without schemas of people, which may be
+    /// dropped if the database may be used at all.
+    pub(super) async fn at_first(
+        platform: &Platform,
+        control: &mut Target,
+    ) -> Result<Self, BorrowError> {
+        let there = control.names(OUTER).await.map_err(failed("look what it holds"))?;
+        let managed: Vec<String> =
+            platform.managed.iter().map(|name| format!("SCHEMA {}", quote(name))).collect();
+        let is_kept = |what: &String| !what.starts_with("SCHEMA ") || managed.contains(what);
+        Ok(Self(there.into_iter().filter(is_kept).collect()))
+    }
+
+    /// What the mark holds.
+    pub(super) async fn read(control: &mut Target) -> Result<Self, BorrowError> {
+        let sql = format!(
+            "SELECT coalesce(pg_catalog.obj_description('{MARK}'::regnamespace, 'pg_namespace'), '')"
+        );
+        let text = control.names(&sql).await.map_err(failed("read its mark"))?.concat();
+        let kept = serde_json::from_str(&text).map_err(|_| {
+            BorrowError::Refused(format!(
+                "its schema {MARK} is not one that a drill has made; drop it where all is well"
+            ))
+        })?;
+        Ok(Self(kept))
+    }
+
+    /// Makes the mark.
+    pub(super) async fn write(&self, control: &mut Target) -> Result<(), BorrowError> {
+        let text = serde_json::to_string(&self.0).unwrap_or_default().replace('\'', "''");
+        let sql = format!(
+            "BEGIN; CREATE SCHEMA IF NOT EXISTS {MARK}; COMMENT ON SCHEMA {MARK} IS '{text}'; COMMIT"
+        );
+        control.run(&sql).await.map_err(failed("mark it"))
+    }
+}
+
+/// Drops everything but what is kept; `filled` are tables of the platform that are
+/// emptied.
+pub(super) async fn empty(
+    kept: &Kept,
+    filled: &[String],
+    control: &mut Target,
+) -> Result<(), BorrowError> {
+    let doing = failed("empty it");
+    control.number(LARGE_OBJECTS).await.map_err(&doing)?;
+    let asked: Vec<(String, String)> =
+        filled.iter().map(|table| (table.clone(), String::new())).collect();
+    let occupied = control.occupied(&asked).await?;
+    delete(occupied, control).await.map_err(&doing)?;
+    for what in control.names(OUTER).await.map_err(&doing)? {
+        if !kept.0.contains(&what) {
+            control.run(&format!("DROP {what} CASCADE")).await.or_else(gone).map_err(&doing)?;
+        }
+    }
+    for drop in control.names(IN_PUBLIC).await.map_err(&doing)? {
+        control.run(&drop).await.or_else(gone).map_err(&doing)?;
+    }
+    Ok(())
+}
+
+/// Removes the rows of tables that may point at each other. A platform lets its
+/// tables be deleted from, and not truncated.
+async fn delete(mut tables: Vec<String>, control: &mut Target) -> Result<(), TargetError> {
+    while !tables.is_empty() {
+        let (mut left, mut why) = (Vec::new(), None);
+        let before = tables.len();
+        for table in tables {
+            match control.run(&format!("DELETE FROM {table}")).await {
+                Ok(()) => {}
+                Err(error) => {
+                    left.push(table);
+                    why = Some(error);
+                }
+            }
+        }
+        match why {
+            // Others point at it: they are empty at the next try, where one was emptied.
+            Some(error) if left.len() == before => return Err(error),
+            _ => tables = left,
+        }
+    }
+    Ok(())
+}
+
+/// What went along with something else is gone.
+fn gone(error: TargetError) -> Result<(), TargetError> {
+    if error.is_absent() { Ok(()) } else { Err(error) }
+}

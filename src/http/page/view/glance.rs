@@ -1,0 +1,202 @@
+//! The four answers: is there a good backup, how old is it, is it proven, how
+//! long would a restore take.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{distance, seconds};
+use crate::{
+    clock,
+    figures::{age, size, span},
+    health::{DatabaseHealth, Status},
+    state::{DatabaseState, Stored},
+};
+
+/// A drill a month, and ten days to notice that one did not come.
+const PROOF_LASTS: TimeDelta = TimeDelta::days(40);
+
+/// One of the answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::http::page) struct Answer {
+    pub(in crate::http::page) question: &'static str,
+    /// A word or two.
+    pub(in crate::http::page) words: String,
+    /// What stands behind it.
+    pub(in crate::http::page) detail: String,
+    pub(in crate::http::page) tone: Tone,
+}
+
+/// How good an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http::page) enum Tone {
+    Good,
+    /// Nobody need get up for it.
+    Doubtful,
+    Bad,
+}
+
+/// The newest good backup of the last days.
+pub(super) fn newest(known: &DatabaseState) -> Option<&Stored> {
+    let last = known.last_success?;
+    known.stored.get(last).filter(|stored| stored.time == last)
+}
+
+pub(super) fn headline(
+    now: DateTime<Utc>,
+    known: &DatabaseState,
+    health: &DatabaseHealth,
+) -> String {
+    let last = known.last_success.map(|time| age(now, time));
+    match (health.status, last) {
+        (Status::Ok, Some(age)) => format!("The last good backup is {age} old."),
+        (Status::Ok, None) => "All is well.".to_owned(),
+        (Status::Starting, _) => {
+            "No good backup is known yet; the process has only just started.".to_owned()
+        }
+        (Status::Stale, Some(age)) => format!("Backups are late: the last good one is {age} old."),
+        (Status::Stale, None) => "There is no good backup.".to_owned(),
+        (Status::Failing, Some(age)) => {
+            format!("Backups fail. The last good one is {age} old and is still there.")
+        }
+        (Status::Failing, None) => "Backups fail, and no good one is known.".to_owned(),
+    }
+}
+
+pub(super) fn answers(
+    now: DateTime<Utc>,
+    known: &DatabaseState,
+    health: &DatabaseHealth,
+) -> Vec<Answer> {
+    vec![
+        is_there(known, health),
+        how_old(now, known, health),
+        is_proven(now, known),
+        how_long(now, known),
+    ]
+}
+
+fn is_there(known: &DatabaseState, health: &DatabaseHealth) -> Answer {
+    let question = "Is there a good backup?";
+    let totals = known.catalog.clone().unwrap_or_default();
+    let Some(last) = known.last_success else {
+        let (answer, detail, tone) = match (health.status, &known.catalog) {
+            (_, None) => ("Not known yet", "the store was not listed yet", Tone::Doubtful),
+            (Status::Starting, _) => {
+                ("Not yet", "the first one is still to be made", Tone::Doubtful)
+            }
+            _ => ("No", "the store holds none", Tone::Bad),
+        };
+        let legacy = match totals.legacy {
+            0 => String::new(),
+            count => format!("; {count} legacy archives are there, and are no proof"),
+        };
+        let detail = format!("{detail}{legacy}");
+        return Answer { question, words: answer.to_owned(), detail, tone };
+    };
+    let id = newest(known).map_or_else(|| crate::rfc3339::format(last), |one| one.id.clone());
+    let measured = known.last_backup.map(|backup| format!(", {}", size(backup.archive_bytes)));
+    let good = known.catalog.as_ref().map(|totals| totals.scheduled + totals.manual);
+    let good = good.map(|good| format!("; {good} good ones in all")).unwrap_or_default();
+    let damaged = match totals.damaged {
+        0 => String::new(),
+        count => format!(", and {count} damaged that count for nothing"),
+    };
+    Answer {
+        question,
+        words: "Yes".to_owned(),
+        detail: format!("{id}{}{good}{damaged}", measured.unwrap_or_default()),
+        tone: if totals.damaged == 0 { Tone::Good } else { Tone::Doubtful },
+    }
+}
+
+fn how_old(now: DateTime<Utc>, known: &DatabaseState, health: &DatabaseHealth) -> Answer {
+    let question = "How old is it?";
+    let limit = TimeDelta::from_std(known.stale_after).unwrap_or(TimeDelta::MAX);
+    let next = known.next_run.map_or("no next one is planned yet".to_owned(), |next| {
+        if next > now {
+            format!("the next one is due {}", distance(now, next))
+        } else {
+            "the next one is due now".to_owned()
+        }
+    });
+    let Some(last) = known.last_success else {
+        let tone = if health.status == Status::Starting { Tone::Doubtful } else { Tone::Bad };
+        return Answer { question, words: "There is none".to_owned(), detail: next, tone };
+    };
+    let ahead = last - now > clock::TOLERANCE;
+    let tone = if ahead || now - last > limit { Tone::Bad } else { Tone::Good };
+    let words = if ahead { "From the future".to_owned() } else { age(now, last) };
+    let detail = format!("stale after {}; {next}", span(limit));
+    Answer { question, words, detail, tone }
+}
+
+/// Whether a drill has restored a backup and everything agreed.
+pub(super) fn proves(known: &DatabaseState, backup: &str) -> bool {
+    known.drills.as_ref().is_some_and(|drills| drills.proves(backup))
+}
+
+fn is_proven(now: DateTime<Utc>, known: &DatabaseState) -> Answer {
+    let question = "Is it proven?";
+    let newest = newest(known);
+    let verified = known.catalog.as_ref().map_or(0, |totals| totals.verified);
+    let read_back = match newest.and_then(|stored| stored.verified) {
+        Some(time) => format!("every byte of the newest was read back {}", distance(now, time)),
+        None if verified > 0 => format!("{verified} were read back since, the newest was not yet"),
+        None => "none was read back yet".to_owned(),
+    };
+    let drills = known.drills.clone().unwrap_or_default();
+    let said = |answer: &str, detail: String, tone| Answer {
+        question,
+        words: answer.to_owned(),
+        detail,
+        tone,
+    };
+    if let Some(failed) = &drills.failure {
+        let why = failed.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let (backup, ago) = (&failed.backup, distance(now, failed.finished));
+        return said("No", format!("the drill of {backup}, {ago}, failed{why}"), Tone::Bad);
+    }
+    let proof = drills.recent.iter().filter(|drill| drills.proves(&drill.backup));
+    let Some(proof) = proof.max_by_key(|drill| (&drill.backup, &drill.id)) else {
+        let answer = if verified > 0 { "Read back, not restored" } else { "Not yet" };
+        let detail = format!("{read_back}; no drill has restored one: `reliquary drill` does");
+        return said(answer, detail, Tone::Doubtful);
+    };
+    let restored = format!("restored, and every row compared, {}", distance(now, proof.finished));
+    if newest.is_some_and(|stored| stored.id == proof.backup) {
+        return said("Yes", format!("it was {restored}"), Tone::Good);
+    }
+    let age = age(now, proof.finished);
+    let fresh = now - proof.finished <= PROOF_LASTS;
+    let (answer, tone) = if fresh {
+        (format!("Yes, {age} ago"), Tone::Good)
+    } else {
+        (format!("Not for {age}"), Tone::Doubtful)
+    };
+    said(&answer, format!("{} was {restored}; {read_back}", proof.backup), tone)
+}
+
+fn how_long(now: DateTime<Utc>, known: &DatabaseState) -> Answer {
+    let question = "How long would a restore take?";
+    let drills = known.drills.clone().unwrap_or_default();
+    let measured = drills.recent.iter().filter(|drill| drills.proves(&drill.backup));
+    let measured = measured.filter_map(|drill| Some((drill, drill.restore_seconds?)));
+    match measured.max_by_key(|(drill, _)| (&drill.backup, &drill.id)) {
+        Some((drill, took)) => Answer {
+            question,
+            words: format!("About {}", seconds(took)),
+            detail: format!(
+                "measured when {} was drilled, {}; another machine and a longer way to the store \
+                 take longer",
+                drill.backup,
+                distance(now, drill.finished)
+            ),
+            tone: Tone::Good,
+        },
+        None => Answer {
+            question,
+            words: "Not measured".to_owned(),
+            detail: "a drill measures it: `reliquary drill`".to_owned(),
+            tone: Tone::Doubtful,
+        },
+    }
+}

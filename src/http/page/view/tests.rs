@@ -1,0 +1,381 @@
+use std::{sync::Arc, time::Duration};
+
+use super::*;
+use crate::{
+    settings::Schedule,
+    state::{
+        self, BackupSize, CatalogTotals, DrillHistory, DrillReport, FailedRuns, Liveness, Outlook,
+        RunReport, StageSeconds, Stored,
+    },
+    words::{
+        DrillChoice, DrillStage, DrillVerdict, JobKind, Keep, Outcome, Stage, SweepRefusal, Worth,
+    },
+};
+
+/// Monday, the 23rd of November 2026, at half past two in the afternoon.
+pub(in crate::http::page) fn now() -> DateTime<Utc> {
+    "2026-11-23T14:30:00Z".parse().unwrap()
+}
+
+fn id(time: DateTime<Utc>) -> String {
+    crate::catalog::BackupId::at(time).to_string()
+}
+
+fn hours_ago(hours: i64) -> DateTime<Utc> {
+    state::hour(now()) - TimeDelta::hours(hours)
+}
+
+/// A database that is backed up every hour, of which nothing is known yet.
+pub(in crate::http::page) fn hourly(name: &str) -> DatabaseState {
+    DatabaseState {
+        backup_schedule: Some(Schedule::parse("0 0 * * * *").unwrap()),
+        next_run: Some(hours_ago(-1)),
+        ..DatabaseState::new(name, "database/", "0 0 * * * *", Duration::from_hours(2))
+    }
+}
+
+/// The same with good backups of so many hours, the newest of this one.
+pub(in crate::http::page) fn with_backups(name: &str, hours: i64) -> DatabaseState {
+    let mut known = hourly(name);
+    for ago in (0..hours).rev() {
+        let time = hours_ago(ago);
+        let bytes = 411_000_000 + 40_000 * u64::try_from(hours - ago).unwrap();
+        known.stored.update(time, |_| Stored {
+            id: id(time),
+            time,
+            worth: Worth::Good,
+            manual: false,
+            bytes,
+            verified: (ago > 5).then(|| time + TimeDelta::hours(4)),
+            count: 1,
+            damaged: 0,
+        });
+        let size = BackupSize {
+            archive_bytes: bytes,
+            dump_bytes: bytes * 3,
+            rows: bytes / 80,
+            seconds: 42.5,
+        };
+        known.measured(time, size);
+        known.last_backup = Some(size);
+        known.last_success = Some(time);
+    }
+    known.catalog = Some(CatalogTotals {
+        scheduled: u64::try_from(hours).unwrap(),
+        verified: u64::try_from((hours - 6).max(0)).unwrap(),
+        oldest: (hours > 0).then(|| hours_ago(hours - 1)),
+        newest: (hours > 0).then(|| hours_ago(0)),
+        ..CatalogTotals::default()
+    });
+    known.outlook = Some(Arc::new(Outlook {
+        horizon: Some(now() - TimeDelta::days(30)),
+        at: now() + TimeDelta::hours(13),
+        sweeps: true,
+        kept: u64::try_from(hours).unwrap(),
+        reasons: vec![(Keep::Young, u64::try_from(hours).unwrap())],
+        rules: vec!["everything younger than 30days".to_owned()],
+        ..Outlook::default()
+    }));
+    known
+}
+
+pub(in crate::http::page) fn drill(
+    ended: DateTime<Utc>,
+    backup: DateTime<Utc>,
+    verdict: DrillVerdict,
+) -> DrillReport {
+    DrillReport {
+        id: id(ended),
+        backup: id(backup),
+        kind: "scheduled".to_owned(),
+        legacy: false,
+        choice: DrillChoice::Newest,
+        started: ended - TimeDelta::minutes(6),
+        finished: ended,
+        seconds: 360.0,
+        restore_seconds: (verdict == DrillVerdict::Passed).then_some(252.0),
+        verdict,
+        reason: None,
+        error: None,
+        not_run: Vec::new(),
+        stages: vec![StageSeconds { stage: "restore.data".to_owned(), seconds: 121.4 }],
+    }
+}
+
+fn drilled(known: DatabaseState, recent: Vec<DrillReport>) -> DatabaseState {
+    DatabaseState { drills: Some(DrillHistory { recent, ..DrillHistory::default() }), ..known }
+}
+
+pub(in crate::http::page) fn shown(databases: &[DatabaseState]) -> Page {
+    let process = ProcessHealth {
+        started_at: now() - TimeDelta::days(3),
+        liveness: Liveness { scheduler: true, runner: true },
+    };
+    let info = StatusInfo { store: "file:///home/alice/backups".to_owned() };
+    page(now(), &process, databases, &BTreeMap::new(), &info)
+}
+
+fn one(known: DatabaseState) -> Database {
+    shown(&[known]).databases.remove(0)
+}
+
+fn told(database: &Database) -> Vec<(&str, Tone)> {
+    database.answers.iter().map(|answer| (answer.words.as_str(), answer.tone)).collect()
+}
+
+#[test]
+fn the_four_answers_of_a_fresh_installation() {
+    let page = one(hourly("main"));
+    assert_eq!(
+        told(&page),
+        [
+            ("Not known yet", Tone::Doubtful),
+            ("There is none", Tone::Bad),
+            ("Not yet", Tone::Doubtful),
+            ("Not measured", Tone::Doubtful)
+        ]
+    );
+}
+
+#[test]
+fn the_four_answers_when_all_is_well() {
+    let passed = drill(now() - TimeDelta::days(3), hours_ago(73), DrillVerdict::Passed);
+    let page = one(drilled(with_backups("main", 720), vec![passed]));
+    assert_eq!(
+        told(&page),
+        [
+            ("Yes", Tone::Good),
+            ("30m", Tone::Good),
+            ("Yes, 3d ago", Tone::Good),
+            ("About 4m 12s", Tone::Good)
+        ]
+    );
+    assert_eq!(page.headline, "The last good backup is 30m old.");
+    assert!(page.answers[0].detail.contains("720 good ones"), "{:?}", page.answers[0]);
+    assert!(page.answers[1].detail.contains("due in 30m"), "{:?}", page.answers[1]);
+}
+
+#[test]
+fn a_proof_grows_old_and_a_failed_drill_is_bad_news() {
+    let at = |days| now() - TimeDelta::days(days);
+    let answers = |recent: Vec<DrillReport>, failure| {
+        let mut known = drilled(with_backups("main", 30), recent);
+        known.drills.as_mut().unwrap().failure = failure;
+        let page = one(known);
+        (page.answers[2].words.clone(), page.answers[2].tone)
+    };
+    let old = drill(at(41), at(42), DrillVerdict::Passed);
+    assert_eq!(answers(vec![old.clone()], None), ("Not for 41d".to_owned(), Tone::Doubtful));
+    let failed = drill(at(1), at(1), DrillVerdict::Failed);
+    let said = answers(vec![failed.clone(), old], Some(failed));
+    assert_eq!(said, ("No".to_owned(), Tone::Bad));
+    let newest = drill(now(), hours_ago(0), DrillVerdict::Passed);
+    assert_eq!(answers(vec![newest], None), ("Yes".to_owned(), Tone::Good));
+    let unproven = drill(now(), hours_ago(0), DrillVerdict::Unproven);
+    assert_eq!(answers(vec![unproven], None).0, "Read back, not restored");
+}
+
+/// The words of every cell, by the hours that they lie back.
+fn slot(page: &Database, ago: i64) -> (Slot, String) {
+    let hours = usize::try_from(14 - ago + 24 * ((ago + 9).div_euclid(24))).unwrap();
+    let back = usize::try_from((ago + 9).div_euclid(24)).unwrap();
+    let cell = &page.grid.days[back].cells[hours % 24];
+    (cell.slot, cell.text.clone())
+}
+
+#[test]
+fn every_slot_says_what_became_of_it() {
+    let mut known = with_backups("main", 60);
+    let gone = |known: &mut DatabaseState, ago: i64| {
+        let mut stored = state::Hours::default();
+        for (hour, one) in known.stored.iter().filter(|(hour, _)| *hour != hours_ago(ago)) {
+            stored.update(hour, |_| one.clone());
+        }
+        known.stored = stored;
+    };
+    for ago in [2, 3, 0] {
+        gone(&mut known, ago);
+    }
+    known.failures.update(hours_ago(2), |_| FailedRuns {
+        count: 3,
+        stage: Some(Stage::Dump),
+        error: Some("pg_dump ended".to_owned()),
+    });
+    known.began(JobKind::Backup, hours_ago(0) + TimeDelta::seconds(2));
+    for (ago, worth) in [(10, Worth::Damaged), (11, Worth::Legacy)] {
+        known.stored.update(hours_ago(ago), |one| Stored { worth, ..one.unwrap() });
+    }
+    let passed = drill(now(), hours_ago(20), DrillVerdict::Passed);
+    let page = one(drilled(known, vec![passed]));
+    let kinds: Vec<Slot> =
+        [0, 1, 2, 3, 10, 11, 12, 20, 59, 60].map(|ago| slot(&page, ago).0).into();
+    assert_eq!(
+        kinds,
+        [
+            Slot::Running,
+            Slot::Good,
+            Slot::Failed,
+            Slot::Missed,
+            Slot::Damaged,
+            Slot::Legacy,
+            Slot::Verified,
+            Slot::Proven,
+            Slot::Verified,
+            Slot::Unplanned,
+        ]
+    );
+    assert_eq!(slot(&page, 2).1, "12:00 failed: 3 times at dump, pg_dump ended");
+    assert_eq!(slot(&page, 60).1, "02:00 nothing planned: before the oldest backup");
+    assert!(slot(&page, 1).1.starts_with("13:00 good: 2026-11-23T13-00-00Z, "), "{page:?}");
+    assert!(slot(&page, 1).1.contains("rows in 43s"), "{:?}", slot(&page, 1));
+    assert_eq!(page.grid.days[0].cells[15].slot, Slot::Future);
+    assert_eq!(page.grid.days.len(), 30);
+    let words = page.grid.days[0].words();
+    assert!(words.contains("; 11:00 missed; 12:00 failed: 3 times at dump"), "{words}");
+    assert!(words.ends_with("13 good; 14 running; 15 to 23 future"), "{words}");
+}
+
+#[test]
+fn what_retention_no_longer_keeps_was_not_missed() {
+    let mut known = with_backups("main", 24 * 7);
+    let horizon = Some(now() - TimeDelta::days(7));
+    known.outlook = Some(Arc::new(Outlook { horizon, ..Outlook::default() }));
+    let page = one(known);
+    assert_eq!(slot(&page, 24 * 7 - 1).0, Slot::Verified);
+    assert_eq!(slot(&page, 24 * 7).0, Slot::Swept);
+    assert_eq!(slot(&page, 24 * 20).0, Slot::Swept);
+}
+
+#[test]
+fn a_daily_backup_that_was_made_late_was_not_missed() {
+    let mut known = hourly("main");
+    known.backup_schedule = Some(Schedule::parse("0 0 3 * * *").unwrap());
+    let source = with_backups("main", 24 * 4);
+    known.catalog = source.catalog.clone();
+    for (hour, stored) in source.stored.iter() {
+        let wanted = [hours_ago(9), hours_ago(11 + 24), hours_ago(11 + 72)];
+        if wanted.contains(&hour) {
+            known.stored.update(hour, |_| stored.clone());
+        }
+    }
+    let page = one(known);
+    let (kind, text) = slot(&page, 11);
+    assert_eq!((kind, &*text), (Slot::Late, "03:00 made late: 2026-11-23T05-00-00Z"));
+    assert_eq!(slot(&page, 9).0, Slot::Verified);
+    assert_eq!(slot(&page, 10).0, Slot::Unplanned);
+    assert_eq!(slot(&page, 11 + 24).0, Slot::Verified);
+    assert_eq!(slot(&page, 11 + 48).0, Slot::Missed);
+}
+
+#[test]
+fn a_schedule_of_every_second_costs_no_more_than_one_of_every_hour() {
+    let mut known = hourly("main");
+    known.backup_schedule = Some(Schedule::parse("* * * * * *").unwrap());
+    let page = one(known);
+    assert_eq!(page.grid.days.iter().map(|day| day.cells.len()).sum::<usize>(), 720);
+}
+
+#[test]
+fn a_slot_that_has_just_come_is_not_missed() {
+    let mut known = with_backups("main", 5);
+    known.backup_schedule = Some(Schedule::parse("0 25 * * * *").unwrap());
+    known.stored = state::Hours::default();
+    assert_eq!(slot(&one(known.clone()), 0).1, "14:25 future: due now");
+    known.backup_schedule = Some(Schedule::parse("0 15 * * * *").unwrap());
+    assert_eq!(slot(&one(known), 0).0, Slot::Missed);
+}
+
+#[test]
+fn curves_begin_at_nothing_and_reach_from_thirty_days_ago_to_now() {
+    let page = one(with_backups("main", 720));
+    let size = &page.charts[0];
+    assert_eq!(size.points.len(), 720);
+    assert!(size.points.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    let inside = |value: f64| (0.0..=1.0).contains(&value);
+    assert!(size.points.iter().all(|point| inside(point.0) && inside(point.1)));
+    assert!(size.points[0].1 > 0.9, "a small change is drawn small");
+    assert!(size.words.starts_with("720 backups since 24 Oct 15:00: from 39"), "{}", size.words);
+    let none = one(hourly("main"));
+    assert!(none.charts.iter().all(|chart| chart.words == "nothing is known yet"));
+}
+
+#[test]
+fn what_runs_is_measured_by_the_last_backup() {
+    let mut known = with_backups("main", 3);
+    let progress = known.began(JobKind::Backup, now() - TimeDelta::seconds(20));
+    progress.enter(Stage::Dump);
+    progress.add_dump_bytes(known.last_backup.unwrap().dump_bytes / 4);
+    let running = one(known.clone()).now.remove(0);
+    assert_eq!((&*running.since, running.stage), ("20s", "dump"));
+    assert!((running.share.unwrap() - 0.25).abs() < 0.01);
+    progress.add_dump_bytes(u64::from(u32::MAX));
+    assert_eq!(one(known.clone()).now[0].share, Some(0.99), "it has grown");
+    known.last_backup = None;
+    assert_eq!(one(known.clone()).now[0].share, None);
+    known.step_aside();
+    known.began(JobKind::Drill, now()).enter_drill(DrillStage::Compare);
+    let jobs: Vec<_> = one(known).now.iter().map(|now| (now.job, now.stage)).collect();
+    assert_eq!(jobs, [(JobKind::Drill, "compare"), (JobKind::Backup, "dump")]);
+}
+
+#[test]
+fn a_sweep_that_was_refused_and_what_goes_next_are_told() {
+    let mut known = with_backups("main", 30);
+    let mut outlook = Outlook::clone(known.outlook.as_ref().unwrap());
+    outlook.going = 2;
+    outlook.going_bytes = 2048;
+    outlook.next = vec![state::Going { id: "a".into(), bytes: 1024, why: "too old".into() }];
+    known.outlook = Some(Arc::new(outlook));
+    let run = RunReport {
+        job: JobKind::Sweep,
+        outcome: Outcome::Failed,
+        started: now() - TimeDelta::hours(10),
+        seconds: 1.0,
+        stage: None,
+        error: Some("the sweep is refused: more than half would go".to_owned()),
+        backup: None,
+    };
+    known.last_sweep = Some(state::SweepReport {
+        run,
+        refused: Some(SweepRefusal::MoreThanHalf),
+        ..state::SweepReport::default()
+    });
+    let retention = one(known).retention.unwrap();
+    assert!(retention.failed);
+    assert_eq!(retention.going, "At the next sweep, in 13h, 2 go and free 2.0 KiB:");
+    let goes = vec![("a".to_owned(), "1.0 KiB".to_owned())];
+    assert_eq!(retention.next, [("too old".to_owned(), goes)]);
+    let last = retention.last.unwrap();
+    assert!(last.starts_with("The last sweep, 10h ago, was refused (more_than_half): "), "{last}");
+    assert!(retention.kept.starts_with("30 stay. Of them: 30 for their age"), "{}", retention.kept);
+}
+
+#[test]
+fn a_folder_s_name_is_not_told() {
+    let mut known = with_backups("main", 3);
+    known.catalog_error =
+        Some("list file:///home/alice/backups/database/: permission denied".to_owned());
+    known.last_failure = Some(RunReport {
+        job: JobKind::Backup,
+        outcome: Outcome::Failed,
+        started: now(),
+        seconds: 1.0,
+        stage: Some(Stage::Upload),
+        error: Some("write /home/alice/backups/database/x: no space is left".to_owned()),
+        backup: None,
+    });
+    let page = one(known);
+    let text = format!("{page:?}");
+    assert!(!text.contains("alice"), "{text}");
+    assert!(page.failure.unwrap().contains("write store/database/x: no space is left"));
+}
+
+#[test]
+fn several_databases_have_one_verdict_and_each_its_own() {
+    let page = shown(&[with_backups("a", 3), hourly("b")]);
+    assert_eq!(page.status, Status::Stale);
+    let each: Vec<_> = page.databases.iter().map(|one| (&*one.name, one.status)).collect();
+    assert_eq!(each, [("a", Status::Ok), ("b", Status::Stale)]);
+    assert!(page.databases[1].restore[1].contains("restore latest -d b --to"));
+    assert!(!one(hourly("b")).restore[1].contains("-d"));
+}

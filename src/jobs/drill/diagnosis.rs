@@ -1,0 +1,151 @@
+//! Whether a restore failed because of the archive, or for another reason.
+
+use std::collections::BTreeMap;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Environment, Request,
+    fault::{Fault, differences},
+    restored::Error,
+    subject::Subject,
+};
+use crate::{
+    archive::{Finding, Manifest, Problem},
+    drill::Record,
+    jobs::verify::{self, Options},
+    postgres::quote,
+    restore::Difference,
+    state,
+    store::Patience,
+    words::DrillReason,
+};
+
+/// How many findings a message names.
+const NAMED: usize = 3;
+
+/// Reads the archive again for it, every byte. What is wrong with it is written
+/// down as a verify would.
+pub(super) async fn diagnose(
+    environment: &Environment,
+    request: &Request,
+    subject: &Subject,
+    error: Error,
+    record: &mut Record,
+) -> Fault {
+    let options = Options {
+        threads: environment.archive.threads,
+        at_once: 1,
+        record: request.record,
+        patience: Patience::default(),
+    };
+    let (progress, never) = (state::Progress::default(), CancellationToken::new());
+    let (layout, entry) = (&request.layout, &request.entry);
+    let verified = verify::run(environment, layout, entry, options, &progress, &never).await;
+    match (verified, error) {
+        (Ok(verified), _) if verified.is_damaged() => {
+            let findings = &verified.judgement.findings;
+            if let Subject::Backup(manifest) = subject
+                && let Some(different) = rows_alone(findings, manifest)
+            {
+                record.different = different;
+                let message = differences(&record.different);
+                return Fault::failed(DrillReason::RowsDiffer, message);
+            }
+            let findings: Vec<String> =
+                findings.iter().take(NAMED).map(ToString::to_string).collect();
+            Fault::failed(DrillReason::ArchiveDamaged, findings.join("; "))
+        }
+        (_, Error::Sandbox(message)) => Fault::unproven(DrillReason::Sandbox, message),
+        (_, Error::Target(message)) => Fault::unproven(DrillReason::Target, message),
+        (_, Error::Full(message)) => Fault::unproven(DrillReason::NoRoom, message),
+        (_, Error::Read(message)) => Fault::unproven(DrillReason::Store, message),
+        (_, Error::Uncounted(message)) => Fault::unproven(DrillReason::Incomplete, message),
+        (_, Error::Restore(message)) => {
+            let missing = missing(&record.missing_extensions);
+            Fault::failed(DrillReason::RestoreError, format!("{message}{missing}"))
+        }
+    }
+}
+
+fn missing(extensions: &[String]) -> String {
+    if extensions.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; this machine does not have the extensions {}: where the error is about one of them, \
+         install it",
+        extensions.join(", ")
+    )
+}
+
+/// The tables with other rows, where every byte is as it was hashed and the rows
+/// are all that is wrong: the archive was made, or made over, with other rows than
+/// its manifest says.
+fn rows_alone(findings: &[Finding], manifest: &Manifest) -> Option<Vec<Difference>> {
+    let mut by_table: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
+    for finding in findings {
+        let Finding::Member { offset, problem: Problem::Rows { expected, found }, .. } = finding
+        else {
+            return None;
+        };
+        let table = manifest
+            .tables
+            .iter()
+            .position(|table| table.members.iter().any(|member| member.offset == *offset))?;
+        let sum = by_table.entry(table).or_default();
+        *sum = (sum.0 + expected, sum.1 + found);
+    }
+    let different = by_table.into_iter().map(|(table, (expected, found))| {
+        let table = &manifest.tables[table];
+        let name = format!("{}.{}", quote(&table.schema), quote(&table.name));
+        // The other members are as the manifest says.
+        let found = (table.rows + found).saturating_sub(expected);
+        Difference { table: name, expected: table.rows, found }
+    });
+    Some(different.collect()).filter(|different: &Vec<_>| !different.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::manifest::{Member, Table};
+
+    /// A manifest with two tables of two members each, ten rows in each member.
+    fn manifest() -> Manifest {
+        let text = include_str!("../../../tests/fixtures/manifests/0.1.0.json");
+        let mut manifest = Manifest::parse(text.as_bytes()).unwrap();
+        let member = |offset| Member { offset, length: 10, uncompressed: 9, rows: 10 };
+        let table = |name: &str, offset| Table {
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            rows: 20,
+            members: vec![member(offset), member(offset + 10)],
+            ..manifest.tables[0].clone()
+        };
+        manifest.tables = vec![table("gift", 100), table("Church", 200)];
+        manifest
+    }
+
+    fn rows(offset: u64, found: u64) -> Finding {
+        let (number, holds, length) = (1, String::new(), 10);
+        let problem = Problem::Rows { expected: 10, found };
+        Finding::Member { number, holds, offset, length, problem }
+    }
+
+    #[test]
+    fn rows_that_are_all_that_is_wrong_are_told_table_by_table() {
+        let found = rows_alone(&[rows(100, 7), rows(110, 9), rows(210, 11)], &manifest()).unwrap();
+        let found: Vec<_> = found.iter().map(|d| (d.table.as_str(), d.expected, d.found)).collect();
+        assert_eq!(found, [("public.gift", 20, 16), ("public.\"Church\"", 20, 21)]);
+    }
+
+    #[test]
+    fn anything_else_that_is_wrong_is_damage() {
+        let more = Finding::More { count: 2 };
+        for other in [more, Finding::ArchiveMissing, rows(999, 1)] {
+            assert_eq!(rows_alone(&[rows(100, 7), other], &manifest()), None);
+        }
+        assert_eq!(rows_alone(&[], &manifest()), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! Why a drill came to no good end.
+
+use crate::{
+    drill::{Answer, BorrowError, Record, SandboxError},
+    restore,
+    words::{DrillReason, DrillVerdict, Looked},
+};
+
+/// A drill came to no good end.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) verdict: DrillVerdict,
+    pub(super) reason: DrillReason,
+    pub(super) message: String,
+}
+
+impl Fault {
+    /// Nothing is known of the backup.
+    pub(super) fn unproven(reason: DrillReason, message: impl Into<String>) -> Self {
+        Self { verdict: DrillVerdict::Unproven, reason, message: message.into() }
+    }
+
+    /// The backup is not what it should be.
+    pub(super) fn failed(reason: DrillReason, message: impl Into<String>) -> Self {
+        Self { verdict: DrillVerdict::Failed, reason, message: message.into() }
+    }
+}
+
+impl From<SandboxError> for Fault {
+    fn from(error: SandboxError) -> Self {
+        let reason = match &error {
+            SandboxError::Disk(_) => DrillReason::NoRoom,
+            _ => DrillReason::Sandbox,
+        };
+        Self::unproven(reason, error.to_string())
+    }
+}
+
+impl From<BorrowError> for Fault {
+    fn from(error: BorrowError) -> Self {
+        Self::unproven(DrillReason::Target, error.to_string())
+    }
+}
+
+/// What is wrong with a drill that came to its end: what disagrees first, and
+/// then what could not be looked at, which is never *passed*.
+pub(super) fn judge(record: &Record) -> Option<Fault> {
+    if !record.different.is_empty() {
+        return Some(Fault::failed(DrillReason::RowsDiffer, differences(&record.different)));
+    }
+    let lost: Vec<String> = record
+        .skipped
+        .iter()
+        .filter(|skipped| skipped.class == restore::Class::DataLoss)
+        .map(|skipped| format!("{} was not restored: {}", skipped.what, skipped.reason))
+        .collect();
+    if !lost.is_empty() {
+        return Some(Fault::failed(DrillReason::RestoreError, lost.join("; ")));
+    }
+    let looked = record.comparisons.iter().map(|c| (&c.name, c.outcome, &c.detail)).chain(
+        record.checks.iter().map(|Answer { name, outcome, detail, .. }| (name, *outcome, detail)),
+    );
+    let of = |wanted: Looked| {
+        let found: Vec<String> = looked
+            .clone()
+            .filter(|(_, outcome, _)| *outcome == wanted)
+            .map(|(name, _, detail)| format!("{name}: {detail}"))
+            .collect();
+        (!found.is_empty()).then(|| found.join("; "))
+    };
+    let failed = of(Looked::Failed).map(|m| Fault::failed(DrillReason::CheckFailed, m));
+    failed.or_else(|| of(Looked::CouldNotRun).map(|m| Fault::unproven(DrillReason::Incomplete, m)))
+}
+
+/// Which tables have other rows, and by how many.
+pub(super) fn differences(different: &[restore::Difference]) -> String {
+    let tables: Vec<String> = different
+        .iter()
+        .map(|d| {
+            let by = i128::from(d.found) - i128::from(d.expected);
+            format!("{} has {} rows and not {} ({by:+})", d.table, d.found, d.expected)
+        })
+        .collect();
+    tables.join("; ")
+}

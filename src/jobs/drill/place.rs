@@ -1,0 +1,138 @@
+//! Where a drill restores: a sandbox, or the database that the settings name.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{Environment, Request, fault::Fault, subject::Subject};
+use crate::{
+    drill::{
+        self, BorrowOptions, Borrowed, Comparison, PlaceFacts, Sandbox, SandboxError,
+        SandboxOptions,
+    },
+    postgres::ConnectionUrl,
+    settings::DrillSettings,
+    words::DrillReason,
+};
+
+/// Emptying a database again may take so long.
+const GIVE_BACK_WITHIN: Duration = Duration::from_mins(10);
+
+/// Where a drill restores.
+#[derive(Debug)]
+pub(super) enum Place {
+    Sandbox(Box<Sandbox>),
+    Target(Box<Borrowed>),
+}
+
+impl Place {
+    /// Makes a sandbox, or takes the settings' database.
+    pub(super) async fn take(
+        environment: &Environment,
+        request: &Request,
+        subject: &Subject,
+    ) -> Result<Self, Fault> {
+        let DrillSettings { target, target_is_throwaway, .. } = &request.settings;
+        if let Some(target) = target {
+            let unusable = |error: &dyn std::fmt::Display| {
+                Fault::unproven(DrillReason::Target, format!("drill.target: {error}"))
+            };
+            let options = BorrowOptions {
+                url: ConnectionUrl::parse(target).map_err(|error| unusable(&error))?,
+                source: request.source.clone(),
+                is_throwaway: *target_is_throwaway,
+            };
+            let taken = Borrowed::take(&options, subject.source(), subject.manifest()).await;
+            return match taken {
+                Ok(borrowed) => Ok(Self::Target(Box::new(borrowed))),
+                Err(error) => {
+                    let Fault { message, .. } = Fault::from(error);
+                    Err(Fault::unproven(DrillReason::Target, options.url.redact(&message)))
+                }
+            };
+        }
+        let settings = &request.settings;
+        let options = SandboxOptions {
+            major: subject.major(),
+            encoding: subject.encoding(),
+            dump_bytes: subject.dump_bytes(),
+            server_dirs: [settings.server_dirs.as_slice(), &environment.client_dirs].concat(),
+            dir: settings.dir.clone(),
+            keep_free: settings.keep_free,
+        };
+        Ok(Self::Sandbox(Box::new(Sandbox::start(&options).await?)))
+    }
+
+    /// What it is.
+    pub(super) fn facts(&self) -> &PlaceFacts {
+        match self {
+            Self::Sandbox(sandbox) => sandbox.facts(),
+            Self::Target(borrowed) => borrowed.facts(),
+        }
+    }
+
+    /// Its database's connection string.
+    pub(super) fn url(&self) -> Result<ConnectionUrl, SandboxError> {
+        match self {
+            Self::Sandbox(sandbox) => Ok(sandbox.url()?),
+            Self::Target(borrowed) => Ok(borrowed.url().clone()),
+        }
+    }
+
+    /// Where client programs for it may be.
+    pub(super) fn client_dirs(&self, environment: &Environment) -> Vec<PathBuf> {
+        let own = match self {
+            Self::Sandbox(sandbox) => Some(sandbox.bins().dir.clone()),
+            Self::Target(_) => None,
+        };
+        own.into_iter().chain(environment.client_dirs.iter().cloned()).collect()
+    }
+
+    /// Creates roles that are not there yet.
+    pub(super) async fn create_roles(&mut self, roles: &[String]) -> Result<(), Fault> {
+        match self {
+            Self::Sandbox(sandbox) => sandbox.create_roles(roles).await.map(drop)?,
+            Self::Target(borrowed) => borrowed.create_roles(roles).await?,
+        }
+        Ok(())
+    }
+
+    /// Returns when the disk is nearly full, where that is ours to see to.
+    pub(super) async fn full(&self, keep_free: u64) -> Fault {
+        match self {
+            Self::Sandbox(sandbox) => {
+                let full = drill::watch(sandbox.dir(), keep_free).await;
+                Fault::unproven(DrillReason::NoRoom, full.to_string())
+            }
+            Self::Target(_) => std::future::pending().await,
+        }
+    }
+
+    /// Checks every table and B-tree, with so many sessions at once.
+    pub(super) async fn amcheck(&self, jobs: usize, deadline: Duration) -> Comparison {
+        match self {
+            Self::Sandbox(sandbox) => sandbox.amcheck(jobs, deadline).await,
+            Self::Target(_) => Comparison::no_amcheck("it is for sandboxes"),
+        }
+    }
+
+    /// Removes everything that the drill has put there. `is_done` says that it came
+    /// to its end; one that was stopped has no time to lose.
+    pub(super) async fn give_back(self, is_done: bool) -> Result<(), String> {
+        match self {
+            Self::Sandbox(sandbox) if is_done => {
+                sandbox.stop().await.map_err(|error| error.to_string())
+            }
+            // Dropping it ends the server at once.
+            Self::Sandbox(_) => Ok(()),
+            Self::Target(borrowed) => {
+                let url = borrowed.url().clone();
+                let emptied = tokio::time::timeout(GIVE_BACK_WITHIN, borrowed.give_back()).await;
+                let why = match emptied {
+                    Ok(Ok(())) => return Ok(()),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => format!("no answer within {} s", GIVE_BACK_WITHIN.as_secs()),
+                };
+                Err(url.redact(&format!("{why}; the next drill empties it")))
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the catalog says about an incident.
+
+use chrono::{DateTime, Utc};
+
+use super::entry::{Expected, Found, Looked};
+use crate::{
+    catalog::{self, Catalog, CatalogError, Layout, Query, State},
+    drill::{self, Mark, Record},
+    store::Store,
+    words::DrillVerdict,
+};
+
+/// Drills that are read; more of them say nothing more.
+const LOOK_BACK: usize = 50;
+
+/// Looks for the newest good backup whose snapshot is not younger than the
+/// failure, and for what is known of it.
+///
+/// # Errors
+/// When the store cannot be listed or read.
+pub async fn look(
+    store: &dyn Store,
+    layout: &Layout,
+    failed_at: DateTime<Utc>,
+) -> Result<Looked, CatalogError> {
+    let catalog = catalog::read(store, layout).await?;
+    let drills = &catalog.drills[catalog.drills.len().saturating_sub(LOOK_BACK)..];
+    let records = drill::read(store, layout, drills).await?;
+    let mut looked = Looked {
+        place: store.uri(layout.prefix()),
+        backup: None,
+        why_none: None,
+        legacy: None,
+        unusable: Vec::new(),
+        newer: 0,
+        loss_seconds: None,
+        expected: None,
+    };
+    let mut before: Vec<_> =
+        catalog.entries.iter().filter(|entry| entry.time() <= failed_at).collect();
+    before.sort_by_key(|entry| std::cmp::Reverse((entry.time(), entry.id)));
+    looked.newer = catalog.good().filter(|entry| entry.time() > failed_at).count() as u64;
+    let marks = drill::marks(&records);
+    for entry in before {
+        match entry.state {
+            State::Good => {}
+            State::Damaged | State::Broken => {
+                looked.unusable.push(entry.id);
+                continue;
+            }
+            State::Legacy if looked.legacy.is_none() => {
+                looked.legacy = Some(entry.id);
+                continue;
+            }
+            _ => continue,
+        }
+        let manifest =
+            match catalog::read_manifest(store, layout, &catalog, entry.kind, entry.id).await {
+                Ok(manifest) => manifest,
+                Err(CatalogError::Store(error)) => return Err(error.into()),
+                Err(_) => {
+                    looked.unusable.push(entry.id);
+                    continue;
+                }
+            };
+        // The id is when it began; what was damaged in between is in it.
+        if manifest.source.snapshot_at > failed_at {
+            looked.newer += 1;
+            continue;
+        }
+        let mark = marks.get(&(entry.kind.name(), entry.id));
+        // A second that has begun is lost.
+        let lost = (failed_at - manifest.source.snapshot_at).num_milliseconds();
+        looked.loss_seconds = Some(u64::try_from(lost).unwrap_or(0).div_ceil(1000));
+        looked.expected = expected(&records, entry.archive_bytes);
+        looked.backup = Some(Found {
+            id: entry.id,
+            kind: entry.kind,
+            snapshot_at: manifest.source.snapshot_at,
+            archive_bytes: entry.archive_bytes,
+            rows: manifest.rows,
+            tables: manifest.tables.len() as u64,
+            verified: entry.verified,
+            drilled: mark.map(|Mark { verdict, time }| (*verdict, *time)),
+        });
+        // An older one is of no interest beside a backup.
+        looked.legacy = looked.legacy.filter(|legacy| *legacy > entry.id);
+        return Ok(looked);
+    }
+    looked.why_none = Some(why_none(&catalog, failed_at));
+    Ok(looked)
+}
+
+fn why_none(catalog: &Catalog, failed_at: DateTime<Utc>) -> String {
+    match Query::At(failed_at).find(catalog) {
+        Err(error) => error.to_string(),
+        Ok(entry) => format!("{} began before it, and its manifest cannot be used", entry.id),
+    }
+}
+
+/// How long the restore of so many bytes of archive will take, by the newest
+/// drill that passed; `None` where none has.
+#[must_use]
+pub fn expected(records: &[Record], archive_bytes: u64) -> Option<Expected> {
+    let timed = records
+        .iter()
+        .filter(|record| record.verdict == DrillVerdict::Passed)
+        .filter_map(|record| Some((record, record.restore_seconds?)))
+        .filter(|(record, _)| record.backup.archive_bytes > 0);
+    let (record, drill_seconds) = timed.max_by_key(|(record, _)| record.id)?;
+    let drill_bytes = record.backup.archive_bytes;
+    let seconds = drill_seconds * archive_bytes as f64 / drill_bytes as f64;
+    Some(Expected { seconds, drill: record.id, drill_seconds, drill_bytes })
+}

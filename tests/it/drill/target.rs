@@ -1,0 +1,195 @@
+//! Drills in a database of the settings instead of a sandbox.
+
+use super::*;
+use crate::support::postgres::fixture;
+
+/// The shop backed up, and a server with a database `throwaway` to drill in.
+fn borrowed() -> (Server, Server, Product) {
+    let (source, target) = (Server::start(15), Server::start(15));
+    shop(&source);
+    target.create_database("throwaway");
+    let product =
+        Product::of(&source, "shop").set("RELIQUARY__DRILL__TARGET", target.url("throwaway"));
+    product.backup(&[]);
+    (source, target, product)
+}
+
+/// What is left in a database: everything that has a place of its own in it.
+fn left(server: &Server, database: &str) -> String {
+    server.psql(
+        database,
+        "select 'schema ' || nspname from pg_namespace where nspname !~ '^pg_'
+           and nspname not in ('information_schema', 'public')
+         union all select 'relation ' || relname from pg_class where oid >= 16384
+           and relnamespace::regnamespace::text !~ '^pg_'
+         union all select 'function ' || proname from pg_proc where oid >= 16384
+         union all select 'type ' || typname from pg_type where oid >= 16384
+           and typnamespace::regnamespace::text !~ '^pg_'
+         union all select 'extension ' || extname from pg_extension where extname <> 'plpgsql'
+         union all select 'publication ' || pubname from pg_publication
+         union all select 'event trigger ' || evtname from pg_event_trigger
+         union all select 'large object' from pg_largeobject_metadata
+         union all select 'role ' || rolname from pg_roles where oid >= 16384
+         order by 1",
+    )
+}
+
+fn refused(product: &Product) -> String {
+    let record = product.drill(1, &[]);
+    assert_eq!(record["verdict"], "unproven", "{record:#}");
+    assert_eq!(record["failure"]["reason"], "target", "{record:#}");
+    record["failure"]["message"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_settings_database_is_used_and_emptied_again() {
+    let (_source, target, product) = borrowed();
+    for _ in 0..2 {
+        let record = product.drill(0, &[]);
+        assert_eq!(record["verdict"], "passed", "{record:#}");
+        assert_eq!(record["sandbox"]["place"], "target");
+        assert_eq!(record["rows_compared"], 5050);
+        assert_eq!(record["warnings"], serde_json::json!([]), "{record:#}");
+        assert_eq!(left(&target, "throwaway"), "");
+    }
+    let page = product.store_dir().join("database/drills");
+    let pages = fs::read_dir(page).unwrap().flatten().map(|entry| entry.path());
+    for page in pages.filter(|path| path.extension().is_some_and(|end| end == "md")) {
+        let text = fs::read_to_string(page).unwrap();
+        assert!(text.contains("| which is | a target |"), "{text}");
+    }
+}
+
+#[test]
+fn everything_that_a_database_can_hold_is_taken_out_again() {
+    let (source, target) = (Server::start(15), Server::start(15));
+    source.create_database("nasty");
+    source.load_nasty("nasty");
+    target.create_database("throwaway");
+    let product =
+        Product::of(&source, "nasty").set("RELIQUARY__DRILL__TARGET", target.url("throwaway"));
+    product.backup(&[]);
+    target.psql("throwaway", "create extension citext");
+    let before = left(&target, "throwaway");
+    let record = product.drill(0, &[]);
+    assert_eq!(record["verdict"], "passed", "{record:#}");
+    assert_eq!(left(&target, "throwaway"), before);
+}
+
+#[test]
+fn a_failed_drill_empties_it_too() {
+    let (_source, target, product) = borrowed();
+    let product = product.configured(
+        "[[drill.checks]]\nname = 'few'\nsql = 'select from gift'\nexpect = 'rows < 10'\n",
+    );
+    assert_eq!(product.drill(3, &[])["failure"]["reason"], "check_failed");
+    assert_eq!(left(&target, "throwaway"), "");
+}
+
+#[test]
+fn the_source_is_refused_however_it_is_spelt() {
+    let (source, _target, product) = borrowed();
+    let before = left(&source, "shop");
+    let own = product.clone().set("RELIQUARY__DRILL__TARGET", source.url("shop"));
+    assert!(refused(&own).contains("it is the source"), "{}", refused(&own));
+    let other = source.url("shop").replace("localhost", "LocalHost");
+    let own = product.set("RELIQUARY__DRILL__TARGET_IS_THROWAWAY", "true");
+    let own = own.set("RELIQUARY__DRILL__TARGET", other);
+    assert!(refused(&own).contains("it is the source"), "even where it is called a throwaway");
+    assert_eq!(left(&source, "shop"), before, "nothing was touched");
+}
+
+#[test]
+fn a_database_that_may_be_the_source_is_refused_where_that_cannot_be_asked() {
+    let (source, target, product) = borrowed();
+    // The same cluster by its identifier, as a clone of the source's disk is.
+    let sql = "select system_identifier from pg_control_system()";
+    let ids = [&source, &target].map(|server| server.psql("postgres", sql).trim().to_owned());
+    let id = &product.drill(0, &["--no-record"])["backup"]["id"];
+    let id = id.as_str().unwrap();
+    let month = id[..7].replace('-', "/");
+    let path = product.store_dir().join(format!("database/{month}/{id}.manifest.json"));
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace(&ids[0], &ids[1])).unwrap();
+    target.psql("postgres", "create database shop");
+    let product = product.set("RELIQUARY__DRILL__TARGET", target.url("shop"));
+    drop(source);
+    assert!(refused(&product).contains("it is the source"), "{}", refused(&product));
+}
+
+#[test]
+fn what_no_drill_has_put_there_is_refused_and_stays_unless_it_is_called_a_throwaway() {
+    let (_source, target, product) = borrowed();
+    target.psql(
+        "throwaway",
+        "create table precious (id int); create schema a; create view a.v as select 1",
+    );
+    let before = left(&target, "throwaway");
+    let message = refused(&product);
+    assert!(message.contains("public.precious"), "{message}");
+    assert!(message.contains("drill.target_is_throwaway"), "{message}");
+    assert_eq!(left(&target, "throwaway"), before, "nothing was touched");
+    let product = product.set("RELIQUARY__DRILL__TARGET_IS_THROWAWAY", "true");
+    assert_eq!(product.drill(0, &[])["verdict"], "passed");
+    assert_eq!(left(&target, "throwaway"), "");
+}
+
+#[test]
+fn what_a_killed_drill_has_left_is_known_as_ours_and_cleared_by_the_next() {
+    let (_source, target, product) = borrowed();
+    let slow = product.configured(
+        "[[drill.checks]]\nname = 'slow'\nsql = 'select pg_sleep(3600)'\nexpect = 'rows = 1'\n",
+    );
+    let mut child = slow
+        .command(&["--json", "drill"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let asks = "select count(*) from pg_stat_activity where query like '%pg_sleep(3600)%'
+                and pid <> pg_backend_pid()";
+    killed::until("the question", || target.psql("throwaway", asks).trim() != "0");
+    // Another drill at the same time is refused, and touches nothing.
+    assert!(refused(&slow).contains("another drill is in it"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(left(&target, "throwaway").contains("relation gift"));
+    killed::until("its sessions' end", || target.psql("throwaway", asks).trim() == "0");
+    let record = slow.configured("").drill(0, &[]);
+    assert_eq!(record["verdict"], "passed");
+    assert_eq!(left(&target, "throwaway"), "");
+}
+
+#[test]
+fn a_supabase_project_is_drilled_in_and_keeps_what_is_the_platforms() {
+    let hosted = |server: &Server| {
+        server.create_database("hosted");
+        server.psql_file("hosted", fixture("supabase.sql"));
+    };
+    let (source, target) = (Server::start(15), Server::start(15));
+    hosted(&source);
+    hosted(&target);
+    source.psql(
+        "hosted",
+        "create table public.gift (id int primary key, donor uuid);
+         insert into public.gift select n, null from generate_series(1, 20) n;
+         insert into auth.users (id, email) select gen_random_uuid(), n || '@example.org'
+           from generate_series(1, 3) n;
+         insert into auth.identities (user_id) select id from auth.users;",
+    );
+    let rows = |server: &Server| {
+        let count =
+            "select (select count(*) from auth.users), (select count(*) from auth.identities),
+                     (select count(*) from auth.schema_migrations)";
+        server.psql("hosted", count).trim().to_owned()
+    };
+    assert_eq!(rows(&source), "3|3|1");
+    let before = left(&target, "hosted");
+    let product =
+        Product::of(&source, "hosted").set("RELIQUARY__DRILL__TARGET", target.url("hosted"));
+    product.backup(&[]);
+    let record = product.drill(0, &[]);
+    assert_eq!(record["verdict"], "passed", "{record:#}");
+    assert_eq!(left(&target, "hosted"), before);
+    assert_eq!(rows(&target), "0|0|1", "what the platform keeps itself stays");
+}
