@@ -85,6 +85,10 @@ pub(super) async fn restore(
             Err(if matches!(place, Place::Target(_)) { of_target(error, place) } else { error })
         }
         Err(error) if matches!(place, Place::Target(_)) => Err(of_target(error, place)),
+        // What is compared with the sequences is not known, for the store's fault.
+        Ok(Restored { sequences: Err(error), .. }) if reads.have_failed() => {
+            Err(Error::Read(error))
+        }
         result => result,
     }
 }

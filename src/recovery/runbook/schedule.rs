@@ -42,13 +42,18 @@ pub(super) fn testing(settings: &Settings, facts: Option<&Facts>) -> String {
                 &runbook.review_owner,
             ),
         ];
-        add(
-            "Restore into a throwaway server, compared row by row",
-            "Monthly, and whenever it is asked",
-            "Reliquary",
-            known.and_then(last_drill),
-            String::new(),
-        );
+        let scheduled = |schedule: &Schedule, enabled: bool| {
+            let when = if enabled {
+                lower_first(&schedule.cron.describe())
+            } else {
+                "off, by the settings".to_owned()
+            };
+            let next = facts.filter(|_| enabled).and_then(|facts| next(schedule, facts.now));
+            (when, next.unwrap_or_default())
+        };
+        let (when, next) = scheduled(&database.drill.schedule, database.drill.enabled);
+        let test = "Restore into a throwaway server, compared row by row";
+        add(test, &when, "Reliquary", known.and_then(last_drill), next);
         for (what, test, when, who) in reviews {
             let now = facts.map(|facts| facts.now);
             let last = known.and_then(|known| known.reviews.get(&what).copied()).zip(now);
@@ -72,19 +77,14 @@ pub(super) fn testing(settings: &Settings, facts: Option<&Facts>) -> String {
             ("Hardening checklist", &database.audit.schedule, database.audit.enabled),
         ];
         for (at, (test, schedule, enabled)) in jobs.into_iter().enumerate() {
-            let when = if enabled {
-                lower_first(&schedule.cron.describe())
-            } else {
-                "off, by the settings".to_owned()
-            };
             let last = known.and_then(|known| match at {
                 0 => known.verified.map(day),
                 2 => known.audit.as_ref().map(|report| day(report.time)),
                 _ => None,
             });
             let last = if at == 1 { Some(String::new()) } else { last };
-            let next = facts.filter(|_| enabled).and_then(|facts| next(schedule, facts.now));
-            add(test, &when, "Reliquary", last, next.unwrap_or_default());
+            let (when, next) = scheduled(schedule, enabled);
+            add(test, &when, "Reliquary", last, next);
         }
     }
     text += "\nBy hand, and how a review is recorded; `/metrics` has the days since the last of \
