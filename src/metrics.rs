@@ -124,8 +124,6 @@ metrics! {
     drill_restore_seconds: GaugeVec [DATABASE];
     /// When a review of a drill or of the runbook was last recorded, in seconds since 1970; 0 when none was.
     last_review_timestamp_seconds: IntGaugeVec [DATABASE, "review"];
-    /// Days since a review of a drill or of the runbook was last recorded; -1 when the store has none.
-    days_since_review: IntGaugeVec [DATABASE, "review"];
     /// Calls of the store, by outcome; retries inside a call are not counted.
     store_requests_total: IntCounterVec ["operation", "outcome"];
     /// How long calls of the store took, retries included, in seconds.
@@ -225,7 +223,7 @@ impl Metrics {
         let health = health::current(state);
         for (database, health) in state.databases().iter().zip(&health.databases) {
             self.series.set_gauges(database, health.status.is_ok());
-            self.series.set_reviews(database, state.now());
+            self.series.set_reviews(database);
         }
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
@@ -261,7 +259,7 @@ impl Series {
         let hour = Duration::from_hours(1);
         let unknown = DatabaseState::new(database, "", "", hour);
         self.set_gauges(&unknown, false);
-        self.set_reviews(&unknown, DateTime::UNIX_EPOCH);
+        self.set_reviews(&unknown);
         self.stale_after_seconds.with_label_values(&[database]).set(0);
         self.verify_failures_total.with_label_values(&[database]);
         self.swept_total.with_label_values(&[database]);
@@ -337,15 +335,11 @@ impl Series {
         }
     }
 
-    fn set_reviews(&self, database: &DatabaseState, now: DateTime<Utc>) {
+    fn set_reviews(&self, database: &DatabaseState) {
         for review in Review::ALL {
             let labels = [database.name.as_str(), review.as_str()];
             let last = database.reviews.get(review).copied();
-            // Before the store was listed nobody knows.
-            let never = if database.catalog.is_some() { -1 } else { 0 };
-            let days = last.map_or(never, |last| (now - last).num_days().max(0));
             self.last_review_timestamp_seconds.with_label_values(&labels).set(timestamp(last));
-            self.days_since_review.with_label_values(&labels).set(days);
         }
     }
 }

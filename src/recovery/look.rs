@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::entry::{Expected, Found, Looked};
 use crate::{
-    catalog::{self, Catalog, CatalogError, Layout, Query, State},
+    catalog::{self, BackupId, Catalog, CatalogError, Layout, Query, State},
     drill::{self, Mark, Record},
     store::Store,
     words::DrillVerdict,
@@ -87,14 +87,17 @@ pub async fn look(
         looked.legacy = looked.legacy.filter(|legacy| *legacy > entry.id);
         return Ok(looked);
     }
-    looked.why_none = Some(why_none(&catalog, failed_at));
+    looked.why_none = Some(why_none(&catalog, &looked.unusable, failed_at));
     Ok(looked)
 }
 
-fn why_none(catalog: &Catalog, failed_at: DateTime<Utc>) -> String {
+fn why_none(catalog: &Catalog, unusable: &[BackupId], failed_at: DateTime<Utc>) -> String {
     match Query::At(failed_at).find(catalog) {
         Err(error) => error.to_string(),
-        Ok(entry) => format!("{} began before it, and its manifest cannot be used", entry.id),
+        Ok(entry) if unusable.contains(&entry.id) => {
+            format!("{} began before it, and its manifest cannot be used", entry.id)
+        }
+        Ok(entry) => format!("{} began before it, and its snapshot was taken after it", entry.id),
     }
 }
 

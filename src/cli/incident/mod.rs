@@ -6,7 +6,7 @@ mod text;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -259,7 +259,7 @@ impl<'s> Logs<'s> {
     }
 
     fn failed_at(&self, text: Option<&str>) -> Result<DateTime<Utc>> {
-        let Some(text) = text else { return Ok(self.now) };
+        let Some(text) = text else { return Ok(end_of_second(self.now)) };
         let failed_at = match Query::parse_time(text) {
             Ok(Query::At(time)) => time,
             Ok(_) => self.now,
@@ -362,4 +362,10 @@ fn document(kept: &Kept) -> serde_json::Value {
 
 fn status(incident: &Incident) -> &'static str {
     if incident.closed().is_some() { "closed" } else { "open" }
+}
+
+/// A log tells whole seconds; a backup of this very second is one of before now.
+fn end_of_second(time: DateTime<Utc>) -> DateTime<Utc> {
+    let second = time.trunc_subsecs(0);
+    if second < time { second + TimeDelta::seconds(1) } else { second }
 }

@@ -87,7 +87,7 @@ pub(super) fn testing(settings: &Settings, facts: Option<&Facts>) -> String {
             add(test, &when, "Reliquary", last, next);
         }
     }
-    text += "\nBy hand, and how a review is recorded; `/metrics` has the days since the last of \
+    text += "\nBy hand, and how a review is recorded; `/metrics` has the time of the last of \
              each:\n\n";
     for name in settings.databases.keys() {
         let d = chosen(settings, name);

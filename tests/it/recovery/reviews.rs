@@ -2,6 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
+use reliquary::catalog::BackupId;
 use serde_json::Value;
 
 use super::{installation, report};
@@ -36,13 +37,14 @@ fn metrics_hold(product: &Product, wanted: &[&str]) {
 }
 
 #[test]
-fn days_since_each_review_come_from_the_bucket_at_the_start() {
+fn the_time_of_each_review_comes_from_the_bucket_at_the_start() {
     let (_server, product) = installation();
     product.backup(&[]);
-    let days = |review: &str, days: i64| {
-        format!("reliquary_days_since_review{{database=\"main\",review=\"{review}\"}} {days}\n")
+    let last = |review: &str, time: i64| {
+        let labels = format!("{{database=\"main\",review=\"{review}\"}}");
+        format!("reliquary_last_review_timestamp_seconds{labels} {time}\n")
     };
-    metrics_hold(&product, &[&days("drill", -1), &days("runbook", -1)]);
+    metrics_hold(&product, &[&last("drill", 0), &last("runbook", 0)]);
     // One of long ago, as another machine recorded it, and one of now.
     let old = product.store_dir().join("database/reviews/2020-01-01T00-00-00Z.drill.json");
     std::fs::create_dir_all(old.parent().unwrap()).unwrap();
@@ -56,11 +58,8 @@ fn days_since_each_review_come_from_the_bucket_at_the_start() {
     let path = product.store_dir().join(format!("database/reviews/{id}.runbook.json"));
     let stored: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     assert_eq!(stored["note"], "contacts are right");
-    let then: chrono::DateTime<chrono::Utc> = "2020-01-01T00:00:00Z".parse().unwrap();
-    let since = (reliquary::clock::Clock::system().now() - then).num_days();
-    let timestamp =
-        "reliquary_last_review_timestamp_seconds{database=\"main\",review=\"drill\"} 1577836800\n";
-    metrics_hold(&product, &[&days("drill", since), &days("runbook", 0), timestamp]);
+    let now = id.parse::<BackupId>().unwrap().time().timestamp();
+    metrics_hold(&product, &[&last("drill", 1_577_836_800), &last("runbook", now)]);
     // A second one of the same second replaces nothing.
     for _ in 0..3 {
         product.succeed(&["runbook", "reviewed", "drill"]);
