@@ -52,8 +52,8 @@ pub(super) fn testing(settings: &Settings, facts: Option<&Facts>) -> String {
             (when, next.unwrap_or_default())
         };
         let (when, next) = scheduled(&database.drill.schedule, database.drill.enabled);
-        let test = "Restore into a throwaway server, compared row by row";
-        add(test, &when, "Reliquary", known.and_then(last_drill), next);
+        let drill = "Restore into a throwaway server, compared row by row";
+        add(drill, &when, "Reliquary", known.and_then(last_drill), next);
         for (what, test, when, who) in reviews {
             let now = facts.map(|facts| facts.now);
             let last = known.and_then(|known| known.reviews.get(&what).copied()).zip(now);
