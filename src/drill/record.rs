@@ -172,7 +172,7 @@ pub struct Mark {
 }
 
 /// Writes down that a drill begins, and never over another one: where its second
-/// is taken, it gets the next. Until [`write`] replaces it this says that the
+/// is taken, it gets the next. Until [`write()`] replaces it this says that the
 /// drill proved nothing, which stays true of one that is killed.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
 }
 
 /// Writes a duration in the largest unit that divides it, so that it reads as
-/// it would have been written; [`parse_duration`] gives the same value back.
+/// it would have been written; `parse_duration` gives the same value back.
 #[must_use]
 pub fn duration_text(duration: Duration) -> String {
     if duration.subsec_nanos() == 0 {
