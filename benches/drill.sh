@@ -20,26 +20,14 @@
 # each byte of dump.
 set -euo pipefail
 
-mb=1100 runs=3
-while [ $# -gt 0 ]; do
-  case $1 in
-    --mb) mb=${2:?--mb needs a number} && shift 2 ;;
-    --runs) runs=${2:?--runs needs a number} && shift 2 ;;
-    -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
-    *) printf 'unknown argument %s; see --help\n' "$1" >&2 && exit 2 ;;
-  esac
-done
-
 # shellcheck source=benches/lib.sh
 . "$(dirname "$0")/lib.sh"
+mb=1100 runs=3
+options mb runs -- "$@"
 need gzip awk
-[ -x /usr/bin/time ] || die "needs GNU time (Debian package: time)"
-[ -x "$reliquary" ] || die "build it first: cargo build --release --locked"
+need_reliquary
 
-say "loading about $mb MB"
-start_cluster
-psql() { "$pg_bin/psql" -Xq "$@"; }
-psql -v mb="$mb" -f "$repo/benches/donations.sql"
+start_source "$mb"
 mkdir "$scratch/store"
 mkdir -m 711 "$scratch/drills"
 export DIRECT_URL=$url RELIQUARY__STORE__URL=file://$scratch/store RELIQUARY__LOG__FORMAT=text

@@ -20,6 +20,27 @@ need() {
   done
 }
 
+# options NAME... -- ARGUMENT...: reads `--NAME NUMBER` into variables of these
+# names; --help prints the head of the script.
+options() {
+  local names=() name
+  while [ "$1" != -- ]; do
+    names+=("$1")
+    shift
+  done
+  shift
+  while [ $# -gt 0 ]; do
+    if [ "$1" = -h ] || [ "$1" = --help ]; then
+      sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"
+      exit 0
+    fi
+    name=${1#--}
+    [[ $1 = --* && " ${names[*]} " = *" $name "* ]] || die "unknown argument $1; see --help"
+    printf -v "$name" %s "${2:?$1 needs a number}"
+    shift 2
+  done
+}
+
 # Everything is under one directory, and every child dies with the script.
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/reliquary-bench.XXXXXX")
 chmod 755 "$scratch"
@@ -86,6 +107,20 @@ start_s3() {
 
 # Reads numbers, prints their median.
 median() { sort -n | awk '{ v[NR] = $1 } END { print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+
+# What needs the product itself, and time's own measure.
+need_reliquary() {
+  [ -x /usr/bin/time ] || die "needs GNU time (Debian package: time)"
+  [ -x "$reliquary" ] || die "build it first: cargo build --release --locked"
+}
+
+# start_source MB: a cluster with the donations, and psql to speak to it.
+start_source() {
+  say "loading about $1 MB"
+  start_cluster
+  psql -v mb="$1" -f "$repo/benches/donations.sql"
+}
+psql() { "$pg_bin/psql" -Xq "$@"; }
 
 # measure NAME COMMAND: one timed run of a shell command; appends seconds, peak
 # KiB, and seconds of processor for user and system.

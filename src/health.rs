@@ -363,7 +363,7 @@ fn since(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
 
 /// A duration for people, in whole seconds: `1h 5m 3s`.
 fn words(duration: Duration) -> String {
-    crate::counted::span(Duration::from_secs(duration.as_secs()))
+    crate::figures::exactly(Duration::from_secs(duration.as_secs()))
 }
 
 #[cfg(test)]

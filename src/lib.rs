@@ -51,7 +51,6 @@ pub mod catalog;
 pub mod channels;
 pub mod cli;
 pub mod clock;
-pub mod counted;
 pub mod drill;
 pub mod figures;
 pub mod health;

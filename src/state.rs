@@ -5,6 +5,7 @@
 //! Nothing here is stored: it is rebuilt from the bucket at start.
 
 mod audit;
+mod database;
 mod drill;
 mod outlook;
 mod recent;
@@ -24,17 +25,14 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 pub use audit::AuditReport;
+pub use database::{CatalogTotals, DatabaseState};
 pub use drill::{DrillHistory, DrillReport, StageSeconds};
 pub use outlook::{Going, Outlook};
 pub use recent::{FailedRuns, Hours, Measure, Stored, WINDOW, hour};
 pub use run::{BackupSize, NewBackup, Progress, ProgressReport, RunReport, Running};
 pub use sweep::SweepReport;
 
-use crate::{
-    clock::Clock,
-    settings::Schedule,
-    words::{ChannelKind, JobKind, Outcome, Review},
-};
+use crate::{clock::Clock, words::ChannelKind};
 
 /// How long the scheduler may be silent before it counts as dead.
 pub const SCHEDULER_SILENCE: Duration = Duration::from_mins(2);
@@ -70,113 +68,6 @@ pub struct ChannelState {
     /// Why the last one did not arrive, or the channel could not be reached at
     /// the start; `None` when all is well.
     pub error: Option<String>,
-}
-
-/// What is known about one database.
-#[derive(Clone, Debug)]
-pub struct DatabaseState {
-    /// Its name in the settings.
-    pub name: String,
-    /// Where its backups stand in the store.
-    pub prefix: String,
-    /// Its cron line, as it was written.
-    pub schedule: String,
-    /// Health turns to `stale` when the last good backup is older than this.
-    pub stale_after: Duration,
-    /// The time of the newest good backup, which is the time in its id.
-    pub last_success: Option<DateTime<Utc>>,
-    /// When the last run began that was not skipped.
-    pub last_attempt: Option<DateTime<Utc>>,
-    /// How the last run ended.
-    pub last_run: Option<RunReport>,
-    /// How the last run that failed did so; stays after a success.
-    pub last_failure: Option<RunReport>,
-    /// What runs now.
-    pub running: Option<Running>,
-    /// What goes on meanwhile, where a backup is made beside it.
-    pub aside: Option<Running>,
-    /// When the next scheduled backup is due.
-    pub next_run: Option<DateTime<Utc>>,
-    /// When the next scheduled verify is due.
-    pub next_verify: Option<DateTime<Utc>>,
-    /// How the last verify of this process ended.
-    pub last_verify: Option<RunReport>,
-    /// When the daemon verifies; `None` where it does not.
-    pub verify_schedule: Option<Schedule>,
-    /// Backups that could not be read when it was last their turn to be verified.
-    pub unread: u64,
-    /// When the next scheduled sweep is due.
-    pub next_sweep: Option<DateTime<Utc>>,
-    /// What the last sweep of this process came to.
-    pub last_sweep: Option<SweepReport>,
-    /// When the next scheduled audit is due.
-    pub next_audit: Option<DateTime<Utc>>,
-    /// What the last audit of this process came to.
-    pub last_audit: Option<AuditReport>,
-    /// When the next scheduled drill is due.
-    pub next_drill: Option<DateTime<Utc>>,
-    /// When the daemon drills; `None` where it does not.
-    pub drill_schedule: Option<Schedule>,
-    /// What the drills in the bucket say; `None` before they were read.
-    pub drills: Option<DrillHistory>,
-    /// When the last sweep of this process began that came to its end.
-    pub last_clean_sweep: Option<DateTime<Utc>>,
-    /// What the store holds; `None` before the first listing that succeeded.
-    pub catalog: Option<CatalogTotals>,
-    /// Why the last listing failed; `None` when it did not.
-    pub catalog_error: Option<String>,
-    /// Whether the pointer names the newest backup; `None` when it was not looked at.
-    pub pointer_ok: Option<bool>,
-    /// Failed runs since the last one that succeeded.
-    pub consecutive_failures: u32,
-    /// Whether every attempt of the last slot failed.
-    pub giving_up: bool,
-    /// The measures of the newest backup.
-    pub last_backup: Option<BackupSize>,
-    /// When people last reviewed what, by the last listing.
-    pub reviews: BTreeMap<Review, DateTime<Utc>>,
-    /// When a backup is due; `None` where that is not told.
-    pub backup_schedule: Option<Schedule>,
-    /// What stands in the store of the last days.
-    pub stored: Hours<Stored>,
-    /// What backups of the last days measured, as far as their manifests were read.
-    pub measures: Hours<Measure>,
-    /// Runs of the last days that failed, as far as this process has seen them.
-    pub failures: Hours<FailedRuns>,
-    /// What retention says; `None` before the first listing that succeeded.
-    pub outlook: Option<Arc<Outlook>>,
-}
-
-/// What a listing found under one database's prefix.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct CatalogTotals {
-    /// Scheduled backups.
-    pub scheduled: u64,
-    /// Manual backups.
-    pub manual: u64,
-    /// Legacy archives.
-    pub legacy: u64,
-    /// Backups and legacy archives in which verify found damage; they count for nothing.
-    #[serde(default)]
-    pub damaged: u64,
-    /// Good backups that verify has read back whole.
-    #[serde(default)]
-    pub verified: u64,
-    /// Unfinished uploads, and archives that were never committed.
-    pub debris: u64,
-    /// Keys that are not ours.
-    pub foreign: u64,
-    /// Bytes of all archives, legacy ones included.
-    pub bytes: u64,
-    /// The time of the oldest backup.
-    #[serde(with = "crate::rfc3339::option")]
-    pub oldest: Option<DateTime<Utc>>,
-    /// The time of the newest backup.
-    #[serde(with = "crate::rfc3339::option")]
-    pub newest: Option<DateTime<Utc>>,
-    /// When verify last came to a verdict, whichever.
-    #[serde(default, with = "crate::rfc3339::option")]
-    pub last_verify: Option<DateTime<Utc>>,
 }
 
 /// Whether the tasks that make backups happen are alive.
@@ -335,150 +226,6 @@ impl State {
             scheduler: stopping || now.saturating_duration_since(beat) < SCHEDULER_SILENCE,
             runner: stopping || self.0.runners_lost.load(Ordering::Relaxed) == 0,
         }
-    }
-}
-
-impl DatabaseState {
-    /// A database of which only the settings are known yet.
-    pub fn new(
-        name: impl Into<String>,
-        prefix: impl Into<String>,
-        schedule: impl Into<String>,
-        stale_after: Duration,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            prefix: prefix.into(),
-            schedule: schedule.into(),
-            stale_after,
-            last_success: None,
-            last_attempt: None,
-            last_run: None,
-            last_failure: None,
-            running: None,
-            aside: None,
-            next_run: None,
-            next_verify: None,
-            last_verify: None,
-            verify_schedule: None,
-            unread: 0,
-            next_sweep: None,
-            last_sweep: None,
-            last_clean_sweep: None,
-            next_audit: None,
-            last_audit: None,
-            next_drill: None,
-            drill_schedule: None,
-            drills: None,
-            catalog: None,
-            catalog_error: None,
-            pointer_ok: None,
-            consecutive_failures: 0,
-            giving_up: false,
-            last_backup: None,
-            reviews: BTreeMap::new(),
-            backup_schedule: None,
-            stored: Hours::default(),
-            measures: Hours::default(),
-            failures: Hours::default(),
-            outlook: None,
-        }
-    }
-
-    /// Notes that a run begins, and returns the progress that its threads write to.
-    pub fn began(&mut self, job: JobKind, now: DateTime<Utc>) -> Progress {
-        let progress = Progress::default();
-        self.running = Some(Running { job, since: now, progress: progress.clone() });
-        progress
-    }
-
-    /// Remembers what a backup measured, as long as it is of the last days.
-    pub fn measured(&mut self, time: DateTime<Utc>, size: BackupSize) {
-        let newest = |known: Option<Measure>| match known {
-            Some(known) if known.time > time => known,
-            _ => Measure { time, size },
-        };
-        self.measures.update(time, newest);
-    }
-
-    /// Lets a backup be made beside what runs.
-    pub fn step_aside(&mut self) {
-        self.aside = self.running.take();
-    }
-
-    /// The backup is made; what ran beside it still does.
-    pub fn step_back(&mut self) {
-        self.running = self.aside.take();
-    }
-
-    /// Whether a job runs.
-    #[must_use]
-    pub fn runs(&self, job: JobKind) -> bool {
-        self.running.iter().chain(&self.aside).any(|running| running.job == job)
-    }
-
-    /// Notes how a verify ended. It says nothing of how backups are made.
-    pub fn verify_ended(&mut self, report: RunReport) {
-        self.running = None;
-        self.last_verify = Some(report);
-    }
-
-    /// Notes what an audit came to. It says nothing of how backups are made.
-    pub fn audit_ended(&mut self, report: AuditReport) {
-        self.running = None;
-        self.last_audit = Some(report);
-    }
-
-    /// Notes how a sweep ended. One that gave way has not: it goes on, and what
-    /// was known of the last one stays known.
-    pub fn sweep_ended(&mut self, report: SweepReport) {
-        self.running = None;
-        match report.run.outcome {
-            Outcome::Cancelled | Outcome::Skipped => return,
-            Outcome::Ok => self.last_clean_sweep = Some(report.run.started),
-            Outcome::Failed => {}
-        }
-        self.last_sweep = Some(report);
-    }
-
-    /// Notes how a backup ended. `last_attempt_of_slot` says that no further
-    /// attempt will be made before the next slot; `backup` is what the run made.
-    ///
-    /// A skipped or cancelled run proves nothing either way, so it neither
-    /// counts as a failure nor clears the ones before it.
-    pub fn ended(
-        &mut self,
-        report: RunReport,
-        last_attempt_of_slot: bool,
-        backup: Option<NewBackup>,
-    ) {
-        self.running = None;
-        if report.outcome != Outcome::Skipped {
-            self.last_attempt = Some(report.started);
-        }
-        match report.outcome {
-            Outcome::Ok => {
-                self.consecutive_failures = 0;
-                self.giving_up = false;
-            }
-            Outcome::Failed => {
-                self.consecutive_failures = self.consecutive_failures.saturating_add(1);
-                self.giving_up |= last_attempt_of_slot;
-                self.last_failure = Some(report.clone());
-                self.failures.update(report.started, |known| FailedRuns {
-                    count: known.map_or(0, |known| known.count).saturating_add(1),
-                    stage: report.stage,
-                    error: report.error.clone(),
-                });
-            }
-            Outcome::Skipped | Outcome::Cancelled => {}
-        }
-        if let Some(backup) = backup {
-            self.last_success = self.last_success.max(Some(backup.time));
-            self.last_backup = Some(backup.size);
-            self.measured(backup.time, backup.size);
-        }
-        self.last_run = Some(report);
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
-use crate::counted::noun_of;
+use crate::figures::noun_of;
 pub(super) use crate::figures::{age, count, size};
 
 /// One JSON document on stdout, and nothing else.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{members::MemberError, script::ScriptError, select::NotThere};
 use crate::{
     archive::map::MapError,
-    counted::counted,
+    figures::counted,
     postgres::{ClientError, PsqlError, Section, SessionError, TargetError},
     store::StoreError,
     words::RestoreStage,

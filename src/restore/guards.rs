@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     archive::TableName,
-    counted::counted,
+    figures::counted,
     postgres::{Section, TargetFacts, quote},
 };
 

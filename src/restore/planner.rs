@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     archive::TableName,
-    counted::counted,
+    figures::counted,
     postgres::{Section, quote},
 };
 

@@ -69,7 +69,7 @@ pub enum Refusal {
         "{}, and while no backup is younger than {} (stale_after) nothing is removed; let one \
          succeed: `reliquary backup` says what keeps it",
         newest(.age.as_ref()),
-        crate::counted::span(*stale_after)
+        crate::figures::exactly(*stale_after)
     )]
     NoFreshBackup {
         /// How old the newest good backup is; `None` where there is none.
@@ -162,7 +162,7 @@ fn newest(age: Option<&Duration>) -> String {
     match age {
         None => "there is no good backup".to_owned(),
         Some(age) => {
-            format!("the newest good backup is {} old", crate::counted::span(*age))
+            format!("the newest good backup is {} old", crate::figures::exactly(*age))
         }
     }
 }

@@ -14,7 +14,7 @@ const DEFAULT_SCHEDULE: &str = "0 0 6 1W * *";
 const DEFAULT_SAMPLE: usize = 1;
 
 const HOUR: Duration = Duration::from_hours(1);
-const MINUTE: Duration = Duration::from_mins(1);
+const SECOND: Duration = Duration::from_secs(1);
 /// More room than any disk has: no drill where nothing may be used.
 const MOST: u64 = 1024 * 1024 * GIB;
 
@@ -70,7 +70,7 @@ pub(super) fn over(mut section: Section<'_>, general: &DrillSettings) -> Option<
         section.problem("target", message);
     }
     let target_is_throwaway = section.flag("target_is_throwaway", general.target_is_throwaway);
-    let timeout = section.duration("timeout", general.timeout, MINUTE..=7 * 24 * HOUR);
+    let timeout = section.duration("timeout", general.timeout, SECOND..=7 * 24 * HOUR);
     let dir = section.text("dir").map(PathBuf::from).or_else(|| general.dir.clone());
     if dir.as_ref().is_some_and(|dir| !dir.is_absolute()) {
         section.problem("dir", "must be an absolute path, which begins with `/`");

@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 
 use super::*;
-use crate::words::Stage;
+use crate::words::{JobKind, Outcome, Stage};
 
 fn state() -> State {
     let clock = Clock::manual(DateTime::UNIX_EPOCH);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::{Misused, told};
 use crate::{
-    counted::counted,
+    figures::counted,
     lifecycle::Signal,
     restore::{Loaded, ProgressReport, Report, RestoreError, Stopped},
     words::RestoreStage,

@@ -52,7 +52,11 @@ fn parse(url: &SecretString) -> Result<ConnectionUrl> {
     ConnectionUrl::parse(url).map_err(|error| {
         let message = error.to_string();
         let what = message.strip_prefix("read the database URL: ").unwrap_or(&message);
-        let hint = if url.expose_secret().contains("://") { "" } else { " (or write env:NAME)" };
+        let hint = if url.expose_secret().contains("://") {
+            ""
+        } else {
+            "; env:NAME and file:PATH name where it stands, and `--to - >FILE` writes SQL instead"
+        };
         Misused(format!("the target's URL: {what}{hint}")).into()
     })
 }

@@ -111,7 +111,7 @@ fn rest(decided: &Decided, layout: &Layout) -> String {
         text += &format!(
             "  {} debris younger than {} left alone: a backup may be under way\n",
             debris.young,
-            crate::counted::span(decided.policy.grace.to_std().unwrap_or_default())
+            crate::figures::exactly(decided.policy.grace.to_std().unwrap_or_default())
         );
     }
     let foreign = inventory.catalog.foreign;

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     archive::{TableName, manifest::Table},
-    counted::counted,
+    figures::counted,
     postgres::{RelationFact, Section, TargetFacts, quote},
 };
 

@@ -120,3 +120,13 @@ fn formats(page: &Path) {
         Err(error) => eprintln!("man is not installed, so no page was formatted: {error}"),
     }
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_fault() {
+    let product = Product::bare();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let said = product.command(&["config", "show"]).stdout(writer).output().unwrap();
+    assert_eq!(said.status.code(), Some(141));
+    assert_eq!(String::from_utf8_lossy(&said.stderr), "");
+}

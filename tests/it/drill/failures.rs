@@ -227,7 +227,7 @@ fn a_drill_that_takes_too_long_is_unproven_and_leaves_nothing() {
         .configured(
             "[[drill.checks]]\nname = 'slow'\nsql = 'select pg_sleep(3600)'\nexpect = 'rows = 1'\n",
         )
-        .set("RELIQUARY__DRILL__TIMEOUT", "1m")
+        .set("RELIQUARY__DRILL__TIMEOUT", "15s")
         .set("RELIQUARY__DRILL__AMCHECK", "false");
     let record = product.drill(1, &[]);
     assert_eq!(reason(&record, "unproven").0, "timeout");

@@ -39,6 +39,20 @@ fn project(server: &Server, name: &str) {
     server.psql_file(name, fixture("supabase.sql"));
 }
 
+/// A fresh project that the platform's own role may restore into, once the SQL has
+/// changed it; the product knows it as `env:TARGET`.
+fn fresh(product: &Product, server: &Server, database: &str, sql: &str) -> Product {
+    project(server, database);
+    server.psql(
+        database,
+        &format!(
+            "alter role postgres_ password 'hunter2';
+             grant create on database {database} to postgres_; {sql}"
+        ),
+    );
+    product.clone().set("TARGET", server.tcp_url(database, "postgres_", "hunter2"))
+}
+
 #[test]
 fn a_project_comes_back_into_a_fresh_one() {
     let source = server();
@@ -48,12 +62,7 @@ fn a_project_comes_back_into_a_fresh_one() {
     product.backup(&[]);
 
     let target = server();
-    project(&target, "fresh");
-    target.psql(
-        "fresh",
-        "alter role postgres_ password 'hunter2'; grant create on database fresh to postgres_",
-    );
-    let product = product.set("TARGET", target.tcp_url("fresh", "postgres_", "hunter2"));
+    let product = fresh(&product, &target, "fresh", "");
     let plan = product.run(&["restore", "--to", "env:TARGET", "--dry-run"]);
     let planned = said(&plan);
     // As the restore itself would end: the policy of a role that is not there is lost.
@@ -138,13 +147,8 @@ fn rows_that_a_managed_schema_has_no_table_for_are_a_loss() {
     let product = Product::of(&source, "project");
     product.backup(&[]);
     let target = server();
-    project(&target, "fresh");
-    target.psql(
-        "fresh",
-        "alter role postgres_ password 'hunter2';
-         create table realtime.daily (id int, at date) partition by range (at);",
-    );
-    let product = product.set("TARGET", target.tcp_url("fresh", "postgres_", "hunter2"));
+    let other = "create table realtime.daily (id int, at date) partition by range (at)";
+    let product = fresh(&product, &target, "fresh", other);
     let output = product.run(&["-q", "restore", "--to", "env:TARGET"]);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
@@ -175,16 +179,15 @@ fn a_part_gives_no_rights_on_what_is_there() {
     let product = Product::of(&source, "project");
     product.backup(&[]);
     let target = server();
-    project(&target, "copy");
-    target.psql(
+    let product = fresh(
+        &product,
+        &target,
         "copy",
-        "alter role postgres_ password 'hunter2';
-         grant create on database copy to postgres_; grant all on schema public to postgres_;
+        "grant all on schema public to postgres_;
          create table t (id int); create table secrets (id int);
          grant all on secrets, t to anon; revoke all on secrets, t from anon;
          alter table t owner to postgres_; alter table secrets owner to postgres_;",
     );
-    let product = product.set("TARGET", target.tcp_url("copy", "postgres_", "hunter2"));
     let part = ["restore", "--to", "env:TARGET", "--table", "public.t", "--table", "public.fresh"];
     let planned = said(&product.run(&[&part[..], &["--dry-run"]].concat()));
     for line in ["grants     GRANT ALL ON TABLE public.fresh TO anon,", "no GRANT and no REVOKE"] {
@@ -244,13 +247,8 @@ fn a_legacy_archive_is_not_tried_on_a_platform() {
     let line = format!("pg_dump --no-owner --no-privileges \"$URL\" | gzip > {id}.sql.gz");
     let url = [("URL", server.url("project"))];
     crate::support::product::shell(&folder, &server, &url, &line);
-    project(&server, "fresh");
-    server.psql(
-        "fresh",
-        "alter role postgres_ password 'hunter2'; grant create on database fresh to postgres_",
-    );
+    let product = fresh(&product, &server, "fresh", "");
     let before = server.dump_plain("fresh");
-    let product = product.set("TARGET", server.tcp_url("fresh", "postgres_", "hunter2"));
     for more in [&["--dry-run"][..], &[], &["--clean", "--yes"]] {
         let output = product.run(&[&["restore", id, "--to", "env:TARGET"], more].concat());
         let text = said(&output);
@@ -283,14 +281,7 @@ fn rows_are_never_open_to_everybody_while_they_come() {
         ("again", &[], false),
         ("one", &part, false),
     ] {
-        project(&target, database);
-        target.psql(
-            database,
-            &format!(
-                "alter role postgres_ password 'hunter2' nobypassrls;
-                 grant create on database {database} to postgres_"
-            ),
-        );
+        let product = fresh(&product, &target, database, "alter role postgres_ nobypassrls");
         if stops {
             target.psql(
                 database,
@@ -300,8 +291,6 @@ fn rows_are_never_open_to_everybody_while_they_come() {
                    execute function extensions.stop();",
             );
         }
-        let product =
-            product.clone().set("TARGET", target.tcp_url(database, "postgres_", "hunter2"));
         let output = product.run(&[&["restore", "--to", "env:TARGET"], more].concat());
         let text = said(&output);
         assert_eq!(output.status.success(), !stops, "{text}");
@@ -329,13 +318,7 @@ fn sections_and_sql_close_tables_as_early_as_a_whole_restore() {
     let target = server();
     let security = "select relrowsecurity, relforcerowsecurity from pg_class
                     where relname = 'secrets'";
-    project(&target, "sections");
-    target.psql(
-        "sections",
-        "alter role postgres_ password 'hunter2' nobypassrls;
-         grant create on database sections to postgres_",
-    );
-    let product = product.set("TARGET", target.tcp_url("sections", "postgres_", "hunter2"));
+    let product = fresh(&product, &target, "sections", "alter role postgres_ nobypassrls");
     for (section, is) in [("pre-data", "t|f"), ("data", "t|f"), ("post-data", "t|t")] {
         let output = product.run(&["restore", "--to", "env:TARGET", "--section", section]);
         assert_eq!(output.status.code(), Some(0), "{section}: {}", said(&output));
@@ -380,9 +363,7 @@ fn a_part_of_a_managed_schema_that_has_no_home_is_a_loss() {
     let product = Product::of(&source, "project");
     product.backup(&[]);
     let target = server();
-    project(&target, "fresh");
-    target.psql("fresh", "alter role postgres_ password 'hunter2'");
-    let product = product.set("TARGET", target.tcp_url("fresh", "postgres_", "hunter2"));
+    let product = fresh(&product, &target, "fresh", "");
     let output = product.run(&["-q", "restore", "--to", "env:TARGET", "--table", "auth.custom"]);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
@@ -427,16 +408,7 @@ fn what_a_newer_platform_does_not_take_is_known_before() {
             ],
         ),
     ] {
-        project(&target, database);
-        target.psql(
-            database,
-            &format!(
-                "alter role postgres_ password 'hunter2';
-                 grant create on database {database} to postgres_; {change}"
-            ),
-        );
-        let url = target.tcp_url(database, "postgres_", "hunter2");
-        let product = product.clone().set("TARGET", url);
+        let product = fresh(&product, &target, database, change);
         let all = ["restore", "--to", "env:TARGET", "--create-roles"];
         let planned = product.run(&[&all[..], &["--dry-run"]].concat());
         let text = said(&planned);
@@ -462,15 +434,14 @@ fn an_empty_table_of_the_platform_s_own_does_not_block_clean() {
     let product = Product::of(&source, "project");
     product.backup(&[]);
     let target = server();
-    project(&target, "fresh");
-    target.psql(
+    let product = fresh(
+        &product,
+        &target,
         "fresh",
-        "alter role postgres_ password 'hunter2'; grant create on database fresh to postgres_;
-         create table auth.passkeys (id int, user_id uuid references auth.users);
+        "create table auth.passkeys (id int, user_id uuid references auth.users);
          alter table auth.passkeys owner to supabase_admin;
          grant select, insert, update, delete on auth.passkeys to postgres_;",
     );
-    let product = product.set("TARGET", target.tcp_url("fresh", "postgres_", "hunter2"));
     let all = ["-q", "restore", "--to", "env:TARGET", "--clean", "--yes"];
     for _ in 0..2 {
         let output = product.run(&all);
