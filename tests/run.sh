@@ -77,7 +77,8 @@ cargo clippy --locked --all-targets -- -D warnings
 
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then
-  cargo nextest run --locked
+  # Some tests wait for others' servers and clocks more than they work.
+  cargo nextest run --locked --test-threads $(($(nproc) + 2))
 else
   say "cargo-nextest is not installed; cargo test does the same, one process for all"
   # Each test starts servers of its own, so no more at once than there are processors.

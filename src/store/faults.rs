@@ -46,6 +46,25 @@ pub enum Fault {
     Panics,
 }
 
+impl Fault {
+    /// Whether it is worth trying on an operation (the name of the trait's
+    /// function): of one that only reads, all that a fault can do is to give no
+    /// answer, which [`Fault::Rejected`] shows.
+    #[must_use]
+    pub fn differs_for(self, operation: &str) -> bool {
+        const READS: [&str; 7] = [
+            "unfinished_uploads",
+            "get",
+            "get_range",
+            "head",
+            "list_page",
+            "server_time",
+            "lifecycle_rules",
+        ];
+        self == Self::Rejected || !READS.contains(&operation)
+    }
+}
+
 /// Which calls fail, counted from 1 over all operations of the decorator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Plan {

@@ -1,4 +1,4 @@
-//! Every call to the store fails in turn, in every way.
+//! Every call to the store fails in turn, in every way that differs for it.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -19,7 +19,8 @@ const FAULTS: [Fault; 3] =
 async fn a_backup_of_one_part_survives_any_fault_of_the_store() {
     let bench = Bench::new().await;
     for fault in FAULTS {
-        let calls = sweep(&bench, &bench, |nth| Plan::Nth(nth, fault), |_| true).await;
+        let differs = |operation: &str| fault.differs_for(operation);
+        let calls = sweep(&bench, &bench, |nth| Plan::Nth(nth, fault), differs).await;
         assert!(calls >= 9, "{calls}");
     }
 }
@@ -41,7 +42,8 @@ async fn a_backup_of_several_parts_survives_any_fault_of_the_store() {
 async fn a_backup_survives_a_store_that_goes_away_at_any_call() {
     let bench = Bench::new().await;
     for fault in [Fault::Rejected, Fault::AcceptedThenFailed] {
-        sweep(&bench, &bench, |nth| Plan::Outage(nth, fault), |_| true).await;
+        let differs = |operation: &str| fault.differs_for(operation);
+        sweep(&bench, &bench, |nth| Plan::Outage(nth, fault), differs).await;
     }
 }
 

@@ -123,7 +123,8 @@ fn formats(page: &Path) {
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_fault() {
-    let product = Product::bare();
+    let url = "postgres://backup@db.example.com/app";
+    let product = Product::bare().set("DIRECT_URL", url);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let said = product.command(&["config", "show"]).stdout(writer).output().unwrap();

@@ -21,8 +21,8 @@ use crate::support::{
     product::{Product, contents, identifier},
 };
 
-/// Each table of the nasty database in a database of its own, and all of them
-/// one after another, in any order, in one.
+/// Each table of the nasty database in a database of its own; and, on the newer
+/// majors, all of them one after another, in any order, in one.
 #[rstest]
 fn every_table_comes_back_alone(#[values(15, 16, 18)] major: u32) {
     let variables: &[&str] = if major == 15 { &["small=1", "extensions=1"] } else { &["small=1"] };
@@ -37,24 +37,23 @@ fn every_table_comes_back_alone(#[values(15, 16, 18)] major: u32) {
         let name = format!("{}.{}", identifier(&table.schema), identifier(&table.name));
         // The one in the common database needs what others have brought already.
         let alone = format!("alone_{nth}");
-        let mut databases = vec!["together"];
-        if major == 15 {
+        let database = if major == 15 {
             server.create_database(&alone);
-            databases.push(&alone);
+            &alone
+        } else {
+            "together"
+        };
+        if table.name == "others" {
+            // Its rows hold names of other tables and functions, which the
+            // server looks up; they are not there.
+            let said = fails(&product, &server, database, &["--table", &name]);
+            assert!(said.contains("rows of table nasty.others"), "{said}");
+            continue;
         }
-        for database in databases {
-            if table.name == "others" {
-                // Its rows hold names of other tables and functions, which the
-                // server looks up; they are not there.
-                let said = fails(&product, &server, database, &["--table", &name]);
-                assert!(said.contains("rows of table nasty.others"), "{said}");
-                continue;
-            }
-            restored(&product, &server, database, &["--table", &name, "--jobs", "2"]);
-            let one = only(&backup.manifest, table);
-            let (was, is) = (contents(&server, "nasty", &one), contents(&server, database, &one));
-            assert_eq!(was, is, "{name} in {database}");
-        }
+        restored(&product, &server, database, &["--table", &name, "--jobs", "2"]);
+        let one = only(&backup.manifest, table);
+        let (was, is) = (contents(&server, "nasty", &one), contents(&server, database, &one));
+        assert_eq!(was, is, "{name} in {database}");
     }
 }
 
