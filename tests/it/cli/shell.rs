@@ -124,7 +124,8 @@ fn formats(page: &Path) {
 #[test]
 fn a_reader_that_has_seen_enough_is_no_fault() {
     let url = "postgres://backup@db.example.com/app";
-    let product = Product::bare().set("DIRECT_URL", url);
+    let product =
+        Product::bare().set("DIRECT_URL", url).set("RELIQUARY__STORE__URL", "file:///nowhere");
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let said = product.command(&["config", "show"]).stdout(writer).output().unwrap();
