@@ -130,7 +130,7 @@ async fn look(settings: &Settings) -> Result<StatusDocument> {
                 tell(&state, &database.name, &found.catalog, found.newest.as_ref());
                 let mut drills = Drills::default();
                 drills.refresh(store.as_ref(), &layout, &found.catalog.drills).await?;
-                drills.tell(&state, &database.name);
+                drills.tell(&state, &database.name, &found.catalog);
             }
             Err(error) => {
                 state.update(&database.name, |state| {
