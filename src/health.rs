@@ -22,9 +22,10 @@
 //! for nothing any more, so that the age of the last good one has said it
 //! already, and a sweep that was refused has lost nothing. `verify` warns, too,
 //! when its own schedule has passed three times without a verdict, and of
-//! backups that could not be read. `drill` warns, in the same way, when one is
-//! overdue or has proved nothing; a drill that failed is `failing`, since a backup
-//! that does not restore is none, until a drill of a backup as new has passed.
+//! backups that could not be read. `drill` warns, in the same way, when one of
+//! what was the newest backup is overdue or has proved nothing; a drill that
+//! failed is `failing`, since a backup that does not restore is none, until a
+//! drill of a backup as new has passed.
 
 mod drill;
 

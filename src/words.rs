@@ -167,6 +167,8 @@ words! {
         NoFreshBackup = "no_fresh_backup",
         /// The newest good backup could not be read back.
         NewestUnreadable = "newest_unreadable",
+        /// What drills have found could not be read.
+        DrillsUnreadable = "drills_unreadable",
     }
 }
 
@@ -248,6 +250,16 @@ words! {
     }
 }
 
+impl DrillReason {
+    /// Whether the backup did not come back as it was made, so that it is no good
+    /// one. A check that failed is no such reason: the archive came back row for
+    /// row, and it is the data, as it was dumped, that is not what was expected.
+    #[must_use]
+    pub fn condemns(self) -> bool {
+        matches!(self, Self::ArchiveDamaged | Self::RestoreError | Self::RowsDiffer)
+    }
+}
+
 words! {
     /// Why a backup is kept.
     Keep {
@@ -269,6 +281,8 @@ words! {
         Manual = "manual",
         /// It is a legacy archive that stays until there are good ones in its place.
         Legacy = "legacy",
+        /// Its drill failed, and nothing good has come in its place.
+        DrillFailed = "drill_failed",
         /// It is damaged, and people shall have time to look at it.
         Damaged = "damaged",
     }

@@ -36,7 +36,8 @@ fn database(now: DateTime<Utc>, drills: Option<DrillHistory>) -> DatabaseState {
 }
 
 fn proven(text: &str) -> DrillHistory {
-    DrillHistory { proof: Some(at(text)), passed: Some(at(text)), ..DrillHistory::default() }
+    let time = Some(at(text));
+    DrillHistory { proof: time, covered: time, passed: time, ..DrillHistory::default() }
 }
 
 fn failed(text: &str) -> DrillHistory {

@@ -1,7 +1,5 @@
 //! `reliquary list`
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -11,10 +9,10 @@ use serde_json::{Value, json};
 use super::{Chosen, DONE, Global, print, which::Opened};
 use crate::{
     archive::Manifest,
-    catalog::{self, BackupId, Catalog, CatalogError, Entry, Layout, State},
+    catalog::{self, Catalog, CatalogError, Entry, Layout, State},
     clock::Clock,
-    drill::{self, Mark},
-    rfc3339,
+    drill::{self, Mark, Marks},
+    retention, rfc3339,
     store::{ErrorKind, Store},
     visible::visible,
     words::DrillVerdict,
@@ -85,9 +83,8 @@ async fn document(opened: &Opened<'_>, limit: usize) -> Result<Value> {
 async fn show(opened: &Opened<'_>, limit: usize) -> Result<()> {
     let Opened { database, store, layout, catalog } = opened;
     let (rows, marks) = read(opened, limit).await?;
-    let mark = |row: &Row<'_>| marks.get(&(row.entry.kind.name(), row.entry.id)).copied();
     let place = store.uri(layout.prefix());
-    print!("{}", text(&place, catalog, &rows, mark, Clock::system().now()));
+    print!("{}", text(&place, catalog, &rows, &marks, Clock::system().now()));
     if catalog.entries.is_empty()
         && let Some(key) = elsewhere(store.as_ref(), layout).await
     {
@@ -100,9 +97,6 @@ async fn show(opened: &Opened<'_>, limit: usize) -> Result<()> {
     }
     Ok(())
 }
-
-/// The drills' marks, by kind and id.
-type Marks = BTreeMap<(&'static str, BackupId), Mark>;
 
 /// The rows to show, and which of them were drilled.
 async fn read<'a>(opened: &'a Opened<'_>, limit: usize) -> Result<(Vec<Row<'a>>, Marks)> {
@@ -194,8 +188,30 @@ fn drilled(mark: Mark, now: DateTime<Utc>) -> String {
     let ago = print::age(now, mark.time);
     match mark.verdict {
         DrillVerdict::Passed => format!("{ago} ago"),
-        DrillVerdict::Failed => format!("FAILED {ago} ago"),
-        DrillVerdict::Unproven => "unproven".to_owned(),
+        DrillVerdict::Failed => format!("FAILED{} {ago} ago", reason(mark)),
+        DrillVerdict::Unproven => format!("unproven{}", reason(mark)),
+    }
+}
+
+fn reason(mark: Mark) -> String {
+    mark.reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
+}
+
+/// What a drill that failed means for its backup.
+fn meaning(entry: &Entry, mark: Mark, drilled: &Marks) -> Option<&'static str> {
+    if mark.verdict != DrillVerdict::Failed || entry.state == State::Damaged {
+        None
+    } else if retention::condemned(entry, drilled).is_some() {
+        Some(
+            "did not come back in its drill: it counts as no good one in retention; try an older \
+             one with `reliquary drill ID`",
+        )
+    } else if mark.condemned().is_some() {
+        Some("was read back whole since its drill failed: it counts as good, and as undrilled")
+    } else {
+        Some(
+            "came back whole, and a check of its drill failed: it counts as good, and as undrilled",
+        )
     }
 }
 
@@ -203,9 +219,10 @@ fn text(
     place: &str,
     catalog: &Catalog,
     rows: &[Row<'_>],
-    mark: impl Fn(&Row<'_>) -> Option<Mark>,
+    marks: &Marks,
     now: DateTime<Utc>,
 ) -> String {
+    let mark = |row: &Row<'_>| marks.get(&(row.entry.kind.name(), row.entry.id)).copied();
     let mut text = String::new();
     if rows.is_empty() {
         text += &format!("{place} holds no backup yet\n");
@@ -239,6 +256,9 @@ fn text(
         if let Some(Err(error)) = &row.manifest {
             text += &format!("{} cannot be trusted: {}\n", row.entry.id, visible(error));
         }
+        if let Some(meaning) = mark(row).and_then(|mark| meaning(row.entry, mark, marks)) {
+            text += &format!("{} {meaning}\n", row.entry.id);
+        }
     }
     text
 }
@@ -246,7 +266,7 @@ fn text(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{archive::manifest::Kind, store::LocalStore};
+    use crate::{archive::manifest::Kind, store::LocalStore, words::DrillReason};
 
     #[tokio::test]
     async fn a_backup_that_was_removed_after_the_listing_is_left_out() {
@@ -264,5 +284,36 @@ mod tests {
         let rows = rows(&store, &Layout::new("x/"), &catalog, usize::MAX).await.unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].state(), "legacy");
+    }
+
+    #[test]
+    fn what_a_failed_drill_means_for_its_backup_is_said_below() {
+        let id: catalog::BackupId = "2026-11-23T14-00-00Z".parse().unwrap();
+        let time = id.time();
+        let (kind, state, verified) = (Kind::Scheduled, State::Good, None);
+        let entry = Entry { id, kind, state, archive_bytes: 1, last_modified: time, verified };
+        let said = |entry: &Entry, reason| {
+            let mark = Mark { verdict: DrillVerdict::Failed, reason: Some(reason), time };
+            let marks = Marks::from([((kind.name(), id), mark)]);
+            let rows = [Row { entry, manifest: None }];
+            let mut catalog = Catalog::default();
+            catalog.add(entry.clone());
+            text("file:///x", &catalog, &rows, &marks, time)
+        };
+        let text = said(&entry, DrillReason::RowsDiffer);
+        assert!(text.contains("FAILED (rows_differ) "), "{text}");
+        assert!(
+            text.contains(&format!("\n{id} did not come back in its drill: it counts")),
+            "{text}"
+        );
+        let text = said(&entry, DrillReason::CheckFailed);
+        assert!(text.contains("came back whole, and a check of its drill failed"), "{text}");
+        let read_back = Some(time + chrono::TimeDelta::hours(1));
+        let entry = Entry { verified: read_back, ..entry };
+        let text = said(&entry, DrillReason::ArchiveDamaged);
+        assert!(text.contains("was read back whole since its drill failed"), "{text}");
+        let damaged = Entry { state: State::Damaged, ..entry };
+        let text = said(&damaged, DrillReason::ArchiveDamaged);
+        assert_eq!(text.lines().count(), 2, "its state has said it: {text}");
     }
 }

@@ -52,8 +52,9 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     } else {
         let endpoint = settings.store.endpoint.as_deref();
         print!("{}", text(&manifest, judgement.as_ref(), &uri));
-        if let Some(Mark { verdict, time }) = drilled {
-            println!("drilled    {verdict} at {}", rfc3339::format(time));
+        if let Some(Mark { verdict, reason, time }) = drilled {
+            let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            println!("drilled    {verdict}{reason} at {}", rfc3339::format(time));
         }
         print!("{}", recipe(&uri, endpoint, &manifest.archive.key, &source_roles(&manifest)));
     }

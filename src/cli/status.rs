@@ -24,6 +24,7 @@ use crate::{
     },
     rfc3339,
     settings::Settings,
+    state::DrillReport,
     status::{self, StatusDocument},
     visible::visible_lines,
     words::{Check, DrillStage, JobKind},
@@ -129,7 +130,7 @@ async fn look(settings: &Settings) -> Result<StatusDocument> {
                 tell(&state, &database.name, &found.catalog, found.newest.as_ref());
                 let mut drills = Drills::default();
                 drills.refresh(store.as_ref(), &layout, &found.catalog.drills).await?;
-                drills.tell(&state, &database.name);
+                drills.tell(&state, &database.name, &found.catalog);
             }
             Err(error) => {
                 state.update(&database.name, |state| {
@@ -196,7 +197,9 @@ fn text(document: &StatusDocument, from: &str) -> String {
             );
         }
         if let Some(last) = database.drills.as_ref().and_then(|drills| drills.last.as_ref()) {
-            text += &format!("  last drill  {} of {}: {}\n", last.id, last.backup, last.verdict);
+            let reason = last.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let DrillReport { id, backup, verdict, .. } = last;
+            text += &format!("  last drill  {id} of {backup}: {verdict}{reason}\n");
             let stages: Vec<String> = last
                 .stages
                 .iter()

@@ -31,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Args, Debug)]
 #[command(
     after_help = "It removes nothing at all, and exits 1, when the listing or the clock cannot \
-    be trusted, when no good backup is fresh, or when more than half of the good backups would go.\n\n\
+    be trusted, when drills cannot be read, when no good backup is fresh, or when more than half of the good backups would go.\n\n\
     Examples:\n  reliquary sweep --dry-run\n  reliquary --json sweep --dry-run"
 )]
 pub(super) struct Arguments {
@@ -144,6 +144,7 @@ fn document(
                 "kind": entry.kind,
                 "state": entry.state.name(),
                 "verified": entry.verified.is_some(),
+                "drill_failed": decision.condemned,
                 "archive_bytes": entry.archive_bytes,
                 "uri": store.uri(&layout.key(Key::Archive(entry.kind, entry.id))),
                 "decision": if keep.is_empty() { "remove" } else { "keep" },

@@ -31,7 +31,7 @@ pub struct Question {
 /// Asks all of them, each in a transaction of its own that only reads.
 ///
 /// `backup_time` is told to the queries as `current_setting('reliquary.backup_time')`;
-/// `last` gives a question's value at the last drill that passed.
+/// `last` gives a question's value in the backup before, where a drill of it passed.
 pub async fn ask(
     questions: &[Question],
     session: &mut Target,
@@ -66,7 +66,8 @@ pub async fn ask(
                 match judged {
                     Judged::Yes => answer(Looked::Ok, value, String::new()),
                     Judged::First => {
-                        let detail = "the first drill that asks this: nothing to compare with yet";
+                        let detail = "no older backup that passed was asked this: nothing to \
+                                      compare with yet";
                         answer(Looked::Ok, value, detail.to_owned())
                     }
                     Judged::No(detail) => answer(Looked::Failed, value, detail),

@@ -4,7 +4,7 @@
 //! no rows              the query returns none
 //! rows >= 1            how many rows it returns; also = != > <= <
 //! = 42                 the first value, as a number where both are, else as text
-//! >= last              the first value against that of the last drill that passed
+//! >= last              the first value against that of the backup before, by its drill
 //! = last within 5%     the same, give or take
 //! ```
 
@@ -17,7 +17,7 @@ pub enum Expectation {
     Rows(Relation, u64),
     /// The first value.
     Value(Relation, String),
-    /// The first value against that of the last drill.
+    /// The first value against that of the newest older backup whose drill passed.
     Last(Relation, Tolerance),
 }
 
@@ -158,13 +158,14 @@ impl fmt::Display for Expectation {
 }
 
 impl Expectation {
-    /// Whether it looks at the last drill.
+    /// Whether it looks at another drill.
     #[must_use]
     pub fn looks_back(&self) -> bool {
         matches!(self, Self::Last(..))
     }
 
-    /// Judges an answer. `last` is the value of the last drill that passed.
+    /// Judges an answer. `last` is the value in the backup before, where a drill of it
+    /// passed.
     #[must_use]
     pub fn judge(&self, found: &Found, last: Option<&str>) -> Judged {
         let value = || found.value.clone().unwrap_or_else(|| "nothing".to_owned());
@@ -182,7 +183,7 @@ impl Expectation {
                 };
                 let Some(last) = last else { return Judged::First };
                 let holds = tolerance.allows(*relation, value, last);
-                (holds, format!("{value}, and the last drill {last}"))
+                (holds, format!("{value}, and the backup before had {last}"))
             }
         };
         if holds { Judged::Yes } else { Judged::No(format!("found {said}, expected {self}")) }

@@ -1,7 +1,5 @@
 //! What a drill leaves: `<prefix>drills/<id>.json`, and the same as a page.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -161,16 +159,6 @@ pub struct Answer {
     pub detail: String,
 }
 
-/// What a drill says of its backup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Mark {
-    /// What it came to.
-    pub verdict: DrillVerdict,
-    /// When it ended.
-    #[serde(with = "crate::rfc3339")]
-    pub time: DateTime<Utc>,
-}
-
 /// Writes down that a drill begins, and never over another one: where its second
 /// is taken, it gets the next. Until [`write()`] replaces it this says that the
 /// drill proved nothing, which stays true of one that is killed.
@@ -229,27 +217,15 @@ pub async fn read(
         .await
 }
 
-/// The newest drill that passed.
+/// The drill that a backup's is compared with: of those that passed, the newest of
+/// the newest backup that is older than it, and where there is none, one of that
+/// very backup. What is newer says nothing of what was in an older one.
 #[must_use]
-pub fn newest_passed(records: &[Record]) -> Option<&Record> {
-    let passed = records.iter().filter(|record| record.verdict == DrillVerdict::Passed);
-    passed.max_by_key(|record| record.id)
-}
-
-/// What the newest drill of each backup says of it.
-#[must_use]
-pub fn marks(records: &[Record]) -> BTreeMap<(&'static str, BackupId), Mark> {
-    let mut marks: BTreeMap<(&'static str, BackupId), Mark> = BTreeMap::new();
-    for record in records {
-        let mark = Mark { verdict: record.verdict, time: record.finished };
-        let held = marks.entry((record.backup.kind.name(), record.backup.id)).or_insert(mark);
-        // One that came to nothing takes nothing away from what is known.
-        let known = |mark: Mark| mark.verdict != DrillVerdict::Unproven;
-        if (known(mark), mark.time) >= (known(*held), held.time) {
-            *held = mark;
-        }
-    }
-    marks
+pub fn passed_before(records: &[Record], backup: BackupId) -> Option<&Record> {
+    let is_before =
+        |record: &&Record| record.verdict == DrillVerdict::Passed && record.backup.id <= backup;
+    let passed = records.iter().filter(is_before);
+    passed.max_by_key(|record| (record.backup.id < backup, record.backup.id, record.id))
 }
 
 impl Record {
@@ -372,29 +348,34 @@ pub(super) mod tests {
         let gone: BackupId = "2026-12-01T06-00-02Z".parse().unwrap();
         let read = read(&store, &layout, &[first.id, second.id, gone]).await.unwrap();
         assert_eq!(read, [first.clone(), second]);
-        assert_eq!(newest_passed(&read).map(|record| record.id), Some(first.id));
     }
 
     #[test]
-    fn what_was_not_looked_at_takes_no_mark_away_and_gives_none_that_is_better() {
+    fn a_backup_is_compared_with_the_one_before_it_whatever_was_drilled_last() {
         use DrillVerdict::{Failed, Passed, Unproven};
-        for (verdicts, expected) in [
-            (&[Passed][..], Passed),
-            (&[Passed, Unproven], Passed),
-            (&[Unproven, Passed], Passed),
-            (&[Passed, Failed], Failed),
-            (&[Failed, Passed], Passed),
-            (&[Failed, Unproven], Failed),
-            (&[Unproven, Unproven], Unproven),
-        ] {
-            let records: Vec<Record> = verdicts
-                .iter()
-                .enumerate()
-                .map(|(at, verdict)| record(&format!("2026-12-0{}T06-00-00Z", at + 1), *verdict))
-                .collect();
-            let marks = marks(&records);
-            let marks: Vec<DrillVerdict> = marks.values().map(|mark| mark.verdict).collect();
-            assert_eq!(marks, [expected], "{verdicts:?}");
-        }
+        let drill = |day: u32, backup: u32, verdict| {
+            let mut record = record(&format!("2026-12-{day:02}T06-00-00Z"), verdict);
+            record.backup.id = format!("2026-11-{backup:02}T14-00-00Z").parse().unwrap();
+            record
+        };
+        let before = |records: &[Record], backup: u32| {
+            let backup = format!("2026-11-{backup:02}T14-00-00Z").parse().unwrap();
+            passed_before(records, backup).map(|record| record.id.to_string()[8..10].to_owned())
+        };
+        let day = |day: &str| Some(day.to_owned());
+        let records = [drill(1, 20, Passed), drill(2, 10, Passed), drill(3, 15, Failed)];
+        assert_eq!(
+            before(&records, 25),
+            day("01"),
+            "not the last drill, which was of an older one"
+        );
+        assert_eq!(before(&records, 15), day("02"), "and not the newest backup's");
+        assert_eq!(before(&records, 9), None, "nothing is older: it is the first");
+        // A second drill of one is compared as its first one was, or with that.
+        assert_eq!(before(&records, 20), day("02"));
+        assert_eq!(before(&records, 10), day("02"));
+        assert_eq!(before(&[drill(1, 10, Unproven), drill(2, 10, Failed)], 20), None);
+        let twice = [drill(1, 10, Passed), drill(2, 10, Passed)];
+        assert_eq!(before(&twice, 20), day("02"));
     }
 }

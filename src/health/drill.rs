@@ -20,14 +20,16 @@ pub fn has_failed(database: &DatabaseState) -> bool {
     database.drills.as_ref().is_some_and(|drills| drills.failure.is_some())
 }
 
-/// The slot long ago since which no drill has passed or failed, where the daemon
-/// drills. What was made since then is no reason to ask.
+/// The slot long ago since which no drill has passed or failed, or whose newest
+/// backup never has, where the daemon drills: the rota's older one is no proof of
+/// it. What was made since then is no reason to ask.
 pub(super) fn overdue(now: DateTime<Utc>, database: &DatabaseState) -> Option<DateTime<Utc>> {
     let (schedule, drills) = (database.drill_schedule.as_ref()?, database.drills.as_ref()?);
     let slot = schedule.slot_before(now - LATE, 0)?;
     let oldest = database.catalog.as_ref()?.oldest?;
     let was_there = oldest <= slot;
-    let is_proven = drills.proof.is_some_and(|proof| proof >= slot);
+    let since = |time: Option<DateTime<Utc>>| time.is_some_and(|time| time >= slot);
+    let is_proven = since(drills.proof) && since(drills.covered);
     (was_there && !is_proven && !database.runs(JobKind::Drill)).then_some(slot)
 }
 
@@ -37,8 +39,11 @@ pub(super) fn drill(now: DateTime<Utc>, database: &DatabaseState) -> Check {
     };
     let mut parts = Vec::new();
     if let Some(failed) = &drills.failure {
+        let condemned = failed.reason.is_some_and(DrillReason::condemns);
+        let worth = if condemned { "; retention counts that backup as no good one" } else { "" };
         parts.push(format!(
-            "{}; {}drills/{}.md has everything; it stands until a drill of a backup as new passes",
+            "{}{worth}; {}drills/{}.md has everything; it stands until a drill of a backup as new \
+             passes",
             came_to(now, failed),
             database.prefix,
             failed.id
@@ -47,23 +52,21 @@ pub(super) fn drill(now: DateTime<Utc>, database: &DatabaseState) -> Check {
     let overdue = overdue(now, database);
     if let Some(slot) = overdue {
         parts.push(format!(
-            "overdue: none has come to a verdict since {}, when one was due; the log says why, and \
-             `reliquary drill` does it by hand",
+            "overdue: no drill of the backup that was the newest on {}, when one was due, or of a \
+             newer one, has come to a verdict since; the log says why, and `reliquary drill` does \
+             it by hand",
             rfc3339::format(slot)
         ));
     }
-    let in_vain = drills.last.as_ref().filter(|last| came_to_nothing(last));
-    parts.extend(in_vain.map(|last| came_to(now, last)));
+    parts.extend(drills.in_vain.as_ref().map(|vain| {
+        let came_to = came_to(now, vain);
+        format!("{came_to}; it stands until one of a backup as new comes to a verdict")
+    }));
     let is_ok = parts.is_empty();
     if is_ok {
         parts.push(proven(now, drills));
     }
     check("drill", is_ok, parts.join("; "))
-}
-
-/// Whether it proved nothing, for a reason that will not pass by itself.
-fn came_to_nothing(last: &DrillReport) -> bool {
-    last.verdict == DrillVerdict::Unproven && last.reason != Some(DrillReason::Interrupted)
 }
 
 fn came_to(now: DateTime<Utc>, report: &DrillReport) -> String {

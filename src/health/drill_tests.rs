@@ -58,7 +58,8 @@ fn looked(now: &str, change: impl FnOnce(&mut DatabaseState)) -> (Status, bool, 
 fn proven(database: &mut DatabaseState, when: &str) {
     let time = Some(at(when));
     let drills = database.drills.as_mut().unwrap();
-    (drills.proof, drills.passed, drills.restore_seconds) = (time, time, Some(65.0));
+    (drills.proof, drills.covered, drills.passed) = (time, time, time);
+    drills.restore_seconds = Some(65.0);
 }
 
 #[test]
@@ -112,17 +113,50 @@ fn one_that_is_overdue_warns_from_a_day_after_its_slot() {
 }
 
 #[test]
-fn one_that_proved_nothing_warns_unless_it_was_only_stopped() {
-    let last = |reason| {
-        let (status, ok, detail) = looked("11-02T12:00", |database| {
-            proven(database, "10-01T06:05");
-            let last = report("11-02T06:05", DrillVerdict::Unproven, Some(reason));
-            database.drills.as_mut().unwrap().last = Some(last);
+fn the_rotas_older_one_is_no_proof_of_what_was_the_newest() {
+    let covered = |until: &str| {
+        let (status, ok, detail) = looked("11-03T07:00", |database| {
+            proven(database, "11-02T06:20");
+            database.drills.as_mut().unwrap().covered = Some(at(until));
         });
         assert_eq!(status, Status::Ok);
-        (ok, detail)
+        assert_eq!(
+            detail.contains("overdue: no drill of the backup that was the newest"),
+            !ok,
+            "{detail}"
+        );
+        ok
     };
-    let (ok, detail) = last(DrillReason::Sandbox);
-    assert!(!ok && detail.contains("proved nothing (sandbox)"), "{detail}");
-    assert!(last(DrillReason::Interrupted).0);
+    assert!(!covered("10-20T03:59"));
+    assert!(!covered("11-02T05:59"));
+    assert!(covered("11-02T06:00"));
+}
+
+#[test]
+fn one_that_proved_nothing_warns_whatever_was_drilled_after_it() {
+    let (status, ok, detail) = looked("11-02T12:00", |database| {
+        proven(database, "11-02T06:20");
+        let drills = database.drills.as_mut().unwrap();
+        let vain = report("11-02T06:05", DrillVerdict::Unproven, Some(DrillReason::Sandbox));
+        drills.in_vain = Some(vain);
+        drills.last = Some(report("11-02T06:20", DrillVerdict::Passed, None));
+    });
+    assert_eq!((status, ok), (Status::Ok, false));
+    for part in
+        ["proved nothing (sandbox): what was found", "it stands until one of a backup as new"]
+    {
+        assert!(detail.contains(part), "{part}: {detail}");
+    }
+}
+
+#[test]
+fn a_drill_that_failed_says_what_its_backup_still_counts_for() {
+    let said = |reason| {
+        let (_, _, detail) = looked("11-20T12:00", |database| {
+            let failed = report("11-02T06:05", DrillVerdict::Failed, Some(reason));
+            database.drills.as_mut().unwrap().failure = Some(failed);
+        });
+        detail.contains("retention counts that backup as no good one")
+    };
+    assert!(said(DrillReason::RowsDiffer) && !said(DrillReason::CheckFailed));
 }

@@ -281,7 +281,7 @@ impl Work<'_> {
             Some(Question { name: check.name.clone(), sql: check.sql.clone(), expect })
         }));
         if !questions.is_empty() {
-            let last = self.last_passed(&questions, record).await;
+            let last = self.passed_before(&questions, record).await;
             let last = |name: &str| Some(last.as_ref()?.value_of(name)?.to_owned());
             let time = request.entry.time();
             record.checks = drill::ask(&questions, &mut session, time, ANSWER_WITHIN, last).await;
@@ -295,8 +295,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The last drill that passed, where a question looks back to it.
-    async fn last_passed(&self, questions: &[Question], record: &mut Record) -> Option<Record> {
+    /// The drill to compare with, where a question looks back to one.
+    async fn passed_before(&self, questions: &[Question], record: &mut Record) -> Option<Record> {
         if !questions.iter().any(|question| question.expect.looks_back()) {
             return None;
         }
@@ -304,7 +304,7 @@ impl Work<'_> {
         let newest = history::newest(drills);
         let store = self.environment.store.as_ref();
         match drill::read(store, &self.request.layout, newest).await {
-            Ok(records) => drill::newest_passed(&records).cloned(),
+            Ok(records) => drill::passed_before(&records, self.request.entry.id).cloned(),
             Err(error) => {
                 let warning = format!("earlier drills could not be read: {error}");
                 record.warnings.push(warning);

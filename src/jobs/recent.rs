@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use crate::{
     archive::manifest::Kind,
     catalog::{Catalog, Entry, State},
-    clock,
+    clock, drill,
     figures::span,
-    retention::{self, Drilled, Policy},
+    retention::{self, Policy},
     settings::{DatabaseSettings, SweepMode},
-    state::{DrillHistory, DrillReport, Going, Hours, Outlook, Stored, WINDOW},
+    state::{DrillHistory, Going, Hours, Outlook, Stored, WINDOW},
     words::{Keep, Worth},
 };
 
@@ -63,18 +63,6 @@ fn rank(stored: &Stored) -> (Worth, bool, bool) {
     (stored.worth, stored.verified.is_none(), stored.manual)
 }
 
-/// The backups that passed a drill, as retention wants them.
-fn drilled(drills: Option<&DrillHistory>) -> Drilled {
-    let recent = drills
-        .into_iter()
-        .flat_map(|drills| drills.recent.iter().filter(|drill| drills.proves(&drill.backup)));
-    let backup = |drill: &DrillReport| {
-        let kind = if drill.kind == Kind::Manual.name() { Kind::Manual } else { Kind::Scheduled };
-        Some((kind.name(), drill.backup.parse().ok()?))
-    };
-    recent.filter_map(backup).collect()
-}
-
 /// What retention says at a time, which is the next sweep's where there is one.
 #[must_use]
 pub fn outlook(
@@ -84,7 +72,8 @@ pub fn outlook(
     at: DateTime<Utc>,
 ) -> Outlook {
     let policy = Policy::of(settings);
-    let plan = retention::plan(&catalog.entries, &drilled(drills), &policy, at);
+    let drilled = drill::marks_in_short(drills.into_iter().flat_map(|drills| &drills.recent));
+    let plan = retention::plan(&catalog.entries, &drilled, &policy, at);
     let mut reasons: BTreeMap<Keep, u64> = BTreeMap::new();
     for reason in plan.kept().flat_map(|decision| decision.keep.iter()) {
         *reasons.entry(reason).or_default() += 1;
@@ -92,7 +81,7 @@ pub fn outlook(
     let entry = |at: usize| &catalog.entries[at];
     let oldest_kept = plan.kept().next().map(|decision| {
         let entry = entry(decision.at);
-        let until = entry.time().checked_add_signed(policy.keep_for);
+        let until = retention::young_until(entry, &policy);
         (entry.id.to_string(), until.unwrap_or(DateTime::<Utc>::MAX_UTC))
     });
     let next = plan
@@ -212,6 +201,13 @@ mod tests {
         let (oldest, until) = outlook.oldest_kept.unwrap();
         assert_eq!(oldest, BackupId::at(now() - TimeDelta::days(9)).to_string());
         assert_eq!(until, now() + TimeDelta::days(1));
+        // What was written later than its id says is kept from then on.
+        let mut catalog = catalog;
+        catalog.entries[0].last_modified = now();
+        let outlook = super::outlook(&catalog, None, &settings, now());
+        let (oldest, until) = outlook.oldest_kept.unwrap();
+        assert_eq!(oldest, catalog.entries[0].id.to_string());
+        assert_eq!(until, now() + TimeDelta::days(10));
         assert!(outlook.rules[0].ends_with(" 10d"), "{:?}", outlook.rules);
     }
 }

@@ -1,7 +1,8 @@
 //! Removes what retention no longer keeps, and debris.
 //!
 //! First everything is decided, from one complete listing, the store's clock
-//! and ours, and the newest good backup that was read back; only then is
+//! and ours, what drills have found, and the newest good backup that was read back;
+//! only then is
 //! anything removed. Whatever makes a decision doubtful refuses the whole sweep.
 //!
 //! The order of the removals is what makes a crash harmless: the manifest goes

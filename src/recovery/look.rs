@@ -81,7 +81,7 @@ pub async fn look(
             rows: manifest.rows,
             tables: manifest.tables.len() as u64,
             verified: entry.verified,
-            drilled: mark.map(|Mark { verdict, time }| (*verdict, *time)),
+            drilled: mark.map(|Mark { verdict, time, .. }| (*verdict, *time)),
         });
         // An older one is of no interest beside a backup.
         looked.legacy = looked.legacy.filter(|legacy| *legacy > entry.id);

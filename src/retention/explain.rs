@@ -25,6 +25,7 @@ pub fn explain(reason: Keep, policy: &Policy) -> String {
         Keep::Year => of("year", Period::Year),
         Keep::Manual => "made by hand".to_owned(),
         Keep::Legacy => format!("there are not yet {} good ones", policy.keep_last),
+        Keep::DrillFailed => "its drill failed, and nothing good has come in its place".to_owned(),
         Keep::Damaged => {
             format!("found damaged less than {} ago, to be looked at", span(policy.keep_damaged()))
         }
@@ -40,7 +41,10 @@ pub fn why(decision: &Decision, entry: &Entry, policy: &Policy) -> String {
             State::Legacy => "legacy, ",
             _ => "",
         };
-        return format!("{what}not younger than {}, and nothing else keeps it", age(policy));
+        let drill = decision.condemned.filter(|_| entry.state != State::Damaged);
+        let drill =
+            drill.map(|reason| format!("its drill failed ({reason}), ")).unwrap_or_default();
+        return format!("{what}{drill}not younger than {}, and nothing else keeps it", age(policy));
     }
     let reasons: Vec<String> = decision.keep.iter().map(|reason| explain(reason, policy)).collect();
     reasons.join("; ")

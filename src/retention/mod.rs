@@ -7,7 +7,8 @@
 //! [`lifecycle`] holds a bucket's own rules against the policy.
 //!
 //! What must always hold, and is tested with random histories: the newest good
-//! backup stays; planning again after the plan was carried out changes
+//! backup stays; one whose drill failed takes no place from another, and goes for
+//! nothing but its age where it is all there is; planning again after the plan was carried out changes
 //! nothing; an earlier time never removes more; a policy that keeps more never
 //! removes more.
 
@@ -16,6 +17,7 @@ mod explain;
 pub mod lifecycle;
 mod plan;
 mod policy;
+mod proof;
 mod refusal;
 #[cfg(test)]
 mod simulation;
@@ -24,6 +26,7 @@ mod testing;
 
 pub use debris::{Debris, debris};
 pub use explain::{explain, why};
-pub use plan::{Decision, Drilled, Plan, Reasons, plan};
+pub use plan::{Decision, Plan, Reasons, plan, young_until};
 pub use policy::Policy;
+pub use proof::{Drilled, condemned};
 pub use refusal::{Refusal, check, check_clock};

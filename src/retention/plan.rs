@@ -2,27 +2,26 @@
 //!
 //! A backup is kept when anything keeps it: its age, its place among the last
 //! good ones, a period whose one backup it is, that a person made it, or that it
-//! was found damaged of late. What nothing keeps goes. No rule looks at the time
+//! was found damaged of late. What nothing keeps goes. One that did not come back
+//! in a drill is no good one: it takes no place from another, and is kept for its
+//! age, and where there is nothing good in its place. No rule looks at the time
 //! but the one of age, so that a clock that goes back never removes more, and
 //! each period is counted from the newest one that has a backup, so that a year
 //! without backups removes nothing.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use chrono::{DateTime, Datelike, Utc};
 
-use super::Policy;
+use super::{
+    Policy,
+    proof::{Drilled, Proof, condemned, proof},
+};
 use crate::{
     archive::manifest::Kind,
     catalog::{BackupId, Entry, State},
-    words::{Keep, Period},
+    words::{DrillReason, Keep, Period},
 };
-
-/// Backups that passed a drill, by the name of their kind and their id.
-pub type Drilled = BTreeSet<(&'static str, BackupId)>;
 
 /// What becomes of every backup and legacy archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +37,16 @@ pub struct Decision {
     pub at: usize,
     /// Why it is kept; it goes where there is nothing.
     pub keep: Reasons,
+    /// Why a drill says that it is no good one, where it does.
+    pub condemned: Option<DrillReason>,
+}
+
+impl Decision {
+    /// Whether it counts as good where something must remain.
+    #[must_use]
+    pub fn is_good(&self, entries: &[Entry]) -> bool {
+        entries[self.at].state == State::Good && self.condemned.is_none()
+    }
 }
 
 /// A few reasons to keep something.
@@ -83,14 +92,19 @@ impl Plan {
 /// Decides on every backup and legacy archive among these entries.
 ///
 /// Where a period has several, one that passed a drill stands for it before one
-/// that was only verified, and that one before one that nobody looked at.
+/// that was only verified, that one before one that nobody looked at, and one
+/// that did not come back in a drill where there is no other.
 #[must_use]
 pub fn plan(entries: &[Entry], drilled: &Drilled, policy: &Policy, now: DateTime<Utc>) -> Plan {
     let is_planned =
         |entry: &Entry| matches!(entry.state, State::Good | State::Damaged | State::Legacy);
     let mut decisions: Vec<Decision> = (0..entries.len())
         .filter(|&at| is_planned(&entries[at]))
-        .map(|at| Decision { at, keep: Reasons::default() })
+        .map(|at| Decision {
+            at,
+            keep: Reasons::default(),
+            condemned: condemned(&entries[at], drilled),
+        })
         .collect();
     decisions.sort_by_key(|decision| when(&entries[decision.at]));
     for decision in &mut decisions {
@@ -99,45 +113,106 @@ pub fn plan(entries: &[Entry], drilled: &Drilled, policy: &Policy, now: DateTime
             decision.keep.add(Keep::Manual);
         }
         // A sum that no calendar holds is as good as for ever.
-        let until = made(entry).checked_add_signed(policy.keep_for);
-        if until.is_none_or(|until| until > now) {
+        if young_until(entry, policy).is_none_or(|until| until > now) {
             decision.keep.add(Keep::Young);
         }
         if entry.state == State::Damaged && is_evidence(entry, policy, now) {
             decision.keep.add(Keep::Damaged);
         }
     }
-    // What a person made is kept anyway, and must not stand in for what the
-    // schedule made: the person may remove it.
-    let scheduled = |decision: &Decision, state| {
-        let entry = &entries[decision.at];
-        entry.kind == Kind::Scheduled && entry.state == state
-    };
-    let newest_first: Vec<usize> = (0..decisions.len()).rev().collect();
-    let of = |state| {
-        let fits = |place: &usize| scheduled(&decisions[*place], state);
-        newest_first.iter().copied().filter(fits).collect::<Vec<_>>()
-    };
-    let (good, legacy) = (of(State::Good), of(State::Legacy));
+    let candidates = Candidates::of(entries, &decisions);
     let last = policy.keep_last.max(1);
-    for &place in good.iter().take(last) {
-        decisions[place].keep.add(Keep::Last);
-    }
+    let mut keep = |places: &[usize], most: usize, reason| {
+        for &place in places.iter().take(most) {
+            decisions[place].keep.add(reason);
+        }
+    };
+    keep(&candidates.good, last, Keep::Last);
     // Until there are as many good ones, what was there before them is worth
     // more than its age: on the day of a takeover it is all there is.
-    for &place in legacy.iter().take(last.saturating_sub(good.len())) {
-        decisions[place].keep.add(Keep::Legacy);
-    }
+    let missing = last.saturating_sub(candidates.good.len());
+    keep(&candidates.legacy, missing, Keep::Legacy);
+    // A drill may be wrong, too: the machine lacked an extension, say. What the
+    // pointer names is never taken for it.
+    let is_newest = candidates.condemned.first() > candidates.good.first();
+    keep(&candidates.condemned, missing.max(usize::from(is_newest)), Keep::DrillFailed);
+    let proofs: Vec<Proof> =
+        decisions.iter().map(|decision| proof(&entries[decision.at], drilled)).collect();
     for (period, reason) in Period::ALL.iter().zip(TIERS) {
         let tier = policy.tier(*period);
         let number = |place: &usize| number(*period, entries[decisions[*place].at].time());
-        let proof = |place: &usize| proof(&entries[decisions[*place].at], drilled);
-        let kept = tiered(&good, &legacy, tier, number, proof);
-        for place in kept {
+        for place in candidates.tiered(tier, number, |place| proofs[*place]) {
             decisions[place].keep.add(reason);
         }
     }
     Plan { decisions }
+}
+
+/// What the schedule made, by what it counts for: places among the decisions, in
+/// the order in which they are chosen.
+///
+/// What a person made is not among them. It is kept anyway, and must not stand in
+/// for what the schedule made: the person may remove it.
+struct Candidates {
+    /// Newest first.
+    good: Vec<usize>,
+    /// Newest first; those that did not come back in a drill come last.
+    legacy: Vec<usize>,
+    /// Backups that did not come back in a drill, newest first.
+    condemned: Vec<usize>,
+}
+
+impl Candidates {
+    fn of(entries: &[Entry], decisions: &[Decision]) -> Self {
+        let mut candidates = Self { good: Vec::new(), legacy: Vec::new(), condemned: Vec::new() };
+        for (place, decision) in decisions.iter().enumerate().rev() {
+            let entry = &entries[decision.at];
+            match (entry.kind, entry.state, decision.condemned) {
+                (Kind::Scheduled, State::Good, None) => candidates.good.push(place),
+                (Kind::Scheduled, State::Good, Some(_)) => candidates.condemned.push(place),
+                (Kind::Scheduled, State::Legacy, _) => candidates.legacy.push(place),
+                _ => {}
+            }
+        }
+        candidates.legacy.sort_by_key(|place| decisions[*place].condemned.is_some());
+        candidates
+    }
+
+    /// The one backup of each of the newest periods that have a good one; and of
+    /// what counts for less, the best of each of the newest periods that have it
+    /// or a good one, where there is no good one. What counts for less never
+    /// takes a period from good ones, nor legacy archives and backups that did
+    /// not come back in a drill one from each other.
+    fn tiered(
+        &self,
+        tier: usize,
+        number: impl Fn(&usize) -> i64,
+        proof: impl Fn(&usize) -> Proof,
+    ) -> Vec<usize> {
+        if tier == 0 {
+            return Vec::new();
+        }
+        let best = |places: &[usize]| {
+            let mut best: BTreeMap<Reverse<i64>, usize> = BTreeMap::new();
+            for place in places {
+                // The first one stands unless a later one is better known.
+                let chosen = best.entry(Reverse(number(place))).or_insert(*place);
+                if proof(place) > proof(chosen) {
+                    *chosen = *place;
+                }
+            }
+            best
+        };
+        let good = best(&self.good);
+        let mut kept: Vec<usize> = good.values().copied().take(tier).collect();
+        for lesser in [&self.legacy, &self.condemned] {
+            let mut periods: BTreeMap<Reverse<i64>, Option<usize>> =
+                best(lesser).into_iter().map(|(period, place)| (period, Some(place))).collect();
+            periods.extend(good.keys().map(|period| (*period, None)));
+            kept.extend(periods.into_values().take(tier).flatten());
+        }
+        kept
+    }
 }
 
 /// Whether a damaged one's verdict is so young that people may not have looked
@@ -156,63 +231,14 @@ fn when(entry: &Entry) -> (DateTime<Utc>, BackupId, &'static str) {
     (entry.time(), entry.id, entry.kind.name())
 }
 
-/// From when on its age is counted: its id, or what the store says where that is
+/// Until when its age keeps it; `None` where no calendar holds that.
+///
+/// Its age is counted from its id, or from what the store says where that is
 /// later. A clock that was a year behind gave ids that look a year old once it is
 /// right, and nothing that was written yesterday goes for its age.
-fn made(entry: &Entry) -> DateTime<Utc> {
-    entry.time().max(entry.last_modified)
-}
-
-/// How well a backup is known to be good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Proof {
-    /// It was written, and nobody looked since.
-    Written,
-    /// It was read back whole since.
-    Verified,
-    /// It was restored and compared.
-    Drilled,
-}
-
-fn proof(entry: &Entry, drilled: &Drilled) -> Proof {
-    if drilled.contains(&(entry.kind.name(), entry.id)) {
-        Proof::Drilled
-    } else if entry.verified.is_some() {
-        Proof::Verified
-    } else {
-        Proof::Written
-    }
-}
-
-/// The one backup of each of the newest periods that have a good one, and, of
-/// each of the newest periods that have anything, a legacy archive where there
-/// is nothing better. Legacy archives never take a period from good backups.
-fn tiered(
-    good: &[usize],
-    legacy: &[usize],
-    tier: usize,
-    number: impl Fn(&usize) -> i64,
-    proof: impl Fn(&usize) -> Proof,
-) -> Vec<usize> {
-    if tier == 0 {
-        return Vec::new();
-    }
-    let mut good_ones: BTreeMap<Reverse<i64>, usize> = BTreeMap::new();
-    let mut legacy_ones: BTreeMap<Reverse<i64>, Option<usize>> = BTreeMap::new();
-    // The newest comes first, and stands unless an older one is better known.
-    for place in legacy {
-        legacy_ones.entry(Reverse(number(place))).or_insert(Some(*place));
-    }
-    for place in good {
-        let period = Reverse(number(place));
-        let chosen = good_ones.entry(period).or_insert(*place);
-        if proof(place) > proof(chosen) {
-            *chosen = *place;
-        }
-        legacy_ones.insert(period, None);
-    }
-    let good_ones = good_ones.into_values().take(tier);
-    good_ones.chain(legacy_ones.into_values().take(tier).flatten()).collect()
+#[must_use]
+pub fn young_until(entry: &Entry, policy: &Policy) -> Option<DateTime<Utc>> {
+    entry.time().max(entry.last_modified).checked_add_signed(policy.keep_for)
 }
 
 /// Numbers the periods of a kind, upwards in time.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Plan;
+use super::{Decision, Plan};
 use crate::{
     catalog::{BackupId, Entry, State},
     clock, rfc3339,
@@ -66,17 +66,26 @@ pub enum Refusal {
     },
     /// While backups fail, the old ones are all there is.
     #[error(
-        "{}, and while no backup is younger than {} (stale_after) nothing is removed; let one \
+        "{}{}, and while no backup is younger than {} (stale_after) nothing is removed; let one \
          succeed: `reliquary backup` says what keeps it",
         newest(.age.as_ref()),
+        although(.condemned.as_ref()),
         crate::figures::exactly(*stale_after)
     )]
     NoFreshBackup {
         /// How old the newest good backup is; `None` where there is none.
         age: Option<Duration>,
+        /// A newer one whose drill failed, which is no good one.
+        condemned: Option<BackupId>,
         /// The age at which it is stale.
         stale_after: Duration,
     },
+    /// Without knowing which backups are proven a plan may take the proven ones.
+    #[error(
+        "what drills have found cannot be read ({0}), and without it a backup that is proven may \
+         go and one that does not restore may stay; mend that, and sweep again"
+    )]
+    DrillsUnreadable(String),
     /// What everything else relies on must be there.
     #[error(
         "the newest good backup, {id}, cannot be read back ({error}); `reliquary verify {id}` \
@@ -101,6 +110,7 @@ impl Refusal {
                 SweepRefusal::MoreThanHalf
             }
             Self::NoFreshBackup { .. } => SweepRefusal::NoFreshBackup,
+            Self::DrillsUnreadable(_) => SweepRefusal::DrillsUnreadable,
             Self::NewestUnreadable { .. } => SweepRefusal::NewestUnreadable,
         }
     }
@@ -128,22 +138,25 @@ pub fn check(
     more_than_half: bool,
     now: DateTime<Utc>,
 ) -> Result<(), Refusal> {
-    let newest = entries
-        .iter()
-        .filter(|entry| entry.state == State::Good)
-        .map(Entry::time)
-        // One that is dated in the future says nothing of the present.
-        .filter(|time| *time <= now + clock::TOLERANCE)
-        .max();
+    let is_good = |decision: &&Decision| decision.is_good(entries);
+    // One that is dated in the future says nothing of the present.
+    let of_now = plan.decisions.iter().map(|decision| (decision, &entries[decision.at]));
+    let of_now = of_now.filter(|(_, entry)| entry.time() <= now + clock::TOLERANCE);
+    let newest = of_now.clone().filter(|(decision, _)| is_good(decision)).map(|(_, e)| e.time());
+    let newest = newest.max();
     let age = newest.map(|time| (now - time).max(TimeDelta::zero()).to_std().unwrap_or_default());
     if age.is_none_or(|age| age > stale_after) {
         // Fractions of a second say nothing to a person.
         let age = age.map(|age| Duration::from_secs(age.as_secs()));
-        return Err(Refusal::NoFreshBackup { age, stale_after });
+        let condemned = of_now
+            .filter(|(decision, entry)| entry.state == State::Good && !is_good(decision))
+            .filter(|(_, entry)| Some(entry.time()) > newest)
+            .map(|(_, entry)| entry.id)
+            .max();
+        return Err(Refusal::NoFreshBackup { age, condemned, stale_after });
     }
-    let good = |at: usize| entries[at].state == State::Good;
-    let removed = plan.removed().filter(|decision| good(decision.at)).count();
-    let all = entries.iter().filter(|entry| entry.state == State::Good).count();
+    let removed = plan.removed().filter(is_good).count();
+    let all = plan.decisions.iter().filter(is_good).count();
     if removed * 2 > all && !more_than_half {
         return Err(Refusal::MoreThanHalf { removed, good: all });
     }
@@ -167,12 +180,19 @@ fn newest(age: Option<&Duration>) -> String {
     }
 }
 
+fn although(newer: Option<&BackupId>) -> String {
+    newer.map_or_else(String::new, |id| format!(" ({id} is newer, and its drill failed)"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retention::{
-        Drilled,
-        testing::{at, entries, entry, policy},
+    use crate::{
+        retention::{
+            Drilled,
+            testing::{at, entries, entry, mark, policy},
+        },
+        words::DrillReason::RestoreError,
     };
 
     const TWO_HOURS: Duration = Duration::from_hours(2);
@@ -233,6 +253,43 @@ mod tests {
         }
         let none = checked(&[], 0, true).unwrap_err().to_string();
         assert!(none.starts_with("there is no good backup, and"), "{none}");
+    }
+
+    #[test]
+    fn what_did_not_come_back_in_a_drill_is_no_fresh_backup() {
+        let entries = entries(&(0..800).collect::<Vec<_>>());
+        let sweep = |failed: &[usize], now| {
+            let drilled = failed.iter().map(|at| mark(&entries[*at], RestoreError)).collect();
+            let plan = crate::retention::plan(&entries, &drilled, &policy(), at(now));
+            check(&entries, &plan, 0, TWO_HOURS, false, at(now))
+        };
+        assert_eq!(sweep(&[799], 800), Ok(()), "the one before it is fresh, too");
+        let refusal = sweep(&[799, 798, 797], 800).unwrap_err();
+        assert_eq!(refusal.reason(), SweepRefusal::NoFreshBackup);
+        let said = refusal.to_string();
+        let named = format!("is 4h old ({} is newer, and its drill failed), and", entries[799].id);
+        assert!(said.contains(&named), "{said}");
+    }
+
+    #[test]
+    fn half_of_the_good_ones_is_half_of_those_that_came_back() {
+        // A hundred are too old and forty are not.
+        let mut hours: Vec<i64> = (0..100).collect();
+        hours.extend(800..840);
+        let entries = entries(&hours);
+        let drilled = |every: usize| {
+            (0..140).step_by(every).map(|at| mark(&entries[at], RestoreError)).collect()
+        };
+        let sweep = |drilled: &Drilled| {
+            let plan = crate::retention::plan(&entries, drilled, &policy(), at(839));
+            check(&entries, &plan, 0, TWO_HOURS, false, at(839))
+        };
+        let good = Refusal::MoreThanHalf { removed: 100, good: 140 };
+        assert_eq!(sweep(&Drilled::new()), Err(good));
+        // Where every second did not come back, fifty are too old, of which four
+        // make up the last 24.
+        let fewer = Refusal::MoreThanHalf { removed: 46, good: 70 };
+        assert_eq!(sweep(&drilled(2)), Err(fewer));
     }
 
     #[test]

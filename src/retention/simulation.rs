@@ -2,7 +2,7 @@
 //! held against a judge that shares no code with the plan.
 //!
 //! Each step is an hour. Backups are made, fail for an hour or for weeks, are
-//! verified, drilled and found damaged; people make some by hand, lower and raise
+//! verified and found damaged, drilled and found not to come back; people make some by hand, lower and raise
 //! nothing; the daemon restarts, sleeps over sweeps, dies in the middle of one,
 //! and now and then its clock is a year off.
 
@@ -17,6 +17,8 @@ use super::{
 use crate::{
     archive::manifest::Kind,
     catalog::{BackupId, Entry, State},
+    drill::Mark,
+    words::{DrillReason, DrillVerdict},
 };
 
 const YEARS: i64 = 3;
@@ -43,6 +45,7 @@ struct Told {
     steps: u64,
     made: u64,
     drilled: u64,
+    failed: u64,
     swept: u64,
     removed: u64,
     cut_short: u64,
@@ -112,7 +115,7 @@ impl World {
         if self.now.hour() == 3 {
             self.verify();
         }
-        if self.dice.once_in(500) {
+        if self.dice.once_in(100) {
             self.drill();
         }
         self.sweep_if_due();
@@ -174,16 +177,29 @@ impl World {
         }
     }
 
-    /// Any of them, which passes where it is good.
+    /// Any of them, whether it was drilled before or not. Most pass; the others
+    /// fail in one way or another.
     fn drill(&mut self) {
         let count = self.entries.len() as u64;
-        if count > 0 {
-            let entry = &self.entries[usize::try_from(self.dice.below(count)).unwrap()];
-            if entry.state == State::Good {
-                self.drilled.insert((entry.kind.name(), entry.id));
-                self.told.drilled += 1;
-            }
+        if count == 0 {
+            return;
         }
+        // Half of them are of the newest.
+        let of_all = if self.dice.once_in(2) { count } else { count.min(30) };
+        let back = usize::try_from(self.dice.below(of_all)).unwrap();
+        let entry = &self.entries[self.entries.len() - 1 - back];
+        let reasons = [
+            DrillReason::ArchiveDamaged,
+            DrillReason::RestoreError,
+            DrillReason::RowsDiffer,
+            DrillReason::CheckFailed,
+        ];
+        let reason = reasons.get(usize::try_from(self.dice.below(10)).unwrap()).copied();
+        let verdict = if reason.is_some() { DrillVerdict::Failed } else { DrillVerdict::Passed };
+        let mark = Mark { verdict, reason, time: self.now };
+        self.drilled.insert((entry.kind.name(), entry.id), mark);
+        self.told.drilled += 1;
+        self.told.failed += u64::from(reason.is_some());
     }
 
     /// At the first look after a quarter past four, or after a start.
@@ -263,33 +279,58 @@ impl Judge {
         let scheduled = entries.iter().filter(|entry| entry.kind == Kind::Scheduled);
         let mut newest: Vec<&Entry> = scheduled.collect();
         newest.sort_by_key(|entry| std::cmp::Reverse((entry.time(), entry.id)));
-        let good = || newest.iter().filter(|entry| entry.state == State::Good);
+        let mark = |entry: &Entry| drilled.get(&(entry.kind.name(), entry.id));
+        let is_lost = |entry: &&&Entry| match mark(entry).map(|mark| (mark.reason, mark.time)) {
+            Some((Some(DrillReason::RestoreError | DrillReason::RowsDiffer), _)) => true,
+            Some((Some(DrillReason::ArchiveDamaged), drilled)) => {
+                entry.verified.is_none_or(|verified| verified <= drilled)
+            }
+            _ => false,
+        };
+        let lost: BTreeSet<BackupId> =
+            newest.iter().filter(is_lost).map(|entry| entry.id).collect();
+        let came_back = |entry: &Entry| !lost.contains(&entry.id);
+        let of = |state: State, wanted: bool| -> Vec<&Entry> {
+            let alike = |entry: &&Entry| entry.state == state && came_back(entry) == wanted;
+            newest.iter().copied().filter(alike).collect()
+        };
+        let (good, failed) = (of(State::Good, true), of(State::Good, false));
+        let legacy = [of(State::Legacy, true), of(State::Legacy, false)].concat();
         let mut kept: BTreeSet<BackupId> =
-            good().take(policy.keep_last).map(|entry| entry.id).collect();
+            good.iter().take(policy.keep_last).map(|entry| entry.id).collect();
         let missing = policy.keep_last.saturating_sub(kept.len());
-        let legacy = newest.iter().filter(|entry| entry.state == State::Legacy);
-        kept.extend(legacy.take(missing).map(|entry| entry.id));
+        for others in [&legacy, &failed] {
+            kept.extend(others.iter().take(missing).map(|entry| entry.id));
+        }
+        kept.extend(newest.iter().find(|entry| entry.state == State::Good).map(|entry| entry.id));
         let found = *now - policy.keep_for.max(TimeDelta::days(8));
         let damaged = newest.iter().filter(|entry| entry.state == State::Damaged);
         let looked_at = |entry: &&&Entry| entry.verified.is_none_or(|time| time > found);
         kept.extend(damaged.filter(looked_at).map(|entry| entry.id));
         for (column, tier) in policy.tiers.into_iter().enumerate().filter(|(_, tier)| *tier > 0) {
             let name = |entry: &Entry| names[&entry.id][column].as_str();
-            let good: Vec<&Entry> = good().copied().collect();
+            let passed = |entry: &&&Entry| {
+                came_back(entry) && mark(entry).is_some_and(|mark| mark.reason.is_none())
+            };
+            let best = |period: &[&Entry]| {
+                let best = period.iter().find(passed).or_else(|| {
+                    period.iter().find(|entry| came_back(entry) && entry.verified.is_some())
+                });
+                best.or_else(|| period.iter().find(|entry| came_back(entry)))
+                    .unwrap_or(&period[0])
+                    .id
+            };
             for period in good.chunk_by(|a, b| name(a) == name(b)).take(tier) {
-                let is_drilled = |entry: &Entry| drilled.contains(&(entry.kind.name(), entry.id));
-                let best = period
-                    .iter()
-                    .find(|entry| is_drilled(entry))
-                    .or_else(|| period.iter().find(|entry| entry.verified.is_some()));
-                kept.insert(best.unwrap_or(&period[0]).id);
+                kept.insert(best(period));
             }
-            let any = newest.iter().copied();
-            let any: Vec<&Entry> =
-                any.filter(|e| matches!(e.state, State::Good | State::Legacy)).collect();
-            for period in any.chunk_by(|a, b| name(a) == name(b)).take(tier) {
-                if period.iter().all(|entry| entry.state == State::Legacy) {
-                    kept.insert(period[0].id);
+            for others in [State::Legacy, State::Good] {
+                let is_good = |entry: &Entry| entry.state == State::Good && came_back(entry);
+                let is_any = |entry: &&&Entry| entry.state == others || is_good(entry);
+                let any: Vec<&Entry> = newest.iter().filter(is_any).copied().collect();
+                for period in any.chunk_by(|a, b| name(a) == name(b)).take(tier) {
+                    if !period.iter().any(|entry| is_good(entry)) {
+                        kept.insert(best(period));
+                    }
                 }
             }
         }
@@ -332,7 +373,7 @@ fn years_of_hours_lose_nothing_that_is_kept_and_keep_nothing_beyond_a_period() {
         for reason in ["clock", "no_fresh_backup"] {
             assert!(told.refused.contains_key(reason), "{told:?}");
         }
-        assert!(told.cut_short > 10 && told.drilled > 20, "{told:?}");
+        assert!(told.cut_short > 10 && told.drilled > 100 && told.failed > 30, "{told:?}");
     }
     println!("{steps} simulated hours");
     assert_eq!(steps, 5 * 3 * 365 * 24);

@@ -6,6 +6,8 @@ use super::Policy;
 use crate::{
     archive::manifest::Kind,
     catalog::{BackupId, Entry, State},
+    drill::Mark,
+    words::{DrillReason, DrillVerdict},
 };
 
 /// An hour, counted from a Monday's noon.
@@ -28,6 +30,13 @@ pub(super) fn entry(hour: i64) -> Entry {
 /// Several.
 pub(super) fn entries(hours: &[i64]) -> Vec<Entry> {
     hours.iter().map(|hour| entry(*hour)).collect()
+}
+
+/// That a backup failed a drill an hour after it was made, for its marks.
+pub(super) fn mark(entry: &Entry, reason: DrillReason) -> ((&'static str, BackupId), Mark) {
+    let time = entry.id.time() + TimeDelta::hours(1);
+    let mark = Mark { verdict: DrillVerdict::Failed, reason: Some(reason), time };
+    ((entry.kind.name(), entry.id), mark)
 }
 
 /// The defaults.

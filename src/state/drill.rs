@@ -68,12 +68,20 @@ pub struct DrillHistory {
     /// When the newest began that passed or failed.
     #[serde(with = "crate::rfc3339::option")]
     pub proof: Option<DateTime<Utc>>,
+    /// The last time of which the backup that was the newest then has passed or
+    /// failed, whenever that was.
+    #[serde(with = "crate::rfc3339::option")]
+    pub covered: Option<DateTime<Utc>>,
     /// The measured recovery time: how long the newest backup that passed took
     /// to restore, in seconds.
     pub restore_seconds: Option<f64>,
     /// The newest failure that no later drill, of a backup as new or newer, has
     /// made good.
     pub failure: Option<DrillReport>,
+    /// The newest that proved nothing, for a reason that does not pass by itself,
+    /// and that nobody has made good: no later one of a backup as new or newer has
+    /// passed or failed.
+    pub in_vain: Option<DrillReport>,
     /// The last ones, newest first.
     #[serde(skip)]
     pub recent: Vec<DrillReport>,

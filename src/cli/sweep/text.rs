@@ -129,6 +129,18 @@ fn rest(decided: &Decided, layout: &Layout) -> String {
     if damaged > 0 {
         text += &format!("  {damaged} damaged ones count for nothing\n");
     }
+    let failed = decided.plan.decisions.iter().filter_map(|decision| {
+        let entry = &inventory.catalog.entries[decision.at];
+        Some((decision, entry)).filter(|_| entry.state != State::Damaged).zip(decision.condemned)
+    });
+    for ((decision, entry), reason) in failed {
+        let goes = if decision.keep.is_empty() { "to remove" } else { "stays" };
+        text += &format!(
+            "  {} did not come back in its drill ({reason}) and counts as no good one; {goes}: {}\n",
+            entry.id,
+            why(decision, entry, &decided.policy)
+        );
+    }
     if text.is_empty() { text } else { format!("\n{text}") }
 }
 

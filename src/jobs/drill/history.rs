@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    catalog::{BackupId, Layout},
+    archive::manifest::Kind,
+    catalog::{BackupId, Catalog, Entry, Layout},
     clock,
     drill::{self, Record},
     state::{DrillHistory, DrillReport, State},
     store::{Store, StoreError},
-    words::DrillVerdict,
+    words::{DrillChoice, DrillReason, DrillVerdict},
 };
 
 /// So many drills are looked back at: two years of monthly ones, two each time.
@@ -66,9 +67,9 @@ impl Drills {
         self.known.values().flatten()
     }
 
-    /// What they say together.
+    /// What they say together of what the bucket holds.
     #[must_use]
-    pub fn history(&self, now: DateTime<Utc>) -> DrillHistory {
+    pub fn history(&self, catalog: &Catalog, now: DateTime<Utc>) -> DrillHistory {
         let of = |verdict: DrillVerdict| self.reports().filter(move |r| r.verdict == verdict);
         let ended = |verdict| of(verdict).map(|report| report.finished).max();
         let passed = || of(DrillVerdict::Passed);
@@ -79,35 +80,73 @@ impl Drills {
             passed: ended(DrillVerdict::Passed),
             failed: ended(DrillVerdict::Failed),
             unproven: ended(DrillVerdict::Unproven),
-            proof: self
-                .reports()
-                .filter(|report| report.verdict != DrillVerdict::Unproven)
-                .map(|report| report.started)
-                // One of a clock that was wrong must not keep others from being made.
-                .filter(|started| *started <= now + clock::TOLERANCE)
-                .max(),
+            proof: self.judged(now).map(|report| report.started).max(),
+            covered: self.covered(catalog, now),
             restore_seconds: newest_passed.and_then(|report| report.restore_seconds),
             failure: of(DrillVerdict::Failed)
-                .rfind(|failed| {
-                    !passed().any(|later| later.id > failed.id && later.backup >= failed.backup)
+                .rfind(|failed| !passed().any(|later| makes_good(later, failed)))
+                .cloned(),
+            in_vain: of(DrillVerdict::Unproven)
+                .filter(|report| report.reason != Some(DrillReason::Interrupted))
+                .rfind(|vain| {
+                    let mut judged = self.reports().filter(|report| is_judged(report));
+                    !judged.any(|later| makes_good(later, vain))
                 })
                 .cloned(),
         }
     }
 
+    /// Those that have passed or failed. One of a clock that was wrong must not
+    /// keep others from being made.
+    fn judged(&self, now: DateTime<Utc>) -> impl Iterator<Item = &DrillReport> {
+        let is_past = move |report: &&DrillReport| report.started <= now + clock::TOLERANCE;
+        self.reports().filter(|report| is_judged(report)).filter(is_past)
+    }
+
+    /// The last time of which what was the newest backup then has come to a
+    /// verdict: a moment before the next one was made. What is legacy proves
+    /// nothing of backups.
+    fn covered(&self, catalog: &Catalog, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let judged = || self.judged(now).filter(|report| !report.legacy);
+        let made = |report: &DrillReport| {
+            let id: BackupId = report.backup.parse().ok()?;
+            let kinds = [Kind::Scheduled, Kind::Manual];
+            let kind = kinds.into_iter().find(|kind| kind.name() == report.kind)?;
+            // What is gone had a date that may have lain in the future.
+            let gone = id.time().min(report.started);
+            Some(catalog.get(kind, id).map_or(gone, Entry::time))
+        };
+        let newest = judged().filter_map(made).max()?;
+        let next = catalog.good().map(Entry::time).filter(|time| *time > newest).min();
+        let until = next.map_or(now, |next| next - TimeDelta::seconds(1));
+        // Whatever has come to light since: this one was the newest when it began.
+        let then = judged().filter(|report| report.choice == DrillChoice::Newest);
+        then.map(|report| report.started).max().max(Some(until))
+    }
+
     /// Tells the live state.
-    pub fn tell(&self, state: &State, database: &str) {
-        let history = self.history(state.now());
+    pub fn tell(&self, state: &State, database: &str, catalog: &Catalog) {
+        let history = self.history(catalog, state.now());
         state.update(database, |database| database.drills = Some(history));
     }
 }
 
+fn is_judged(report: &DrillReport) -> bool {
+    report.verdict != DrillVerdict::Unproven
+}
+
+/// Whether a drill is later than another one, and of a backup as new or newer.
+fn makes_good(later: &DrillReport, earlier: &DrillReport) -> bool {
+    later.id > earlier.id && later.backup >= earlier.backup
+}
+
 #[cfg(test)]
 pub(super) mod tests {
+    use DrillChoice::{Asked, Newest, Rota};
     use DrillVerdict::{Failed, Passed, Unproven};
 
     use super::*;
-    use crate::words::{DrillChoice, DrillReason};
+    use crate::catalog;
 
     /// A drill that began at an id's time, of the backup of another's.
     pub(in crate::jobs::drill) fn report(
@@ -146,9 +185,13 @@ pub(super) mod tests {
         format!("2026-11-{day:02}T06-00-00Z")
     }
 
+    fn time(day: u32) -> DateTime<Utc> {
+        self::day(day).parse::<BackupId>().unwrap().time()
+    }
+
     fn history(drills: &[(u32, u32, DrillVerdict)]) -> DrillHistory {
         let reports = drills.iter().map(|(id, backup, v)| report(&day(*id), &day(*backup), *v));
-        Drills::of(reports).history(day(28).parse::<BackupId>().unwrap().time())
+        Drills::of(reports).history(&Catalog::default(), time(28))
     }
 
     fn failure(drills: &[(u32, u32, DrillVerdict)]) -> Option<String> {
@@ -172,13 +215,77 @@ pub(super) mod tests {
     #[test]
     fn what_proved_nothing_counts_as_no_proof() {
         let seen = history(&[(5, 4, Passed), (6, 5, Failed), (7, 6, Unproven)]);
-        let time = |d| Some(day(d).parse::<BackupId>().unwrap().time());
-        assert_eq!(seen.proof, time(6));
+        assert_eq!(seen.proof, Some(time(6)));
         assert_eq!(seen.last.map(|report| report.id), Some(day(7)));
-        let ended = time(7).map(|time| time + chrono::TimeDelta::seconds(9));
-        assert_eq!(seen.unproven, ended);
+        assert_eq!(seen.unproven, Some(time(7) + TimeDelta::seconds(9)));
         assert_eq!(history(&[(5, 4, Unproven)]).proof, None);
         assert_eq!(history(&[(30, 4, Passed)]).proof, None, "it lies in the future");
+    }
+
+    #[test]
+    fn what_proved_nothing_stands_until_one_of_a_backup_as_new_comes_to_a_verdict() {
+        let in_vain = |drills: &[(u32, u32, DrillVerdict, Option<DrillReason>)]| {
+            let reports = drills.iter().map(|(id, backup, verdict, reason)| DrillReport {
+                reason: *reason,
+                ..report(&day(*id), &day(*backup), *verdict)
+            });
+            let history = Drills::of(reports).history(&Catalog::default(), time(28));
+            history.in_vain.map(|report| report.id)
+        };
+        let vain = (5, 4, Unproven, Some(DrillReason::NoRoom));
+        assert_eq!(in_vain(&[(5, 4, Unproven, Some(DrillReason::Interrupted))]), None);
+        assert_eq!(in_vain(&[vain]), Some(day(5)));
+        // The rota's older one, in the same slot.
+        assert_eq!(in_vain(&[vain, (6, 1, Passed, None)]), Some(day(5)));
+        assert_eq!(in_vain(&[(3, 4, Passed, None), vain]), Some(day(5)), "it was before");
+        assert_eq!(in_vain(&[vain, (6, 4, Unproven, Some(DrillReason::Timeout))]), Some(day(6)));
+        assert_eq!(
+            in_vain(&[vain, (6, 4, Unproven, Some(DrillReason::Interrupted))]),
+            Some(day(5))
+        );
+        for verdict in [Passed, Failed] {
+            assert_eq!(in_vain(&[vain, (6, 4, verdict, None)]), None);
+            assert_eq!(in_vain(&[vain, (6, 1, Passed, None), (7, 5, verdict, None)]), None);
+        }
+    }
+
+    #[test]
+    fn what_was_the_newest_is_covered_until_the_next_one_was_made() {
+        let backups = |days: &[u32]| {
+            let mut catalog = Catalog::default();
+            for day in days {
+                let (id, kind) = (BackupId::at(time(*day)), Kind::Scheduled);
+                let (state, last_modified) = (catalog::State::Good, time(*day));
+                let (archive_bytes, verified) = (1, None);
+                catalog.add(Entry { id, kind, state, archive_bytes, last_modified, verified });
+            }
+            catalog
+        };
+        let covered = |days: &[u32], drills: &[(u32, u32, DrillVerdict, DrillChoice)]| {
+            let reports = drills.iter().map(|(id, backup, verdict, choice)| DrillReport {
+                choice: *choice,
+                ..report(&day(*id), &day(*backup), *verdict)
+            });
+            Drills::of(reports).history(&backups(days), time(28)).covered
+        };
+        let before = |day| Some(time(day) - TimeDelta::seconds(1));
+        let all = [2, 4, 6, 8];
+        assert_eq!(covered(&all, &[]), None);
+        assert_eq!(covered(&all, &[(9, 8, Unproven, Newest)]), None);
+        // An old one says nothing of a newer one, whoever chose it and whenever.
+        for choice in [Rota, Asked] {
+            assert_eq!(covered(&all, &[(9, 2, Passed, choice)]), before(4));
+            assert_eq!(covered(&all, &[(9, 6, Failed, choice), (10, 2, Passed, Rota)]), before(8));
+            assert_eq!(covered(&all, &[(9, 8, Passed, choice)]), Some(time(28)), "it still is");
+        }
+        assert_eq!(covered(&all, &[(9, 8, Unproven, Newest), (10, 6, Passed, Rota)]), before(8));
+        // The newest of its time, though another one began before it.
+        assert_eq!(covered(&all, &[(9, 6, Passed, Newest)]), Some(time(9)));
+        // One that is gone, and one of a wrong clock.
+        assert_eq!(covered(&[6, 8], &[(9, 4, Passed, Asked)]), before(6));
+        assert_eq!(covered(&[6, 8], &[(7, 25, Passed, Asked)]), before(8));
+        let legacy = DrillReport { legacy: true, ..report(&day(9), &day(8), Passed) };
+        assert_eq!(Drills::of([legacy]).history(&backups(&all), time(28)).covered, None);
     }
 
     #[test]
@@ -188,6 +295,7 @@ pub(super) mod tests {
         let older = report(&day(6), &day(1), Passed);
         let failed = report(&day(7), &day(6), Failed);
         let drills = Drills::of([newest, older, failed]);
-        assert_eq!(drills.history(DateTime::UNIX_EPOCH).restore_seconds, Some(60.0));
+        let seen = drills.history(&Catalog::default(), DateTime::UNIX_EPOCH);
+        assert_eq!(seen.restore_seconds, Some(60.0));
     }
 }

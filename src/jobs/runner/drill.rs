@@ -202,7 +202,8 @@ impl InTurn for Drill {
                 catalog.add_drill(drilled.record.id);
             }
         }
-        drills.tell(&runner.state, &name);
+        let nothing = Catalog::default();
+        drills.tell(&runner.state, &name, runner.catalog.as_ref().unwrap_or(&nothing));
         if results.any(|drilled| reason(drilled) == Some(DrillReason::ArchiveDamaged)) {
             // It counts as none now, and the pointer may name it.
             runner.look().await;
@@ -233,7 +234,7 @@ impl Runner {
             // Without knowing what was drilled nothing is drilled.
             return;
         }
-        drills.tell(&self.state, &self.source.settings.name);
+        drills.tell(&self.state, &self.source.settings.name, catalog);
         memory.drills = Some(drills);
     }
 }

@@ -119,7 +119,10 @@ impl InTurn for Sweep {
 fn may_pass(refusal: &Refusal) -> bool {
     matches!(
         refusal,
-        Refusal::Listing(_) | Refusal::ClockUnknown(_) | Refusal::NewestUnreadable { .. }
+        Refusal::Listing(_)
+            | Refusal::ClockUnknown(_)
+            | Refusal::DrillsUnreadable(_)
+            | Refusal::NewestUnreadable { .. }
     )
 }
 

@@ -4,21 +4,22 @@ use chrono::{DateTime, Utc};
 
 use super::{Decided, SweepError};
 use crate::{
-    catalog::{self, BackupId, Catalog, CatalogError, Key, Layout, State},
+    catalog::{self, Catalog, CatalogError, Key, Layout, State},
     drill,
     jobs::Environment,
     retention::{self, Drilled, Policy, Refusal},
     settings::DatabaseSettings,
     state::Progress,
     store::{ErrorKind, Store, StoreError, UnfinishedUpload},
-    words::{DrillVerdict, Stage},
+    words::Stage,
 };
 
 /// Decides on everything under one database's prefix. `more_than_half` says
 /// that a person wants even more than half of the good backups to go.
 ///
 /// # Errors
-/// When nothing can be decided: the clock or the listing is not to be trusted.
+/// When nothing can be decided: the clock or the listing is not to be trusted, or
+/// nobody knows which backups are proven.
 /// A plan that must not be carried out is [`Decided::refusal`] instead, so that
 /// it can be looked at.
 pub async fn decide(
@@ -46,10 +47,13 @@ pub async fn decide(
         uploads(store, layout).await.map_err(|error| listing(&error))?;
 
     progress.enter(Stage::Plan);
+    let records = drill::read(store, layout, &inventory.catalog.drills)
+        .await
+        .map_err(|error| SweepError::Refused(Refusal::DrillsUnreadable(error.to_string())))?;
+    let drilled = drill::marks(&records);
     let stale_before = now - chrono::TimeDelta::from_std(settings.stale_after).unwrap_or_default();
-    let readable = read_newest(store, layout, &mut inventory.catalog, stale_before).await;
+    let readable = read_newest(store, layout, &mut inventory.catalog, &drilled, stale_before).await;
     let entries = &inventory.catalog.entries;
-    let drilled = drilled(store, layout, &inventory.catalog.drills).await;
     let plan = retention::plan(entries, &drilled, &policy, now);
     let debris = retention::debris(&inventory, uploads, layout, &policy, stores);
     let (lost, stale) = (debris.archives(), settings.stale_after);
@@ -73,22 +77,6 @@ async fn uploads(
     }
 }
 
-/// The backups that passed a drill. Without them the plan prefers what was
-/// verified, which keeps as many; so a record that cannot be read stops nothing.
-async fn drilled(store: &dyn Store, layout: &Layout, drills: &[BackupId]) -> Drilled {
-    match drill::read(store, layout, drills).await {
-        Ok(records) => {
-            let passed = |mark: &drill::Mark| mark.verdict == DrillVerdict::Passed;
-            let marks = drill::marks(&records).into_iter();
-            marks.filter_map(|(backup, mark)| passed(&mark).then_some(backup)).collect()
-        }
-        Err(error) => {
-            tracing::warn!(%error, "which backups passed a drill could not be read");
-            Drilled::new()
-        }
-    }
-}
-
 /// Reads the newest good backup's manifest and looks at its archive, since
 /// everything that goes relies on it. One that cannot be trusted counts for
 /// nothing, as if it were damaged, and the next one is looked at, as long as
@@ -97,10 +85,13 @@ async fn read_newest(
     store: &dyn Store,
     layout: &Layout,
     catalog: &mut Catalog,
+    drilled: &Drilled,
     stale_before: DateTime<Utc>,
 ) -> Result<(), Refusal> {
     loop {
-        let newest = catalog.good().max_by_key(|entry| (entry.time(), entry.id));
+        // One that did not come back in a drill is nothing to rely on.
+        let good = catalog.good().filter(|entry| retention::condemned(entry, drilled).is_none());
+        let newest = good.max_by_key(|entry| (entry.time(), entry.id));
         let Some((kind, id)) =
             newest.filter(|entry| entry.time() >= stale_before).map(|entry| (entry.kind, entry.id))
         else {

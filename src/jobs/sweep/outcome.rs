@@ -116,7 +116,7 @@ impl SweepError {
     #[must_use]
     pub fn stage(&self) -> Stage {
         match self {
-            Self::Refused(Refusal::Listing(_)) => Stage::Catalog,
+            Self::Refused(Refusal::Listing(_) | Refusal::DrillsUnreadable(_)) => Stage::Catalog,
             Self::Refused(_) | Self::Cancelled => Stage::Plan,
             Self::Rules(_) => Stage::Lifecycle,
         }

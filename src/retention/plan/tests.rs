@@ -4,12 +4,15 @@ use chrono::{TimeDelta, Timelike as _};
 use proptest::prelude::*;
 
 use super::*;
-use crate::retention::testing::{at, entries, entry, policy};
+use crate::{
+    drill::Mark,
+    retention::testing::{at, entries, entry, mark, policy},
+    words::DrillVerdict,
+};
 
 /// The hours that go, of these.
 fn gone(entries: &[Entry], policy: &Policy, now: i64) -> Vec<i64> {
-    let plan = plan(entries, &drilled(entries), policy, at(now));
-    plan.removed().map(|decision| (entries[decision.at].id.time() - at(0)).num_hours()).collect()
+    gone_by(entries, &drilled(entries), policy, now)
 }
 
 /// The hours that stay for a reason.
@@ -19,10 +22,31 @@ fn kept_as(entries: &[Entry], policy: &Policy, now: i64, reason: Keep) -> Vec<i6
     kept.map(|decision| (entries[decision.at].id.time() - at(0)).num_hours()).collect()
 }
 
-/// Those of the thirteenth minute passed a drill; no hour that a test names has one.
+/// What became of a drill of those of some minutes; no hour that a test names has one.
 fn drilled(entries: &[Entry]) -> Drilled {
-    let thirteenth = |entry: &&Entry| entry.id.time().minute() % 13 == 1;
-    entries.iter().filter(thirteenth).map(|entry| (entry.kind.name(), entry.id)).collect()
+    let drilled = entries.iter().filter_map(|entry| {
+        let (backup, failed) = match entry.id.time().minute() % 13 {
+            1 => return Some(passed(entry)),
+            2 => mark(entry, DrillReason::RestoreError),
+            3 => mark(entry, DrillReason::RowsDiffer),
+            4 => mark(entry, DrillReason::ArchiveDamaged),
+            5 => mark(entry, DrillReason::CheckFailed),
+            _ => return None,
+        };
+        Some((backup, failed))
+    });
+    drilled.collect()
+}
+
+fn passed(entry: &Entry) -> ((&'static str, BackupId), Mark) {
+    let (backup, failed) = mark(entry, DrillReason::CheckFailed);
+    (backup, Mark { verdict: DrillVerdict::Passed, reason: None, ..failed })
+}
+
+/// The hours that go where these drills were made.
+fn gone_by(entries: &[Entry], drilled: &Drilled, policy: &Policy, now: i64) -> Vec<i64> {
+    let plan = plan(entries, drilled, policy, at(now));
+    plan.removed().map(|decision| (entries[decision.at].id.time() - at(0)).num_hours()).collect()
 }
 
 const NOTHING: [i64; 0] = [];
@@ -150,6 +174,91 @@ fn a_period_prefers_what_passed_a_drill_to_what_was_verified() {
     assert_eq!(kept_as(&entries, &days, 9000, Keep::Day), [0, 25, 48]);
 }
 
+const CONDEMNING: [DrillReason; 3] =
+    [DrillReason::ArchiveDamaged, DrillReason::RestoreError, DrillReason::RowsDiffer];
+
+#[test]
+fn what_did_not_come_back_in_a_drill_outlives_nothing_that_is_good() {
+    // Of one month: the 23rd, the 24th and the 25th, and a newest one later.
+    let entries = entries(&[0, 24, 48, 900]);
+    let last = Policy { keep_last: 2, ..tiers([0; 5]) };
+    for reason in CONDEMNING {
+        for others in [None, Some(passed(&entries[0]))] {
+            let drilled = others.into_iter().chain([mark(&entries[2], reason)]).collect();
+            let month = if others.is_some() { [24, 48] } else { [0, 48] };
+            assert_eq!(gone_by(&entries, &drilled, &tiers([0, 0, 0, 12, 0]), 9000), month);
+            assert_eq!(gone_by(&entries, &drilled, &last, 9000), [0, 48], "{reason}");
+            // Its age keeps it like any other.
+            assert_eq!(gone_by(&entries, &drilled, &policy(), 48 + 720 - 1), NOTHING);
+        }
+    }
+    // What was wrong in the data came back as it was, and that is no proof.
+    let drilled = Drilled::from([mark(&entries[2], DrillReason::CheckFailed)]);
+    assert_eq!(gone_by(&entries, &drilled, &last, 9000), [0, 24]);
+    assert_eq!(gone_by(&entries, &drilled, &tiers([0, 0, 0, 12, 0]), 9000), [0, 24]);
+}
+
+#[test]
+fn what_did_not_come_back_in_a_drill_stays_where_it_is_all_there_is() {
+    let entries = entries(&[0, 24, 25, 48]);
+    let failed = |places: &[usize]| -> Drilled {
+        places.iter().map(|at| mark(&entries[*at], DrillReason::RestoreError)).collect()
+    };
+    let last = |keep_last| Policy { keep_last, ..tiers([0; 5]) };
+    // The newest of them, until there are good ones enough.
+    assert_eq!(gone_by(&entries, &failed(&[0, 1, 2, 3]), &last(2), 9000), [0, 24]);
+    assert_eq!(gone_by(&entries, &failed(&[1, 2, 3]), &last(3), 9000), [24]);
+    assert_eq!(gone_by(&entries, &failed(&[1, 2]), &last(2), 9000), [24, 25]);
+    // The newest, which the pointer names, whatever there is beside it.
+    assert_eq!(gone_by(&entries, &failed(&[3]), &last(1), 9000), [0, 24]);
+    assert_eq!(gone_by(&entries, &failed(&[2, 3]), &last(1), 9000), [0, 25]);
+    // A period that has nothing else; and it takes none from a good one.
+    let days = |days| tiers([0, days, 0, 0, 0]);
+    assert_eq!(gone_by(&entries, &failed(&[1, 2]), &days(2), 9000), [24]);
+    assert_eq!(gone_by(&entries, &failed(&[1, 2]), &days(1), 9000), [0, 24, 25]);
+}
+
+#[test]
+fn a_period_prefers_the_legacy_archive_that_came_back_in_a_drill() {
+    let mut entries = entries(&[0, 1, 2, 48]);
+    for entry in &mut entries[..3] {
+        entry.state = State::Legacy;
+    }
+    let days = tiers([0, 9, 0, 0, 0]);
+    let failed = mark(&entries[2], DrillReason::RestoreError);
+    assert_eq!(gone_by(&entries, &Drilled::new(), &days, 9000), [0, 1]);
+    assert_eq!(gone_by(&entries, &Drilled::from([failed]), &days, 9000), [0, 2]);
+    let drilled = Drilled::from([passed(&entries[0]), failed]);
+    assert_eq!(gone_by(&entries, &drilled, &days, 9000), [1, 2]);
+    // Nor does one that did not come back stand in for backups before others.
+    let last = Policy { keep_last: 2, ..tiers([0; 5]) };
+    assert_eq!(gone_by(&entries, &Drilled::from([failed]), &last, 9000), [0, 2]);
+    // Beside a backup that did not come back it stays, too: neither is good.
+    let drilled = Drilled::from([failed, mark(&entries[3], DrillReason::RowsDiffer)]);
+    entries[3].id = BackupId::at(at(3));
+    let drilled = drilled.into_values().zip([2, 3]);
+    let drilled = drilled.map(|(mark, at)| ((entries[at].kind.name(), entries[at].id), mark));
+    assert_eq!(gone_by(&entries, &drilled.collect(), &days, 9000), [0, 2]);
+}
+
+#[test]
+fn a_verify_knows_better_than_a_drill_before_it_which_bytes_there_are() {
+    let mut entries = entries(&[0, 48]);
+    let last = Policy { keep_last: 1, ..tiers([0, 9, 0, 0, 0]) };
+    let condemned = |entries: &[Entry], reason| {
+        let drilled = Drilled::from([mark(&entries[0], reason)]);
+        plan(entries, &drilled, &last, at(9000)).decisions[0].condemned
+    };
+    // Before the drill, which was an hour after the backup, and after it.
+    for (verified, overruled) in [(None, false), (Some(0), false), (Some(2), true)] {
+        entries[0].verified = verified.map(at);
+        let damaged = Some(DrillReason::ArchiveDamaged).filter(|_| !overruled);
+        assert_eq!(condemned(&entries, DrillReason::ArchiveDamaged), damaged, "{verified:?}");
+        let rows = DrillReason::RowsDiffer;
+        assert_eq!(condemned(&entries, rows), Some(rows), "rows come back or do not");
+    }
+}
+
 #[test]
 fn what_a_clock_a_year_behind_named_is_as_old_as_the_store_says() {
     let year = 365 * 24;
@@ -248,9 +357,13 @@ proptest! {
         if let Some(newest) = good.clone().max_by_key(|entry| (entry.time(), entry.id)) {
             prop_assert!(!removed.contains(&(newest.id, newest.kind.name())));
         }
+        let drilled = drilled(&entries);
         let mut scheduled: Vec<&Entry> = good.filter(|e| e.kind == Kind::Scheduled).collect();
-        scheduled.sort_by_key(|entry| std::cmp::Reverse(entry.id));
-        for last in scheduled.iter().take(policy.keep_last) {
+        scheduled.sort_by_key(|entry| std::cmp::Reverse((entry.time(), entry.id)));
+        let (came_back, failed): (Vec<&Entry>, Vec<&Entry>) =
+            scheduled.into_iter().partition(|entry| condemned(entry, &drilled).is_none());
+        let missing = policy.keep_last.saturating_sub(came_back.len());
+        for last in came_back.iter().take(policy.keep_last).chain(failed.iter().take(missing)) {
             prop_assert!(!removed.contains(&(last.id, last.kind.name())));
         }
         prop_assert!(removed.iter().all(|(_, kind)| *kind == "scheduled"));
@@ -317,5 +430,43 @@ proptest! {
             .filter(|name| good.iter().any(|entry| (entry.id, entry.kind.name()) == *name))
             .collect();
         prop_assert_eq!(alone, among);
+    }
+
+    #[test]
+    fn what_did_not_come_back_changes_nothing_for_what_is_good(
+        entries in catalog(), policy in any_policy(), now in -100_i64..9000
+    ) {
+        let drilled = drilled(&entries);
+        let good = |entry: &&Entry| {
+            entry.state == State::Good && condemned(entry, &drilled).is_none()
+        };
+        let good: Vec<Entry> = entries.iter().filter(good).cloned().collect();
+        let alone = removed(&good, &policy, now);
+        let among: BTreeSet<_> = removed(&entries, &policy, now)
+            .into_iter()
+            .filter(|name| good.iter().any(|entry| (entry.id, entry.kind.name()) == *name))
+            .collect();
+        prop_assert_eq!(alone, among);
+    }
+
+    #[test]
+    fn a_drill_that_fails_removes_nothing_but_what_it_was_of(
+        entries in catalog(), policy in any_policy(), now in -100_i64..9000,
+        which in any::<prop::sample::Index>(), reason in 0_usize..3
+    ) {
+        prop_assume!(!entries.is_empty());
+        let entry = &entries[which.index(entries.len())];
+        let before = drilled(&entries);
+        let mut after = before.clone();
+        after.extend([mark(entry, CONDEMNING[reason])]);
+        // A verify since then may know better, and make it good.
+        prop_assume!(condemned(entry, &after).is_some());
+        let gone = |drilled| -> BTreeSet<usize> {
+            let plan = plan(&entries, drilled, &policy, at(now));
+            plan.removed().map(|decision| decision.at).collect()
+        };
+        let mut more = gone(&after);
+        more.remove(&which.index(entries.len()));
+        prop_assert!(more.is_subset(&gone(&before)));
     }
 }

@@ -62,6 +62,46 @@ async fn a_dry_run_tells_all_and_removes_nothing() {
 }
 
 #[tokio::test]
+async fn a_backup_whose_drill_failed_goes_before_one_that_is_proven_and_is_named() {
+    let bench = Bench::new("retention.keep_for = \"2h\"\nretention.keep_last = 3");
+    bench.scheduled([0, 1, 10, 20, 30]);
+    bench.drilled(10, Some(DrillReason::RestoreError));
+    bench.drilled(20, None);
+    let (told, code) = json(&bench, &["--dry-run"]);
+    assert_eq!((code, &told["to_remove"]), (0, &2.into()), "{told}");
+    let of = |hours| {
+        let id = bench.id(hours).to_string();
+        told["backups"].as_array().unwrap().iter().find(|backup| backup["id"] == *id).unwrap()
+    };
+    assert_eq!(
+        (&of(10)["decision"], &of(10)["drill_failed"]),
+        (&"remove".into(), &"restore_error".into())
+    );
+    let why = of(10)["why"].as_str().unwrap();
+    assert!(why.starts_with("its drill failed (restore_error), not younger than 2h"), "{why}");
+    assert_eq!(
+        (&of(20)["keep"], &of(20)["drill_failed"]),
+        (&serde_json::json!(["last"]), &Value::Null)
+    );
+
+    let file = bench.all_settings().file.unwrap().display().to_string();
+    let said = |arguments: &[&str]| {
+        let output = Product::bare().run(&[&["--config", &file], arguments].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let named = format!("{} did not come back in its drill", bench.id(10));
+    for (arguments, parts) in [
+        (&["sweep", "--dry-run"][..], [named.as_str(), "to remove: its drill failed"]),
+        (&["list"], [&named, "FAILED (restore_error) "]),
+    ] {
+        let text = said(arguments);
+        assert!(parts.iter().all(|part| text.contains(part)), "{parts:?} in:\n{text}");
+    }
+    bench.sweep(bench.store().await).await.unwrap();
+    assert_eq!(bench.good().await, [20, 1, 0]);
+}
+
+#[tokio::test]
 async fn a_sweep_says_what_it_removed() {
     let bench = motley().await;
     let stays = must_stay(&bench).await;

@@ -30,7 +30,7 @@ use reliquary::{
     settings::{DatabaseSettings, Settings, Sources, load},
     state::Progress,
     store::{LocalStore, Store, list_all},
-    words::Verdict,
+    words::{DrillReason, Verdict},
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -117,6 +117,27 @@ impl Bench {
 
     pub(super) fn verdict(&self, hours: i64, verdict: Verdict, found: i64) {
         self.object(Key::Verdict(Kind::Scheduled, self.id(hours), verdict), b"{}", found);
+    }
+
+    /// A drill of a backup, which passed or failed.
+    pub(super) fn drilled(&self, hours: i64, failed: Option<DrillReason>) {
+        let backup = self.id(hours);
+        let ended = (self.now - TimeDelta::hours(hours - 1)).to_rfc3339();
+        let verdict = if failed.is_some() { "failed" } else { "passed" };
+        let record = serde_json::json!({
+            "format": reliquary::drill::FORMAT, "id": backup.next(), "database": "main",
+            "operator": "Ada", "choice": "asked", "version": "0.1.0", "started": ended,
+            "finished": ended, "seconds": 1.0, "restore_seconds": 1.0, "verdict": verdict,
+            "failure": failed.map(|reason| serde_json::json!({ "reason": reason, "message": "" })),
+            "backup": {
+                "id": backup, "kind": "scheduled", "legacy": false, "archive_bytes": 1,
+                "sha256": null, "rows": null, "source_version": null,
+            },
+            "sandbox": null, "stages": [], "tables_compared": 0, "rows_compared": 0,
+            "different": [], "comparisons": [], "checks": [], "stand_ins": [],
+            "missing_extensions": [], "skipped": [], "warnings": [],
+        });
+        self.object(Key::Drill(backup.next()), record.to_string().as_bytes(), hours - 1);
     }
 
     /// An upload that somebody began, so many hours ago.

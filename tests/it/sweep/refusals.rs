@@ -35,6 +35,28 @@ async fn a_listing_that_fails_on_its_second_page_removes_nothing() {
 }
 
 #[tokio::test]
+async fn what_drills_found_and_cannot_be_read_now_removes_nothing() {
+    let bench =
+        Bench::new("retention.keep_for = \"2h\"\nretention.keep_last = 1\nretention.daily = 9");
+    let now = bench.id(0).time();
+    let midnight = now.duration_trunc(TimeDelta::days(1)).unwrap();
+    // Two of the same day, whatever the time is.
+    let older = (now - midnight).num_hours() + 25;
+    bench.scheduled([0, 1, older, older + 1]);
+    bench.drilled(older + 1, None);
+    let copy = bench.copy();
+    let clean = Arc::new(FaultyStore::new(copy.store().await, Plan::None));
+    copy.sweep(clean.clone()).await.unwrap();
+    assert!(copy.good().await.contains(&(older + 1)), "the proven one stays");
+    let calls = clean.calls();
+    let nth = 1 + calls.iter().position(|(_, key)| key.contains("/drills/")).unwrap();
+    let said = refused(&bench, faulty(&bench, nth).await, SweepRefusal::DrillsUnreadable).await;
+    assert!(said.contains("an injected fault") && said.contains("sweep again"), "{said}");
+    bench.sweep(bench.store().await).await.unwrap();
+    assert_eq!(bench.good().await, copy.good().await);
+}
+
+#[tokio::test]
 async fn a_clock_that_is_off_by_more_than_five_minutes_removes_nothing() {
     let mut bench = motley().await;
     for off in [TimeDelta::minutes(6), TimeDelta::days(365), TimeDelta::days(-365)] {

@@ -1,0 +1,125 @@
+//! What drills say of each backup.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::record::Record;
+use crate::{
+    archive::manifest::Kind,
+    catalog::BackupId,
+    state::DrillReport,
+    words::{DrillReason, DrillVerdict},
+};
+
+/// What a drill says of its backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Mark {
+    /// What it came to.
+    pub verdict: DrillVerdict,
+    /// Why it did not pass.
+    pub reason: Option<DrillReason>,
+    /// When it ended.
+    #[serde(with = "crate::rfc3339")]
+    pub time: DateTime<Utc>,
+}
+
+/// The mark of each backup, by the name of its kind and its id.
+pub type Marks = BTreeMap<(&'static str, BackupId), Mark>;
+
+impl Mark {
+    /// Whether the backup was restored and everything agreed.
+    #[must_use]
+    pub fn proves(&self) -> bool {
+        self.verdict == DrillVerdict::Passed
+    }
+
+    /// Why the backup is no good one, where this says so.
+    #[must_use]
+    pub fn condemned(&self) -> Option<DrillReason> {
+        self.reason.filter(|reason| self.verdict == DrillVerdict::Failed && reason.condemns())
+    }
+}
+
+/// What the newest drill of each backup says of it.
+#[must_use]
+pub fn marks(records: &[Record]) -> Marks {
+    newest(records.iter().map(|record| {
+        let reason = record.failure.as_ref().map(|failure| failure.reason);
+        let mark = Mark { verdict: record.verdict, reason, time: record.finished };
+        ((record.backup.kind.name(), record.backup.id), mark)
+    }))
+}
+
+/// The same by drills in short.
+#[must_use]
+pub fn marks_in_short<'a>(reports: impl IntoIterator<Item = &'a DrillReport>) -> Marks {
+    newest(reports.into_iter().filter_map(|report| {
+        let is_manual = report.kind == Kind::Manual.name();
+        let kind = if is_manual { Kind::Manual } else { Kind::Scheduled };
+        let DrillReport { verdict, reason, finished: time, .. } = *report;
+        Some(((kind.name(), report.backup.parse().ok()?), Mark { verdict, reason, time }))
+    }))
+}
+
+fn newest(marks: impl Iterator<Item = ((&'static str, BackupId), Mark)>) -> Marks {
+    let mut newest = Marks::new();
+    for (backup, mark) in marks {
+        let held = newest.entry(backup).or_insert(mark);
+        // One that came to nothing takes nothing away from what is known.
+        let known = |mark: Mark| mark.verdict != DrillVerdict::Unproven;
+        if (known(mark), mark.time) >= (known(*held), held.time) {
+            *held = mark;
+        }
+    }
+    newest
+}
+
+#[cfg(test)]
+mod tests {
+    use DrillVerdict::{Failed, Passed, Unproven};
+
+    use super::*;
+    use crate::drill::{Failure, record::tests::record};
+
+    #[test]
+    fn what_was_not_looked_at_takes_no_mark_away_and_gives_none_that_is_better() {
+        for (verdicts, expected) in [
+            (&[Passed][..], Passed),
+            (&[Passed, Unproven], Passed),
+            (&[Unproven, Passed], Passed),
+            (&[Passed, Failed], Failed),
+            (&[Failed, Passed], Passed),
+            (&[Failed, Unproven], Failed),
+            (&[Unproven, Unproven], Unproven),
+        ] {
+            let records: Vec<Record> = verdicts
+                .iter()
+                .enumerate()
+                .map(|(at, verdict)| record(&format!("2026-12-0{}T06-00-00Z", at + 1), *verdict))
+                .collect();
+            let found = marks(&records);
+            let reports: Vec<DrillReport> = records.iter().map(Record::report).collect();
+            assert_eq!(marks_in_short(&reports), found);
+            let found: Vec<DrillVerdict> = found.values().map(|mark| mark.verdict).collect();
+            assert_eq!(found, [expected], "{verdicts:?}");
+        }
+    }
+
+    #[test]
+    fn a_backup_is_condemned_by_what_did_not_come_back_and_not_by_what_was_in_it() {
+        let condemned = |verdict, reason| {
+            let failure = Some(Failure { reason, message: String::new() });
+            let record = Record { failure, ..record("2026-12-01T06-00-00Z", verdict) };
+            marks(&[record]).values().next().and_then(Mark::condemned)
+        };
+        for reason in
+            [DrillReason::ArchiveDamaged, DrillReason::RestoreError, DrillReason::RowsDiffer]
+        {
+            assert_eq!(condemned(Failed, reason), Some(reason));
+        }
+        assert_eq!(condemned(Failed, DrillReason::CheckFailed), None);
+        assert_eq!(condemned(Unproven, DrillReason::NoRoom), None);
+    }
+}
