@@ -32,7 +32,7 @@ use crate::{
     },
     state::{DatabaseState, State},
     status::StatusInfo,
-    store::{self, AccessKey, LocalStore, Metered, S3Options, S3Store, Store},
+    store::{self, AccessKey, Impatient, LocalStore, Metered, S3Options, S3Store, Store},
 };
 
 /// Builds the store that the settings name.
@@ -65,6 +65,16 @@ pub async fn store_to_read(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
         );
     }
     store(settings).await
+}
+
+/// The same for commands that people wait for in an incident. That it is away is
+/// told, and stops none of them.
+///
+/// # Errors
+/// As [`store_to_read`], in words.
+pub async fn store_of_an_incident(settings: &StoreSettings) -> Result<Arc<dyn Store>, String> {
+    let store = store_to_read(settings).await.map_err(|error| format!("{error:#}"))?;
+    Ok(Arc::new(Impatient::new(store)))
 }
 
 /// Every file that holds a secret of this installation: those of the settings,

@@ -93,13 +93,22 @@ fn mail(settings: &EmailSettings) -> Result<EmailOptions> {
     })
 }
 
-/// Knows every secret of the settings.
+/// Variables in which AWS's own chain of credentials looks for secrets.
+const OF_AWS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
+/// Knows every secret of the settings and of the environment.
 #[must_use]
 pub fn scrub(settings: &Settings) -> Scrub {
+    let environment = OF_AWS.iter().filter_map(|name| std::env::var(name).ok());
+    Scrub::new(secrets(settings)).and(environment.map(SecretString::from).collect())
+}
+
+fn secrets(settings: &Settings) -> Vec<SecretString> {
     let notify = &settings.notify;
     let mut secrets: Vec<SecretString> = Vec::new();
-    for database in settings.databases.values() {
-        let Some(url) = &database.url else { continue };
+    let of_databases = settings.databases.values();
+    let of_databases = of_databases.flat_map(|of| [&of.url, &of.drill.target]);
+    for url in of_databases.chain([&settings.drill.target]).flatten() {
         secrets.push(url.clone());
         let parsed = crate::postgres::ConnectionUrl::parse(url).ok();
         secrets.extend(parsed.and_then(|url| url.password().cloned()));
@@ -109,6 +118,7 @@ pub fn scrub(settings: &Settings) -> Scrub {
         secrets.extend(credentials.session_token.clone());
     }
     secrets.extend(settings.http.token.clone());
+    secrets.extend(settings.http.password.clone());
     secrets.extend(notify.github.as_ref().map(|github| github.token.clone()));
     secrets.extend(notify.pagerduty.as_ref().map(|pagerduty| pagerduty.routing_key.clone()));
     secrets.extend(notify.email.as_ref().and_then(|email| email.password.clone()));
@@ -116,7 +126,7 @@ pub fn scrub(settings: &Settings) -> Scrub {
     secrets.extend(notify.webhook.as_ref().and_then(|webhook| webhook.secret.clone()));
     let urls = [&notify.slack, &notify.heartbeat, &notify.discord, &notify.teams];
     secrets.extend(urls.into_iter().flatten().map(|settings| settings.url.clone()));
-    Scrub::new(secrets)
+    secrets
 }
 
 /// When something is told, and what is odd.
@@ -161,5 +171,47 @@ pub fn test_notice(
         commands: vec![format!("reliquary status -d {database}")],
         since: now,
         at: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Sources, load};
+
+    #[test]
+    fn every_secret_of_the_settings_is_known() {
+        let mut sources = Sources { dir: "/nowhere".into(), ..Sources::default() };
+        for (name, value) in [
+            ("STORE__URL", "s3://bucket"),
+            ("STORE__ACCESS_KEY_ID", "AKIA"),
+            ("STORE__SECRET_ACCESS_KEY", "secret-of-s3-xyz"),
+            ("DATABASES__A__URL", "postgres://u:secret-of-a@h/a"),
+            ("DATABASES__A__PREFIX", "a/"),
+            ("DATABASES__A__DRILL__TARGET", "postgres://u:secret-of-own-drill@h/d"),
+            ("DATABASES__B__URL", "postgres://u:secret%2Dof-b@h/b"),
+            ("DATABASES__B__PREFIX", "b/"),
+            ("DRILL__TARGET", "postgres://u:secret-of-drill@h/d"),
+            ("HTTP__PASSWORD", "secret-of-http-0123456789"),
+            ("HTTP__TOKEN", "secret-of-token-0123456789"),
+            ("NOTIFY__GITHUB__REPOSITORY", "o/r"),
+            ("NOTIFY__GITHUB__TOKEN", "secret-of-github"),
+            ("NOTIFY__PAGERDUTY__ROUTING_KEY", "secret-of-pagerduty-0123456789ab"),
+            ("NOTIFY__WEBHOOK__URL", "https://h/secret-of-hook"),
+            ("NOTIFY__WEBHOOK__SECRET", "secret-of-signature"),
+            ("NOTIFY__SLACK__URL", "https://h/secret-of-slack"),
+        ] {
+            sources.env.insert(format!("RELIQUARY__{name}"), value.to_owned());
+        }
+        let scrub = Scrub::new(secrets(&load(&sources).unwrap().0));
+        for value in sources.env.values() {
+            let Some(at) = value.find("secret") else { continue };
+            // Of a database's URL the password is known by itself.
+            let at = if value.starts_with("https://") { 0 } else { at };
+            let said = scrub.mask(&value[at..].replace("%2D", "-"));
+            assert!(said.starts_with("********"), "{said}");
+        }
+        // The whole of a URL as well, however it is written.
+        assert_eq!(scrub.mask("postgres://u:secret%2Dof-b@h/b"), "********");
     }
 }

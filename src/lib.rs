@@ -57,6 +57,7 @@ pub mod health;
 pub mod http;
 pub mod jobs;
 pub mod lifecycle;
+pub mod markdown;
 pub mod metrics;
 pub mod notify;
 pub mod postgres;

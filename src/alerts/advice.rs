@@ -91,7 +91,7 @@ fn backups(stage: Option<Stage>, database: &str) -> Advice {
     };
     let last = "If the source is lost, restore the newest backup into a new server.";
     let mut commands = commands(&["status", "backup", "list"], database);
-    commands.push(format!("reliquary restore latest -d {database} --to \"$NEW_DATABASE_URL\""));
+    commands.push(format!("reliquary restore latest -d {database} --to env:NEW_DATABASE_URL"));
     Advice { next: owned(&[cause, last]), commands }
 }
 

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use super::seen::Finding;
-use crate::{archive::Manifest, words::Severity};
+use crate::{archive::Manifest, figures::counted, visible::visible, words::Severity};
 
 /// Backups no older than this, before the newest one, tell what is normal.
 pub const DAY: TimeDelta = TimeDelta::hours(24);
@@ -168,7 +168,8 @@ impl Compared<'_> {
             // A table that has none is told of as such.
             if rows > 0 && usual >= self.thresholds.table_rows && self.is_less(rows, usual) {
                 let less = percent(rows, usual);
-                lines.push(format!("{table} has {rows} rows, and had {usual} ({less})"));
+                let (table, rows) = (visible(table), counted(rows, "row"));
+                lines.push(format!("{table} has {rows}, and had {usual} ({less})"));
             }
         }
         self.named(lines)
@@ -188,7 +189,7 @@ impl Compared<'_> {
             let at_once = filled[with_rows..].iter().all(|&filled| !filled);
             rows == 0 && at_once && with_rows * 2 > self.day.len() && self.tell(table)
         });
-        let line = |table| format!("{table} has no rows, and had {}", self.usual(table));
+        let line = |table| format!("{} has no rows, and had {}", visible(table), self.usual(table));
         self.named(emptied.map(|(table, _)| line(table)).collect())
     }
 
@@ -201,7 +202,10 @@ impl Compared<'_> {
         let gone = seen.into_iter().filter(|(table, times)| {
             times * 2 > self.day.len() && self.tell(table) && !self.newest.rows.contains_key(*table)
         });
-        let line = |table| format!("{table} is not in it, and had {} rows", self.usual(table));
+        let line = |table| {
+            let usual = counted(self.usual(table), "row");
+            format!("{} is not in it, and had {usual}", visible(table))
+        };
         self.named(gone.map(|(table, _)| line(table)).collect())
     }
 
@@ -251,23 +255,24 @@ fn schema(before: &Sample, newest: &Sample) -> Vec<(String, String, Vec<String>)
     }
     let mut lines = Vec::new();
     for (table, columns) in &newest.columns {
+        let shown = visible(table);
         match before.columns.get(table) {
-            None => lines.push(format!("table {table} is new")),
+            None => lines.push(format!("table {shown} is new")),
             Some(old) if old != columns => {
                 let new: Vec<_> = columns.iter().filter(|c| !old.contains(c)).cloned().collect();
                 let gone: Vec<_> = old.iter().filter(|c| !columns.contains(c)).cloned().collect();
                 let part = |what, names: &[String]| match names {
                     [] => String::new(),
-                    names => format!("; {what}: {}", names.join(", ")),
+                    names => format!("; {what}: {}", visible(&names.join(", "))),
                 };
                 let parts = part("new columns", &new) + &part("dropped columns", &gone);
-                lines.push(format!("table {table} has changed{parts}"));
+                lines.push(format!("table {shown} has changed{parts}"));
             }
             Some(_) => {}
         }
     }
     let dropped = before.columns.keys().filter(|table| !newest.columns.contains_key(*table));
-    lines.extend(dropped.map(|table| format!("table {table} was dropped")));
+    lines.extend(dropped.map(|table| format!("table {} was dropped", visible(table))));
     let more = lines.len().saturating_sub(NAMED);
     lines.truncate(NAMED);
     if more > 0 {

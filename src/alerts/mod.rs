@@ -11,10 +11,14 @@
 //! the store, the source or the scheduler is to blame stands in its findings.
 //! Every other check of health is a problem of its own, under its own name,
 //! whichever checks there are.
+//!
+//! What is told is decided once, for all channels. A channel in which it does
+//! not arrive is told it again by itself, an all-clear too.
 
 mod advice;
 pub mod anomaly;
 mod book;
+mod pending;
 mod seen;
 
 pub use book::{Book, Open, Policy};

@@ -68,6 +68,15 @@ impl Kind {
             Self::Manual => "manual",
         }
     }
+
+    /// A backup's id as a command takes it: one alone means a scheduled backup.
+    #[must_use]
+    pub fn named(self, id: &impl std::fmt::Display) -> String {
+        match self {
+            Self::Scheduled => id.to_string(),
+            Self::Manual => format!("{}/{id}", self.name()),
+        }
+    }
 }
 
 /// The archive's bytes.

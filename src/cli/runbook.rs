@@ -83,7 +83,7 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
 
 /// What the bucket says. A runbook that lacks it is still one.
 async fn facts(settings: &Settings) -> Facts {
-    let store = app::store_to_read(&settings.store).await.map_err(|error| format!("{error:#}"));
+    let store = app::store_of_an_incident(&settings.store).await;
     let mut databases = BTreeMap::new();
     for database in settings.databases.values() {
         let known = match &store {

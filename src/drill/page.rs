@@ -2,7 +2,7 @@
 
 use super::record::{PlaceFacts, Record};
 use crate::{
-    rfc3339,
+    markdown, rfc3339,
     visible::visible,
     words::{DrillVerdict, Looked},
 };
@@ -122,8 +122,9 @@ fn server(version: Option<&str>) -> String {
     version.map_or_else(|| "-".to_owned(), |version| format!("PostgreSQL {version}"))
 }
 
+/// Names of tables, and what a server said, in one line.
 fn line(text: &str) -> String {
-    visible(&text.replace('\n', " "))
+    markdown::plain(&visible(&text.replace('\n', " ")))
 }
 
 /// What would end a cell of a table is written out.
@@ -154,7 +155,9 @@ mod tests {
             value: Some("0".to_owned()),
             detail: "found 0 rows, expected rows >= 1".to_owned(),
         });
+        failed.warnings.push("public.\"[x](http://evil)\" is odd".to_owned());
         let text = page(&failed);
+        assert!(text.contains("- public.\"\\[x\\](http://evil)\" is odd\n"), "{text}");
         assert!(
             text.starts_with("# Restore drill 2026-12-01T06-00-00Z: FAILED\n\n**check_failed**")
         );

@@ -15,11 +15,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use self::{memory::Memory, samples::Samples};
 use crate::{
-    alerts::{Policy, anomaly::Thresholds, seen},
+    alerts::{Policy, Seen, anomaly::Thresholds, seen},
     catalog::Layout,
     health,
     lifecycle::Lifecycle,
-    notify::{Desk, Message, Pulse, PulseKind},
+    notify::{Delivered, Desk, Message, Pulse, PulseKind},
     state::{DatabaseState, RunReport, State},
     store::Store,
     words::{JobKind, Outcome},
@@ -100,6 +100,7 @@ impl Watch {
             changes.mark_unchanged();
             let idle = || self.state.databases().iter().all(|database| database.running.is_none());
             if lifecycle.soft.is_cancelled() && idle() {
+                self.end(&lifecycle).await;
                 return;
             }
             tokio::select! {
@@ -111,9 +112,37 @@ impl Watch {
         }
     }
 
+    /// Waits until what was sent has arrived, as long as there is time, and
+    /// writes that down: else the next process would tell it again.
+    async fn end(&mut self, lifecycle: &Lifecycle) {
+        while !self.desk.is_idle() {
+            tokio::select! {
+                () = lifecycle.hard.cancelled() => break,
+                () = tokio::time::sleep(SETTLE) => {}
+            }
+        }
+        let now = self.state.now();
+        self.hear(now);
+        self.see_to_the_store(now).await;
+    }
+
+    /// Takes note of what arrived, and of what did not.
+    fn hear(&mut self, now: DateTime<Utc>) {
+        for Delivered { channel, notice, arrived } in self.desk.delivered() {
+            let ours = |watched: &&mut Watched| watched.name == notice.database;
+            let Some(watched) = self.watched.iter_mut().find(ours) else { continue };
+            if arrived {
+                watched.memory.book.settled(channel, &notice);
+            } else {
+                watched.memory.book.failed(channel, &notice, now);
+            }
+        }
+    }
+
     /// Looks once: tells what is to be told, then sees to the store.
     pub async fn look(&mut self) {
         let now = self.state.now();
+        self.hear(now);
         let health = health::current(&self.state);
         for watched in &mut self.watched {
             let Some(database) = self.state.database(&watched.name) else { continue };
@@ -124,26 +153,16 @@ impl Watch {
             let anomalies = watched.samples.anomalies(&self.settings.thresholds);
             let started = self.state.started_at();
             let seen = seen(health, &database, anomalies.as_ref(), started, now);
-            let policy = self.settings.policy;
-            let notices =
-                watched.memory.book.observe(&seen, policy, &watched.name, &watched.place, now);
-            for notice in notices {
-                tracing::info!(
-                    database = watched.name,
-                    problem = notice.problem,
-                    event = notice.event.as_str(),
-                    severity = notice.severity.as_str(),
-                    "alert: {}",
-                    notice.title
-                );
-                self.desk.send(Message::Notice(notice));
-            }
+            watched.tell(&seen, self.settings.policy, &self.desk, now);
         }
-        let idle = self.desk.is_idle();
+        self.see_to_the_store(now).await;
+    }
+
+    async fn see_to_the_store(&mut self, now: DateTime<Utc>) {
         for watched in &mut self.watched {
             let Some(database) = self.state.database(&watched.name) else { continue };
             let wants = self.settings.thresholds.enabled.then_some(database.last_success).flatten();
-            watched.see_to_the_store(self.store.as_ref(), wants, idle, now).await;
+            watched.see_to_the_store(self.store.as_ref(), wants, now).await;
         }
     }
 }
@@ -173,13 +192,49 @@ impl Watched {
         }
     }
 
+    /// Tells what is to be told, to every channel, and what one of them has not
+    /// been told yet, to that one.
+    fn tell(&mut self, seen: &Seen, policy: Policy, desk: &Desk, now: DateTime<Utc>) {
+        let book = &mut self.memory.book;
+        for notice in book.observe(seen, policy, &self.name, &self.place, now) {
+            let notice = desk.cleaned(notice);
+            tracing::info!(
+                database = self.name,
+                problem = notice.problem,
+                event = notice.event.as_str(),
+                severity = notice.severity.as_str(),
+                "alert: {}",
+                notice.title
+            );
+            for channel in desk.send(Message::Notice(notice.clone())) {
+                book.sent(channel, &notice, now);
+            }
+        }
+        for (channel, notice) in book.again(seen, &self.name, &self.place, now) {
+            let notice = desk.cleaned(notice);
+            tracing::info!(
+                database = self.name,
+                problem = notice.problem,
+                event = notice.event.as_str(),
+                channel = channel.as_str(),
+                "an alert that did not arrive is sent again: {}",
+                notice.title
+            );
+            if desk.send_to(channel, Message::Notice(notice.clone())) {
+                book.sent(channel, &notice, now);
+            } else {
+                // The settings have no such channel any more.
+                book.settled(channel, &notice);
+            }
+        }
+    }
+
     /// Reads what was told before, reads the manifests of new backups, and
     /// writes down what was told: each when it is time.
     async fn see_to_the_store(
         &mut self,
         store: &dyn Store,
         last_success: Option<DateTime<Utc>>,
-        idle: bool,
         now: DateTime<Utc>,
     ) {
         if self.paused.is_some_and(|since| now >= since && now - since < STORE_PAUSE) {
@@ -190,12 +245,9 @@ impl Watched {
             if let Some(last) = last_success {
                 self.samples.refresh(store, last).await?;
             }
-            // What was not delivered yet is told again by the next process,
-            // rather than by none.
-            if idle {
-                self.memory.write_down(store).await?;
-            }
-            Ok::<(), crate::catalog::CatalogError>(())
+            // What is still under way is told again by the next process, rather
+            // than by none.
+            self.memory.write_down(store).await
         };
         let result = match tokio::time::timeout(STORE_DEADLINE, work).await {
             Ok(Ok(())) => None,

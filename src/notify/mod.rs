@@ -29,7 +29,7 @@ use std::{fmt::Debug, sync::Arc};
 use async_trait::async_trait;
 
 pub use client::{Client, ClientError};
-pub use desk::{Delivery, Desk, Observer, Timing};
+pub use desk::{Delivered, Delivery, Desk, Observer, Timing};
 pub use discord::Discord;
 pub use email::{Email, EmailOptions, EmailTls};
 pub use error::SendError;

@@ -20,8 +20,15 @@ impl Scrub {
     /// One that knows these secrets.
     #[must_use]
     pub fn new(secrets: Vec<SecretString>) -> Self {
+        Self(Vec::new()).and(secrets)
+    }
+
+    /// The same, with further ones.
+    #[must_use]
+    pub fn and(self, others: Vec<SecretString>) -> Self {
+        let secrets = self.0.into_iter().chain(others);
         let long = |secret: &SecretString| secret.expose_secret().len() >= SHORTEST;
-        let mut secrets: Vec<_> = secrets.into_iter().filter(long).collect();
+        let mut secrets: Vec<_> = secrets.filter(long).collect();
         // A secret may be a part of another one.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
         Self(secrets)

@@ -11,9 +11,11 @@ use super::{
     client::Ask,
     text::{cut, plain},
 };
+use crate::markdown;
 
 /// A whole message takes 28 KB.
-const LONGEST: usize = 6000;
+const LONGEST: usize = 5000;
+const LONGEST_TITLE: usize = 500;
 
 /// Tells in a Teams channel.
 #[derive(Debug)]
@@ -34,6 +36,9 @@ impl Teams {
 impl Deliver for Teams {
     async fn deliver(&self, message: &Message) -> Result<(), SendError> {
         let Message::Notice(notice) = message else { return Ok(()) };
+        // A block of text is Markdown.
+        let title = markdown::plain(&cut(&notice.title, LONGEST_TITLE));
+        let text = markdown::plain(&cut(&plain(notice), LONGEST)).replace('\n', "\n\n");
         let body = json!({
             "type": "message",
             "attachments": [{
@@ -46,11 +51,11 @@ impl Deliver for Teams {
                     "body": [
                         {
                             "type": "TextBlock", "wrap": true, "weight": "Bolder",
-                            "size": "Medium", "text": cut(&notice.title, LONGEST),
+                            "size": "Medium", "text": title,
                         },
                         {
                             "type": "TextBlock", "wrap": true, "fontType": "Monospace",
-                            "text": cut(&plain(notice), LONGEST).replace('\n', "\n\n"),
+                            "text": text,
                         },
                     ],
                 },

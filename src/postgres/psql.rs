@@ -99,6 +99,7 @@ impl RunningPsql {
             Ok(_) => Ok(()),
             Err(ProcessError::Failed { status, stderr, program }) => {
                 let stopped = stopped(&stderr);
+                let stderr = without_notices(&stderr);
                 Err(stopped.unwrap_or(ProcessError::Failed { program, status, stderr }.into()))
             }
             Err(error) => Err(error.into()),
@@ -117,9 +118,11 @@ fn restriction() -> String {
     format!("\\restrict {:032x}{:032x}\n", rand::random::<u128>(), rand::random::<u128>())
 }
 
+/// What stands before all that the server said of a script.
+const PLACE: &str = "psql:<stdin>:";
+
 /// Reads the last error of `psql:<stdin>:12: ERROR:  …`.
 fn stopped(stderr: &str) -> Option<PsqlError> {
-    const PLACE: &str = "psql:<stdin>:";
     let at = ["ERROR:", "FATAL:", "PANIC:", "error:"]
         .iter()
         .filter_map(|word| stderr.rfind(&format!(": {word}")))
@@ -135,6 +138,19 @@ fn stopped(stderr: &str) -> Option<PsqlError> {
         None => message.to_owned(),
     };
     Some(PsqlError::Stopped { message, line })
+}
+
+/// What `psql` said by itself. A server's notices and warnings may be those of a
+/// function, which speaks of rows.
+fn without_notices(stderr: &str) -> String {
+    let mut of_the_server = false;
+    let own = stderr.lines().filter(|line| {
+        if line.starts_with("psql:") {
+            of_the_server = line.starts_with(PLACE);
+        }
+        !of_the_server
+    });
+    own.collect::<Vec<_>>().join("\n")
 }
 
 /// What the server said, as `psql` shows it: `42P07: relation …`, and lines that
@@ -174,7 +190,8 @@ fn without_rows(text: &str) -> String {
         hint: field("HINT:"),
         context: field("CONTEXT:"),
     };
-    let code = if code.is_empty() { String::new() } else { format!(" (SQLSTATE {code})") };
+    let is_said = code.is_empty() || said.is_raised();
+    let code = if is_said { String::new() } else { format!(" (SQLSTATE {code})") };
     said.without_rows() + &code
 }
 
@@ -222,6 +239,22 @@ mod tests {
             "invalid input syntax for type integer: \"…\"\nCONTEXT:  COPY t, line 2, column a \
              (SQLSTATE 22P02)"
         );
+    }
+
+    #[test]
+    fn what_a_function_raises_is_not_said() {
+        let stderr = "psql:<stdin>:8: WARNING:  01000: donor Jane is odd\nLOCATION:  x\n\
+                      psql:<stdin>:9: ERROR:  P0001: donor Jane\nDoe has no church\n\
+                      DETAIL:  Jane\nHINT:  Jane\n\
+                      CONTEXT:  PL/pgSQL function f() line 3 at RAISE\nLOCATION:  x\n";
+        let Some(PsqlError::Stopped { message, .. }) = stopped(stderr) else { panic!() };
+        assert_eq!(
+            message,
+            "code of the database raised an error (SQLSTATE P0001); what it says may hold a row \
+             and is left out\nCONTEXT:  PL/pgSQL function f() line 3 at RAISE"
+        );
+        let killed = "psql:<stdin>:8: WARNING:  01000: donor Jane\nJane\npsql: out of memory\n";
+        assert_eq!(without_notices(killed), "psql: out of memory");
     }
 
     #[test]

@@ -16,6 +16,17 @@ pub(super) struct Said<'a> {
 /// Errors of a value that speak of names or single characters, and of no value.
 const OF_NO_VALUE: [&str; 3] = ["22021", "22P04", "22P05"];
 
+/// Classes of errors that the server itself raises. What has another one was
+/// raised by code of the database: a function, a trigger, a check. Those of
+/// PL/pgSQL (`P0`) and of functions in other languages (`38`) are no exception.
+const OF_THE_SERVER: [&str; 40] = [
+    "00", "01", "02", "03", "08", "09", "0A", "0B", "0F", "0L", "0P", "0Z", "10", "20", "21", "22",
+    "23", "24", "25", "26", "27", "28", "2B", "2D", "2F", "34", "39", "3B", "3D", "3F", "40", "42",
+    "44", "53", "54", "55", "57", "58", "F0", "HV",
+];
+/// And what it calls a fault of its own.
+const INTERNAL: &str = "XX";
+
 /// How a detail that names a key goes on behind its values.
 const BEHIND_A_KEY: [&str; 4] = [
     ") already exists.",
@@ -33,7 +44,7 @@ impl Said<'_> {
         let mut said = self.message();
         for (name, part) in [
             ("DETAIL", self.detail()),
-            ("HINT", self.hint.filter(|_| !self.is_of_rows()).map(str::to_owned)),
+            ("HINT", self.hint.filter(|_| !self.may_hold_a_row()).map(str::to_owned)),
             ("CONTEXT", self.context()),
         ] {
             if let Some(part) = part {
@@ -48,8 +59,35 @@ impl Said<'_> {
         self.code.starts_with("22") || self.code.starts_with("23")
     }
 
+    /// Whether code of the database raised it. Its text is what that code made of
+    /// a row, with whatever SQLSTATE it took.
+    pub(super) fn is_raised(&self) -> bool {
+        let class = self.code.get(..2).unwrap_or_default();
+        if !class.is_empty() && class != INTERNAL && !OF_THE_SERVER.contains(&class) {
+            return true;
+        }
+        let context = self.context.unwrap_or_default();
+        // Where it was raised stands first; `RAISE` is said in every language.
+        let first = context.lines().next().unwrap_or_default();
+        let by_pl = |line: &str| line.starts_with("PL/") && !line.starts_with("PL/pgSQL");
+        first.ends_with(" RAISE")
+            || first.ends_with(" ASSERT")
+            || context.lines().any(|line| by_pl(line.trim_start()))
+    }
+
+    fn may_hold_a_row(&self) -> bool {
+        self.is_of_rows() || self.is_raised()
+    }
+
     fn message(&self) -> String {
         let (message, code) = (self.message, self.code);
+        if self.is_raised() {
+            let code = if code.is_empty() { "unknown" } else { code };
+            return format!(
+                "code of the database raised an error (SQLSTATE {code}); what it says may hold a \
+                 row and is left out"
+            );
+        }
         if !code.starts_with("22") || OF_NO_VALUE.contains(&code) {
             return message.to_owned();
         }
@@ -67,6 +105,7 @@ impl Said<'_> {
     fn detail(&self) -> Option<String> {
         let detail = self.detail?;
         match key(detail) {
+            _ if self.is_raised() => None,
             Some(key) => Some(key),
             None if self.is_of_rows() || detail.starts_with("Failing row ") => None,
             None => Some(detail.to_owned()),
@@ -82,7 +121,7 @@ impl Said<'_> {
                 kept.push(line.split(": ").next().unwrap_or_default());
                 break;
             }
-            if line.starts_with("PL/pgSQL function ") || line.starts_with("SQL function ") {
+            if line.starts_with("PL/") || line.starts_with("SQL function ") {
                 kept.push(line);
             }
         }
@@ -191,6 +230,54 @@ mod tests {
             let said = said.replace("\nDETAIL:  \n", "\n");
             assert_eq!(said.trim_end_matches("\nDETAIL:  "), shown);
             assert!(!said.contains("Jane") && !said.contains("5000"), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_code_of_the_database_says_is_left_out_and_where_it_stands_stays() {
+        let raised = "PL/pgSQL function has_church(text) line 3 at RAISE\n\
+                      COPY donor, line 3: \"7\\tJane Doe\"";
+        for (code, context) in [
+            // RAISE, its neighbours, a code of one's own, and codes of the server
+            // that a function took.
+            ("P0001", raised),
+            ("P0002", ""),
+            ("P0003", ""),
+            ("P0004", "PL/pgSQL function f() line 1 at ASSERT"),
+            ("DN001", ""),
+            ("38000", "Traceback (most recent call last):\n  PL/Python function \"f\", line 2"),
+            ("23514", raised),
+            ("42501", raised),
+            ("XX000", "PL/Perl function \"f\"\nCOPY donor, line 3: \"Jane\""),
+            ("", raised),
+        ] {
+            let hint = Some("ask Jane Doe");
+            let said = Said {
+                code,
+                message: "donor Jane Doe has no church",
+                detail: Some("Key (name)=(x) is of Jane Doe"),
+                hint,
+                context: Some(context),
+            };
+            let said = said.without_rows();
+            assert!(!said.contains("Jane"), "{code}: {said}");
+            let shown = if code.is_empty() { "unknown" } else { code };
+            let begins = format!("code of the database raised an error (SQLSTATE {shown}); ");
+            assert!(said.starts_with(&begins), "{said}");
+            if context == raised {
+                assert!(said.ends_with("at RAISE\nCOPY donor, line 3"), "{said}");
+            }
+        }
+        // What the server says of itself stays.
+        for (code, message) in [
+            ("42501", "permission denied for table donor"),
+            ("XX001", "could not read block 7 in file \"base/1/2\""),
+            ("57014", "canceling statement due to statement timeout"),
+            ("2F005", "control reached end of function without RETURN"),
+        ] {
+            let context = "PL/pgSQL function f() line 3 at SQL statement";
+            let said = said(code, message, "", context);
+            assert!(said.starts_with(message), "{said}");
         }
     }
 }

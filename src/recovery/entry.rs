@@ -57,8 +57,14 @@ pub enum What {
         /// The command, with its secrets masked.
         command: String,
     },
-    /// A restore ended; the last one that began by the same author.
-    RestoreEnded(Restored),
+    /// A restore ended.
+    RestoreEnded {
+        /// The entry with which it began.
+        began: EntryId,
+        /// How.
+        #[serde(flatten)]
+        restored: Restored,
+    },
     /// The incident is over.
     Closed(Closed),
 }
@@ -71,6 +77,9 @@ pub struct Opened {
     /// When the failure happened.
     #[serde(with = "rfc3339")]
     pub failed_at: DateTime<Utc>,
+    /// Whether nobody said when, so that it is when the incident was opened.
+    #[serde(default)]
+    pub assumed: bool,
     /// What is known of the cause.
     pub cause: Option<String>,
 }
@@ -141,6 +150,9 @@ pub struct Restored {
     pub outcome: String,
     /// The backup.
     pub backup: Option<String>,
+    /// What alone of it was wanted, as in `table public.donations`; empty for all.
+    #[serde(default)]
+    pub only: Vec<String>,
     /// Why it did not end well.
     pub error: Option<String>,
     /// How long it took, in seconds.
@@ -149,6 +161,26 @@ pub struct Restored {
     pub target: Option<String>,
     /// What was counted in the end.
     pub proof: Option<Proof>,
+}
+
+impl Found {
+    /// As a command takes it.
+    #[must_use]
+    pub fn named(&self) -> String {
+        self.kind.named(&self.id)
+    }
+}
+
+impl Restored {
+    /// Whether it did what it was to do.
+    pub(super) fn is_done(&self) -> bool {
+        self.outcome == "ok"
+    }
+
+    /// Whether every row of what was wanted was counted, and is there.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proof.as_ref().is_some_and(Proof::holds)
+    }
 }
 
 /// What a restore counted in the end.
@@ -164,6 +196,13 @@ pub struct Proof {
     pub different: u64,
     /// Things of the source that are not in the target.
     pub lost: u64,
+}
+
+impl Proof {
+    /// Whether it proves anything, and that nothing lacks.
+    pub(super) fn holds(&self) -> bool {
+        self.proven && self.tables > 0 && self.different == 0 && self.lost == 0
+    }
 }
 
 /// How it ended.

@@ -61,6 +61,17 @@ impl Folder {
         Ok(ids)
     }
 
+    /// Takes an id for an incident; false where one has it already.
+    pub(super) fn claim(&self, id: BackupId) -> Result<bool, FolderError> {
+        let dir = self.entries(id);
+        fs::create_dir_all(&self.dir).map_err(failed("create", &self.dir))?;
+        match fs::create_dir(&dir) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(failed("create", &dir)(error)),
+        }
+    }
+
     /// The entries of an incident.
     pub(super) fn read(&self, id: BackupId) -> Result<Stored, FolderError> {
         let dir = self.entries(id);

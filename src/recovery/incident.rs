@@ -19,11 +19,18 @@ pub struct Incident {
 
 /// A restore, from its first entry to its last.
 pub(super) struct Attempt<'a> {
+    /// The entry with which it began.
+    pub(super) id: EntryId,
     pub(super) command: &'a str,
     pub(super) author: &'a str,
-    pub(super) began: DateTime<Utc>,
     /// `None` where it was not told how it ended.
     pub(super) ended: Option<(DateTime<Utc>, &'a Restored)>,
+}
+
+impl Attempt<'_> {
+    pub(super) fn began(&self) -> DateTime<Utc> {
+        self.id.time()
+    }
 }
 
 impl Incident {
@@ -103,29 +110,33 @@ impl Incident {
         steps.filter(|step| (1..=STEPS.len()).contains(&usize::from(*step))).collect()
     }
 
+    /// The steps that were not ticked, from 1, but for the last one: an incident
+    /// is closed within it.
+    #[must_use]
+    pub fn open_steps(&self) -> Vec<u8> {
+        let done = self.done();
+        let before_the_last = u8::try_from(STEPS.len()).unwrap_or(u8::MAX);
+        (1..before_the_last).filter(|step| !done.contains(step)).collect()
+    }
+
     /// Its restores, in the order in which they began.
     pub(super) fn attempts(&self) -> Vec<Attempt<'_>> {
-        let mut attempts: Vec<Attempt<'_>> = Vec::new();
+        // By the clocks of two machines an end may stand before its beginning.
+        let mut ends: BTreeMap<EntryId, (DateTime<Utc>, &Restored)> = BTreeMap::new();
         for entry in self.entries() {
-            match &entry.what {
-                What::RestoreBegan { command } => attempts.push(Attempt {
-                    command,
-                    author: &entry.author,
-                    began: entry.id.time(),
-                    ended: None,
-                }),
-                What::RestoreEnded(restored) => {
-                    let of_them = attempts
-                        .iter_mut()
-                        .rev()
-                        .find(|one| one.ended.is_none() && one.author == entry.author);
-                    if let Some(attempt) = of_them {
-                        attempt.ended = Some((entry.id.time(), restored));
-                    }
-                }
-                _ => {}
+            if let What::RestoreEnded { began, restored } = &entry.what {
+                ends.entry(*began).or_insert((entry.id.time(), restored));
             }
         }
-        attempts
+        let attempts = self.entries().filter_map(|entry| match &entry.what {
+            What::RestoreBegan { command } => Some(Attempt {
+                id: entry.id,
+                command,
+                author: &entry.author,
+                ended: ends.get(&entry.id).copied(),
+            }),
+            _ => None,
+        });
+        attempts.collect()
     }
 }

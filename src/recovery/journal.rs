@@ -2,12 +2,14 @@
 //!
 //! Either place can be away. What was written while one of them was, it gets with
 //! the next command that reaches it: both hold sets of entries, of which none is
-//! ever changed, and each gets what the other one has.
+//! ever changed, and each gets what the other one has. The bucket is one that is
+//! not waited for: see [`crate::store::Impatient`].
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
 
 use super::{
     entry::{Entry, FORMAT, What},
@@ -21,14 +23,11 @@ use crate::{
     catalog::{BackupId, EntryId, Key, Layout},
     notify::Scrub,
     settings::RunbookSettings,
-    store::{self, Store},
+    store::{self, Created, Store},
 };
 
 /// The largest entry that is read, in bytes.
 const LIMIT: u64 = 1024 * 1024;
-/// How long the bucket may take for everything that one command does to a log:
-/// in an incident nobody waits for a store that hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a log is looked at again because somebody else wrote meanwhile.
 const ROUNDS: usize = 5;
 
@@ -57,6 +56,17 @@ fn but(away: Option<&str>) -> String {
     away.map_or_else(String::new, |why| format!("; but {why}"))
 }
 
+/// Entries that were made, and need not be written down yet.
+#[derive(Clone, Debug, Default)]
+pub struct Drawn(Stored);
+
+impl Drawn {
+    /// Takes others in.
+    pub fn add(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+}
+
 /// A log as it stands after a command.
 #[derive(Debug)]
 pub struct Kept {
@@ -66,6 +76,21 @@ pub struct Kept {
     pub here: Result<PathBuf, String>,
     /// Where it is in the bucket, or why it is not there.
     pub there: Result<String, String>,
+}
+
+impl Kept {
+    /// Whether it was written down anywhere.
+    ///
+    /// # Errors
+    /// When it was written down nowhere.
+    pub fn somewhere(&self) -> Result<(), JournalError> {
+        match (&self.here, &self.there) {
+            (Err(here), Err(there)) => {
+                Err(JournalError::Nowhere { here: here.clone(), there: there.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Logs of incidents of one database.
@@ -91,6 +116,13 @@ impl Journal {
         Self { folder: Folder::new(settings.incidents.clone()), layout, store, settings, scrub }
     }
 
+    /// Knows further secrets, which stand in no log.
+    #[must_use]
+    pub fn hiding(mut self, secrets: Vec<SecretString>) -> Self {
+        self.scrub = self.scrub.and(secrets);
+        self
+    }
+
     /// What a person wrote, without what must not stand in a log.
     #[must_use]
     pub fn clean(&self, text: &str) -> String {
@@ -111,7 +143,7 @@ impl Journal {
             Ok(found) => ids.extend(found),
             Err(error) => away.push(error.to_string()),
         }
-        match self.in_time(self.listed(None)).await {
+        match self.listed(None).await {
             Ok(found) => ids.extend(found.into_iter().map(|(id, _)| id)),
             Err(error) => away.push(error),
         }
@@ -122,7 +154,7 @@ impl Journal {
     pub async fn read(&self, id: BackupId) -> Incident {
         let mut known = self.folder.read(id).unwrap_or_default();
         // What the bucket did not tell is not known; whoever goes on is told why.
-        let _ = self.in_time(self.fetch(id, &mut known)).await;
+        let _ = self.fetch(id, &mut known).await;
         incident(id, &known)
     }
 
@@ -136,47 +168,68 @@ impl Journal {
         author: &str,
         now: DateTime<Utc>,
     ) -> Result<Kept, JournalError> {
-        self.settle(id, Stored::new(), author, now).await
+        let kept = self.settle(id, Stored::new(), author, now).await;
+        if kept.incident.is_empty() {
+            let away = kept.here.err().or(kept.there.err());
+            return Err(JournalError::Unknown { id, away });
+        }
+        Ok(kept)
     }
 
-    /// Adds entries to a log.
-    ///
-    /// # Errors
-    /// When they could be written down nowhere.
+    /// An id that is not taken, here or in the bucket, however many incidents
+    /// begin at once; from now on it is. What cannot be asked takes none.
+    pub async fn claim(&self, now: DateTime<Utc>) -> BackupId {
+        let mut id = BackupId::at(now);
+        loop {
+            if self.folder.claim(id).unwrap_or(true) && self.claim_there(id).await.unwrap_or(true) {
+                return id;
+            }
+            id = id.next();
+        }
+    }
+
+    async fn claim_there(&self, id: BackupId) -> Result<bool, String> {
+        let store = self.store.as_ref().map_err(Clone::clone)?;
+        let empty = page(&incident(id, &Stored::new()), &self.settings);
+        let created = store.put_if_absent(&self.layout.key(Key::Incident(id)), empty.into()).await;
+        Ok(created.map_err(|error| error.to_string())? == Created::Yes)
+    }
+
+    /// Makes an entry of a log, and writes nothing down.
+    #[must_use]
+    pub fn draw(&self, id: BackupId, author: &str, entry: EntryId, what: What) -> Drawn {
+        Drawn(Stored::from([(entry, stored(id, author, entry, what))]))
+    }
+
+    /// Adds entries to a log; [`Kept::somewhere`] says whether they are written down.
     pub async fn append(
         &self,
         id: BackupId,
         author: &str,
         now: DateTime<Utc>,
         what: Vec<What>,
-    ) -> Result<Kept, JournalError> {
-        let new = entries(id, author, now, what);
+    ) -> Kept {
+        self.keep(id, author, now, Drawn(entries(id, author, now, what))).await
+    }
+
+    /// Adds entries that were made before to a log, as [`Journal::append`] does.
+    pub async fn keep(&self, id: BackupId, author: &str, now: DateTime<Utc>, drawn: Drawn) -> Kept {
+        let Drawn(new) = drawn;
+        // Here first: that takes no time.
         let here = self.folder.write(id, &new).map_err(|error| error.to_string());
-        let kept = self.settle(id, new, author, now).await?;
-        match (here, &kept.there) {
-            (Err(here), Err(there)) => Err(JournalError::Nowhere { here, there: there.clone() }),
-            (here, _) => Ok(Kept { here: here.and(kept.here), ..kept }),
-        }
+        let kept = self.settle(id, new, author, now).await;
+        Kept { here: here.and(kept.here), ..kept }
     }
 
     /// Gives each place what the other one has, and makes the document of it.
-    async fn settle(
-        &self,
-        id: BackupId,
-        new: Stored,
-        author: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Kept, JournalError> {
+    async fn settle(&self, id: BackupId, new: Stored, author: &str, now: DateTime<Utc>) -> Kept {
         let mut known = new;
         let mut here = self.folder.read(id).map(|found| known.extend(found));
-        // One deadline for all that the bucket is asked: it is away as a whole.
-        let mut there = self.in_time(self.exchange(id, &mut known)).await;
-        if known.is_empty() {
-            let away = here.err().map(|error| error.to_string()).or(there.err());
-            return Err(JournalError::Unknown { id, away });
-        }
+        let mut there = self.exchange(id, &mut known).await;
         let mut text = String::new();
-        for _ in 0..ROUNDS {
+        // Of an incident that nobody knows no document is made.
+        let rounds = if known.is_empty() { 0 } else { ROUNDS };
+        for _ in 0..rounds {
             here = here.and_then(|()| self.folder.write(id, &known));
             if here.is_ok() {
                 here = self.publish(id, &mut known, author, now).map(|made| text = made);
@@ -188,20 +241,20 @@ impl Journal {
                 break;
             }
             let seen = known.len();
-            there = self.in_time(self.exchange_page(id, &mut known, &text)).await;
+            there = self.exchange_page(id, &mut known, &text).await;
             if known.len() == seen {
                 break;
             }
         }
         let path = self.folder.page(id);
-        Ok(Kept {
+        Kept {
             incident: incident(id, &known),
             here: here.map(|()| path).map_err(|error| error.to_string()),
             there: there.and_then(|()| {
                 let store = self.store.as_ref().map_err(Clone::clone)?;
                 Ok(store.uri(&self.layout.key(Key::Incident(id))))
             }),
-        })
+        }
     }
 
     /// Makes the document on this machine, once what was written into it by hand
@@ -285,31 +338,29 @@ impl Journal {
         });
         Ok(found.collect())
     }
-
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-        match tokio::time::timeout(PATIENCE, work).await {
-            Ok(result) => result,
-            Err(_) => Err(format!("the bucket did not answer within {} s", PATIENCE.as_secs())),
-        }
-    }
 }
 
 /// Entries as they are stored, in their order.
 fn entries(id: BackupId, author: &str, now: DateTime<Utc>, what: Vec<What>) -> Stored {
     let entries = what.into_iter().zip(0..).map(|(what, at)| {
         let entry = EntryId::new(now + TimeDelta::milliseconds(at), rand::random());
-        let document = Entry {
-            format: FORMAT.to_owned(),
-            incident: id,
-            id: entry,
-            author: author.to_owned(),
-            what,
-        };
-        let mut text = serde_json::to_vec_pretty(&document).unwrap_or_default();
-        text.push(b'\n');
-        (entry, Bytes::from(text))
+        (entry, stored(id, author, entry, what))
     });
     entries.collect()
+}
+
+/// An entry as it is stored.
+fn stored(id: BackupId, author: &str, entry: EntryId, what: What) -> Bytes {
+    let document = Entry {
+        format: FORMAT.to_owned(),
+        incident: id,
+        id: entry,
+        author: author.to_owned(),
+        what,
+    };
+    let mut text = serde_json::to_vec_pretty(&document).unwrap_or_default();
+    text.push(b'\n');
+    text.into()
 }
 
 /// The incident of entries as they are stored. What this version cannot read is

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::entry::{Expected, Found, Looked};
 use crate::{
-    catalog::{self, BackupId, Catalog, CatalogError, Layout, Query, State},
+    archive::Manifest,
+    catalog::{self, BackupId, Catalog, CatalogError, Entry, Layout, Query, State},
     drill::{self, Mark, Record},
     store::Store,
     words::DrillVerdict,
@@ -26,69 +27,102 @@ pub async fn look(
     let catalog = catalog::read(store, layout).await?;
     let drills = &catalog.drills[catalog.drills.len().saturating_sub(LOOK_BACK)..];
     let records = drill::read(store, layout, drills).await?;
+    let newest = newest(store, layout, &catalog, failed_at).await?;
     let mut looked = Looked {
         place: store.uri(layout.prefix()),
         backup: None,
         why_none: None,
-        legacy: None,
-        unusable: Vec::new(),
-        newer: 0,
+        legacy: newest.legacy,
+        unusable: newest.unusable,
+        newer: newest.newer,
         loss_seconds: None,
         expected: None,
     };
+    let Some((entry, manifest)) = newest.backup else {
+        looked.why_none = Some(why_none(&catalog, &looked.unusable, failed_at));
+        return Ok(looked);
+    };
+    let marks = drill::marks(&records);
+    let mark = marks.get(&(entry.kind.name(), entry.id));
+    // A second that has begun is lost.
+    let lost = (failed_at - manifest.source.snapshot_at).num_milliseconds();
+    looked.loss_seconds = Some(u64::try_from(lost).unwrap_or(0).div_ceil(1000));
+    looked.expected = expected(&records, entry.archive_bytes);
+    looked.backup = Some(Found {
+        id: entry.id,
+        kind: entry.kind,
+        snapshot_at: manifest.source.snapshot_at,
+        archive_bytes: entry.archive_bytes,
+        rows: manifest.rows,
+        tables: manifest.tables.len() as u64,
+        verified: entry.verified,
+        drilled: mark.map(|Mark { verdict, time, .. }| (*verdict, *time)),
+    });
+    // An older one is of no interest beside a backup.
+    looked.legacy = looked.legacy.filter(|legacy| *legacy > entry.id);
+    Ok(looked)
+}
+
+/// The newest good backup whose snapshot is not younger than the failure. What a
+/// log names is held against it, since more people may write logs than backups.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn newest_before<'c>(
+    store: &dyn Store,
+    layout: &Layout,
+    catalog: &'c Catalog,
+    failed_at: DateTime<Utc>,
+) -> Result<Option<&'c Entry>, CatalogError> {
+    let newest = newest(store, layout, catalog, failed_at).await?;
+    Ok(newest.backup.map(|(entry, _)| entry))
+}
+
+/// What a catalog says of the time before a failure.
+#[derive(Default)]
+struct Newest<'c> {
+    backup: Option<(&'c Entry, Manifest)>,
+    legacy: Option<BackupId>,
+    unusable: Vec<BackupId>,
+    newer: u64,
+}
+
+async fn newest<'c>(
+    store: &dyn Store,
+    layout: &Layout,
+    catalog: &'c Catalog,
+    failed_at: DateTime<Utc>,
+) -> Result<Newest<'c>, CatalogError> {
+    let newer = catalog.good().filter(|entry| entry.time() > failed_at).count() as u64;
+    let mut newest = Newest { newer, ..Newest::default() };
     let mut before: Vec<_> =
         catalog.entries.iter().filter(|entry| entry.time() <= failed_at).collect();
     before.sort_by_key(|entry| std::cmp::Reverse((entry.time(), entry.id)));
-    looked.newer = catalog.good().filter(|entry| entry.time() > failed_at).count() as u64;
-    let marks = drill::marks(&records);
     for entry in before {
         match entry.state {
             State::Good => {}
             State::Damaged | State::Broken => {
-                looked.unusable.push(entry.id);
+                newest.unusable.push(entry.id);
                 continue;
             }
-            State::Legacy if looked.legacy.is_none() => {
-                looked.legacy = Some(entry.id);
+            State::Legacy if newest.legacy.is_none() => {
+                newest.legacy = Some(entry.id);
                 continue;
             }
             _ => continue,
         }
-        let manifest =
-            match catalog::read_manifest(store, layout, &catalog, entry.kind, entry.id).await {
-                Ok(manifest) => manifest,
-                Err(CatalogError::Store(error)) => return Err(error.into()),
-                Err(_) => {
-                    looked.unusable.push(entry.id);
-                    continue;
-                }
-            };
-        // The id is when it began; what was damaged in between is in it.
-        if manifest.source.snapshot_at > failed_at {
-            looked.newer += 1;
-            continue;
+        match catalog::read_manifest(store, layout, catalog, entry.kind, entry.id).await {
+            // The id is when it began; what was damaged in between is in it.
+            Ok(manifest) if manifest.source.snapshot_at > failed_at => newest.newer += 1,
+            Ok(manifest) => {
+                newest.backup = Some((entry, manifest));
+                break;
+            }
+            Err(CatalogError::Store(error)) => return Err(error.into()),
+            Err(_) => newest.unusable.push(entry.id),
         }
-        let mark = marks.get(&(entry.kind.name(), entry.id));
-        // A second that has begun is lost.
-        let lost = (failed_at - manifest.source.snapshot_at).num_milliseconds();
-        looked.loss_seconds = Some(u64::try_from(lost).unwrap_or(0).div_ceil(1000));
-        looked.expected = expected(&records, entry.archive_bytes);
-        looked.backup = Some(Found {
-            id: entry.id,
-            kind: entry.kind,
-            snapshot_at: manifest.source.snapshot_at,
-            archive_bytes: entry.archive_bytes,
-            rows: manifest.rows,
-            tables: manifest.tables.len() as u64,
-            verified: entry.verified,
-            drilled: mark.map(|Mark { verdict, time, .. }| (*verdict, *time)),
-        });
-        // An older one is of no interest beside a backup.
-        looked.legacy = looked.legacy.filter(|legacy| *legacy > entry.id);
-        return Ok(looked);
     }
-    looked.why_none = Some(why_none(&catalog, &looked.unusable, failed_at));
-    Ok(looked)
+    Ok(newest)
 }
 
 fn why_none(catalog: &Catalog, unusable: &[BackupId], failed_at: DateTime<Utc>) -> String {

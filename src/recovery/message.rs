@@ -5,49 +5,30 @@ use chrono::TimeDelta;
 use super::{
     entry::{Restored, What},
     incident::Incident,
-    steps::STEPS,
-    words::{count, minutes},
+    recovered::{Done, Recovered},
+    steps::{BEFORE_OPERATION, STEPS},
+    words::{count, counted, minutes},
 };
-use crate::settings::RunbookSettings;
+use crate::{settings::RunbookSettings, visible::visible_lines};
 
 /// When the root cause is reviewed at the latest.
 const REVIEW_WITHIN: TimeDelta = TimeDelta::hours(48);
 
 /// What is backed up, as customers call it.
-pub(super) fn product(incident: &Incident, settings: &RunbookSettings) -> String {
+fn product(incident: &Incident, settings: &RunbookSettings) -> String {
     let database = incident.opened().map_or("the", |opened| opened.database.as_str());
     settings.product.clone().unwrap_or_else(|| format!("{database} database"))
 }
 
 /// The message of a closed incident, ready to be sent; `None` while it is open.
+/// It claims no more than the log proves.
 #[must_use]
 pub fn message(incident: &Incident, settings: &RunbookSettings) -> Option<String> {
     let (closed_at, closed) = incident.closed()?;
     let opened = incident.opened()?;
-    let product = product(incident, settings);
-    let restored = incident.attempts().into_iter().rev().find_map(|attempt| {
-        let (when, restored) = attempt.ended?;
-        (restored.outcome == "ok").then_some((when, restored))
-    });
-    let cause = incident.cause().unwrap_or("an incident whose cause is still being looked for");
-    let mut text = match &restored {
-        Some((when, _)) => format!(
-            "Subject: [Resolved] {product} data restoration completed\n\n\
-             Summary: On {}, our production database was restored from backups after {}. {} \
-             All services are now operational.\n",
-            when.format("%Y-%m-%d at %H:%M UTC"),
-            cause.trim_end_matches('.'),
-            window(incident, restored.as_ref().map(|(_, restored)| *restored)),
-        ),
-        None => format!(
-            "Subject: [Resolved] {product} incident of {}\n\n\
-             Summary: The incident that began on {} after {} is over. No data was restored from \
-             backups.\n",
-            opened.failed_at.format("%Y-%m-%d"),
-            opened.failed_at.format("%Y-%m-%d at %H:%M UTC"),
-            cause.trim_end_matches('.'),
-        ),
-    };
+    let recovered = Recovered::of(incident);
+    let up_to = recovered.up_to(incident);
+    let mut text = summary(incident, &recovered, settings)?;
     text += "\nActions taken:\n";
     for action in actions(incident) {
         text += &format!("- {action}\n");
@@ -56,45 +37,94 @@ pub fn message(incident: &Incident, settings: &RunbookSettings) -> Option<String
     for next in &closed.next {
         text += &format!("- {}\n", one_line(next));
     }
-    let backup = incident.looked().and_then(|looked| looked.backup.as_ref());
-    if let (Some(_), Some(backup)) = (&restored, backup) {
+    if let Some(up_to) = up_to {
         text += &format!(
             "- Reconcile what was written between {} and {}\n",
-            backup.snapshot_at.format("%Y-%m-%d %H:%M UTC"),
+            up_to.format("%Y-%m-%d %H:%M UTC"),
             opened.failed_at.format("%Y-%m-%d %H:%M UTC"),
         );
     }
     let review = closed_at + REVIEW_WITHIN;
     text += &format!("- Review the root cause by {}\n", review.format("%Y-%m-%d %H:%M UTC"));
     text += "\nThank you for your patience.\n";
-    Some(text)
+    Some(visible_lines(&text))
 }
 
-/// The data-loss window, where what was restored is what it was told for.
-fn window(incident: &Incident, restored: Option<&Restored>) -> String {
-    let looked = incident.looked();
-    let found = looked.and_then(|looked| Some((looked.backup.as_ref()?, looked.loss_seconds?)));
-    let restored = restored.and_then(|restored| restored.backup.as_deref());
-    match (found, restored, incident.opened()) {
-        (Some((found, seconds)), Some(id), _) if found.id.to_string() == id => {
+/// Whether the message of an incident may say that all services are operational.
+#[must_use]
+pub fn is_operational(incident: &Incident) -> bool {
+    let done = incident.done();
+    matches!(Recovered::of(incident), Recovered::Whole(_))
+        && BEFORE_OPERATION.iter().all(|step| done.contains(step))
+}
+
+/// Subject and summary.
+fn summary(
+    incident: &Incident,
+    recovered: &Recovered<'_>,
+    settings: &RunbookSettings,
+) -> Option<String> {
+    let opened = incident.opened()?;
+    let product = one_line(&product(incident, settings));
+    let cause = incident.cause().map(one_line);
+    let cause = cause.as_deref().unwrap_or("an incident whose cause is still being looked for");
+    let cause = cause.trim_end_matches('.');
+    let window = window(incident, recovered);
+    if let Recovered::Whole((when, _)) = recovered {
+        let operational =
+            if is_operational(incident) { " All services are now operational." } else { "" };
+        return Some(format!(
+            "Subject: [Resolved] {product} data restoration completed\n\n\
+             Summary: On {}, our production database was restored from backups after {cause}. \
+             {window}{operational}\n",
+            when.format("%Y-%m-%d at %H:%M UTC"),
+        ));
+    }
+    let came = match recovered {
+        Recovered::Unproven((when, _)) => format!(
+            "On {} a backup was restored; that all of it is there is not proven. {window}",
+            when.format("%Y-%m-%d at %H:%M UTC"),
+        ),
+        Recovered::Parts(parts) => {
+            let parts: Vec<String> = parts.iter().map(part).collect();
+            format!("Restored from backups: {}. {window}", parts.join("; "))
+        }
+        _ => "No data was restored from backups.".to_owned(),
+    };
+    Some(format!(
+        "Subject: [Resolved] {product} incident of {}\n\n\
+         Summary: The incident that began on {} after {cause} is over. {came}\n",
+        opened.failed_at.format("%Y-%m-%d"),
+        opened.failed_at.format("%Y-%m-%d at %H:%M UTC"),
+    ))
+}
+
+fn part((_, restored): &Done<'_>) -> String {
+    let proven = if restored.is_proven() { "" } else { ", which is not proven" };
+    format!("{} only{proven}", only(restored))
+}
+
+fn only(restored: &Restored) -> String {
+    one_line(&restored.only.join(", "))
+}
+
+/// The data-loss window.
+fn window(incident: &Incident, recovered: &Recovered<'_>) -> String {
+    let failed_at = incident.opened().map(|opened| opened.failed_at);
+    match failed_at.zip(recovered.up_to(incident)) {
+        Some((failed_at, up_to)) => {
+            // A second that has begun is lost.
+            let lost = (failed_at - up_to).num_milliseconds();
+            let seconds = u64::try_from(lost).unwrap_or(0).div_ceil(1000);
             format!("Data loss window: {}.", minutes(seconds))
         }
-        // Another backup was taken in the end; its id says when it began.
-        (_, Some(id), Some(opened)) => match id.parse::<crate::catalog::BackupId>() {
-            Ok(id) if id.time() <= opened.failed_at => {
-                let lost = (opened.failed_at - id.time()).num_seconds();
-                format!("Data loss window: {}.", minutes(u64::try_from(lost).unwrap_or(0)))
-            }
-            _ => "Data loss window: none is known.".to_owned(),
-        },
-        _ => "Data loss window: none is known.".to_owned(),
+        None => "Data loss window: none is known.".to_owned(),
     }
 }
 
 /// What was done, in order: what was restored, and the steps with what was said of them.
 fn actions(incident: &Incident) -> Vec<String> {
     let mut actions = Vec::new();
-    let attempts = incident.attempts();
     for entry in incident.entries() {
         match &entry.what {
             What::Note { text, steps } if !steps.is_empty() => actions.push(one_line(text)),
@@ -104,29 +134,41 @@ fn actions(incident: &Incident) -> Vec<String> {
                     .filter_map(|step| STEPS.get(usize::from(*step).checked_sub(1)?))
                     .map(|step| step.name.to_owned()),
             ),
-            What::RestoreEnded(restored) if restored.outcome == "ok" => {
+            What::RestoreEnded { restored, .. } if restored.is_done() => {
                 actions.push(of_restore(restored));
             }
             _ => {}
         }
     }
     if actions.is_empty() {
-        let tried = attempts.len();
-        actions.push(format!("Looked at the backups; {tried} restores were tried"));
+        let tried = incident.attempts().len() as u64;
+        let were = if tried == 1 { "was" } else { "were" };
+        let tried = counted(tried, "restore");
+        actions.push(format!("Looked at the backups; {tried} {were} tried"));
     }
     actions
 }
 
 fn of_restore(restored: &Restored) -> String {
-    let backup = restored.backup.as_deref().unwrap_or("a backup");
-    match &restored.proof {
-        Some(proof) if proof.proven && proof.different == 0 && proof.tables > 0 => format!(
-            "Restored backup {backup} into a new server; the rows of all {} tables were counted \
-             and are those of the backup ({} in all)",
-            count(proof.tables),
-            count(proof.rows)
-        ),
-        _ => format!("Restored backup {backup} into a new server"),
+    let backup = one_line(restored.backup.as_deref().unwrap_or("a backup"));
+    let what = if restored.only.is_empty() {
+        format!("Restored backup {backup} into a new server")
+    } else {
+        format!("Restored {} only, from backup {backup}", only(restored))
+    };
+    match restored.proof.as_ref().filter(|proof| proof.holds()) {
+        Some(proof) => {
+            let tables = match proof.tables {
+                1 => "its 1 table".to_owned(),
+                tables => format!("all {} tables", count(tables)),
+            };
+            let rows = count(proof.rows);
+            format!(
+                "{what}; the rows of {tables} were counted and are those of the backup ({rows} in \
+                 all)"
+            )
+        }
+        None => what,
     }
 }
 

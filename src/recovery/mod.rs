@@ -23,6 +23,7 @@ mod look;
 mod mask;
 mod message;
 mod page;
+mod recovered;
 pub mod review;
 pub mod runbook;
 mod steps;
@@ -31,9 +32,12 @@ mod words;
 pub use entry::{Closed, Entry, Expected, FORMAT, Found, Looked, Opened, Proof, Restored, What};
 pub use folder::{Folder, FolderError};
 pub use incident::Incident;
-pub use journal::{Journal, JournalError, Kept};
-pub use look::{expected, look};
+pub use journal::{Drawn, Journal, JournalError, Kept};
+pub use look::{expected, look, newest_before};
 pub use mask::{command_line, masked};
-pub use message::message;
+pub use message::{is_operational, message};
 pub use page::page;
 pub use steps::{STEPS, Step};
+
+#[cfg(test)]
+mod told_tests;

@@ -8,7 +8,7 @@ use super::{
     incident::{Attempt, Incident},
     message::message,
     steps::STEPS,
-    words::{count, minutes, size, span},
+    words::{counted, minutes, size, span},
 };
 use crate::{
     rfc3339,
@@ -17,14 +17,20 @@ use crate::{
     words::DrillVerdict,
 };
 
-/// The document; the same entries and settings always make the same one.
+/// The document; the same entries and settings always make the same one. Whoever
+/// may write into the bucket may write entries, so that nothing of them reaches a
+/// terminal as it is.
 #[must_use]
 pub fn page(incident: &Incident, settings: &RunbookSettings) -> String {
+    visible_lines(&document(incident, settings))
+}
+
+fn document(incident: &Incident, settings: &RunbookSettings) -> String {
     let id = incident.id();
     let Some(opened) = incident.opened() else {
         return format!("# Incident {id}\n\nIts first entry has not arrived here yet.\n");
     };
-    let mut text = format!("# Incident {id}: database {}\n\n", opened.database);
+    let mut text = format!("# Incident {id}: database {}\n\n", visible(&opened.database));
     text += &match incident.closed() {
         Some((when, _)) => format!("**Closed** at {}.\n\n", rfc3339::format(when)),
         None => "**Open.**\n\n".to_owned(),
@@ -33,7 +39,8 @@ pub fn page(incident: &Incident, settings: &RunbookSettings) -> String {
     let mut row = |name: &str, value: &str| {
         text += &format!("| {name} | {} |\n", visible(value).replace('|', "\\|"));
     };
-    row("Failed at", &rfc3339::format(opened.failed_at));
+    let assumed = if opened.assumed { ", or before: nobody said when" } else { "" };
+    row("Failed at", &format!("{}{assumed}", rfc3339::format(opened.failed_at)));
     row("Cause", incident.cause().map_or("not known yet", first_line));
     match incident.looked() {
         Some(looked) => facts(looked, &mut row),
@@ -100,11 +107,7 @@ fn facts(looked: &Looked, row: &mut impl FnMut(&str, &str)) {
     if looked.newer > 0 {
         row(
             "Made after it",
-            &format!(
-                "{} backup{}, which may hold the damage",
-                count(looked.newer),
-                if looked.newer == 1 { "" } else { "s" }
-            ),
+            &format!("{}, which may hold the damage", counted(looked.newer, "backup")),
         );
     }
     if let (Some(seconds), Some(found)) = (looked.loss_seconds, &looked.backup) {
@@ -136,12 +139,12 @@ pub(super) fn expectation(expected: Option<&Expected>) -> String {
 
 fn backup_line(found: &Found) -> String {
     format!(
-        "`{}` ({}, {}, {} rows of {} tables)",
+        "`{}` ({}, {}, {} of {})",
         found.id,
         found.kind.name(),
         size(found.archive_bytes),
-        count(found.rows),
-        count(found.tables)
+        counted(found.rows, "row"),
+        counted(found.tables, "table")
     )
 }
 
@@ -166,7 +169,7 @@ fn commands(incident: &Incident) -> String {
     let Some(found) = incident.looked().and_then(|looked| looked.backup.as_ref()) else {
         return String::new();
     };
-    let (id, database, backup) = (incident.id(), &opened.database, found.id);
+    let (id, database, backup) = (incident.id(), visible(&opened.database), found.named());
     let lines = format!(
         "export TARGET_URL='postgresql://…'   # the new, empty database\n\
          reliquary restore {backup} -d {database} --to env:TARGET_URL --dry-run\n\
@@ -188,10 +191,10 @@ fn restores(incident: &Incident) -> String {
             "\n{}. By {}, begun {}, {}\n\n",
             at + 1,
             visible(attempt.author),
-            rfc3339::format(attempt.began),
+            rfc3339::format(attempt.began()),
             ended(attempt)
         );
-        text += &indented(&fenced("sh", attempt.command));
+        text += &indented(&fenced("sh", &visible(attempt.command)));
         if let Some((_, restored)) = attempt.ended {
             text += &indented(&result(restored));
         }
@@ -216,25 +219,27 @@ fn result(restored: &Restored) -> String {
     if let (Some(backup), Some(target)) = (&restored.backup, &restored.target) {
         text += &format!("\nBackup `{}` into {}.\n", visible(backup), visible(target));
     }
+    if !restored.only.is_empty() {
+        text += &format!("\nOnly a part of it: {}.\n", visible(&restored.only.join(", ")));
+    }
     if let Some(error) = &restored.error {
         text += &format!("\n{}", fenced("text", &visible_lines(error)));
     }
     if let Some(proof) = &restored.proof {
-        let rows = format!("{} rows of {} tables", count(proof.rows), count(proof.tables));
-        text += &match (proof.different, proof.lost, proof.proven) {
-            (0, 0, true) if proof.tables > 0 => {
+        let rows = format!("{} of {}", counted(proof.rows, "row"), counted(proof.tables, "table"));
+        text += &match (proof.different, proof.lost) {
+            (0, 0) if proof.holds() => {
                 format!(
                     "\n**Proof**: {rows} were counted, every table holds those of the backup.\n"
                 )
             }
-            (0, 0, _) => format!(
+            (0, 0) => format!(
                 "\n**Not proven**: {rows} were counted; that nothing lacks cannot be told.\n"
             ),
-            (different, lost, _) => format!(
-                "\n**Not whole**: {} tables hold other rows, {} things of the source are not \
-                 there.\n",
-                count(different),
-                count(lost)
+            (different, lost) => format!(
+                "\n**Not whole**: other rows in {}; not there, of the source: {}.\n",
+                counted(different, "table"),
+                counted(lost, "thing")
             ),
         };
     }
@@ -256,7 +261,10 @@ fn said(entry: &Entry) -> String {
         What::Opened(opened) => format!(
             "opened the incident; it failed at {}{}",
             rfc3339::format(opened.failed_at),
-            opened.cause.as_ref().map_or(String::new(), |cause| format!(": {cause}"))
+            opened
+                .cause
+                .as_ref()
+                .map_or(String::new(), |cause| format!(": {}", visible_lines(cause)))
         ),
         What::Looked(looked) => match &looked.backup {
             Some(found) => {
@@ -274,9 +282,13 @@ fn said(entry: &Entry) -> String {
             format!("wrote by hand:{}\n{lines}", ticks(steps))
         }
         What::RestoreBegan { .. } => "began a restore".to_owned(),
-        What::RestoreEnded(restored) => {
-            let backup = restored.backup.as_deref().unwrap_or("-");
-            format!("restore of `{}`: {}", visible(backup), visible(&restored.outcome))
+        What::RestoreEnded { restored, .. } => {
+            let backup = visible(restored.backup.as_deref().unwrap_or("-"));
+            let only = match restored.only.as_slice() {
+                [] => String::new(),
+                only => format!(", {} only", visible(&only.join(", "))),
+            };
+            format!("restore of `{backup}`{only}: {}", visible(&restored.outcome))
         }
         What::Closed(closed) => format!(
             "closed the incident{}",
@@ -301,7 +313,7 @@ fn timeline(incident: &Incident, failed_at: DateTime<Utc>, closed_at: DateTime<U
     let mut points = vec![(failed_at, "the failure".to_owned())];
     points.push((incident.id().time(), "the incident was opened".to_owned()));
     for attempt in incident.attempts() {
-        points.push((attempt.began, "a restore began".to_owned()));
+        points.push((attempt.began(), "a restore began".to_owned()));
         if let Some((when, restored)) = attempt.ended {
             points.push((when, format!("that restore ended: {}", visible(&restored.outcome))));
         }

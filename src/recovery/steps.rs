@@ -9,6 +9,10 @@ pub struct Step {
     pub tasks: &'static [&'static str],
 }
 
+/// The steps, from 1, before which nobody can say that all is as it was: the
+/// validation, and the cut over.
+pub(super) const BEFORE_OPERATION: [u8; 2] = [5, 6];
+
 /// All of them, in order.
 pub const STEPS: [Step; 7] = [
     Step {

@@ -2,22 +2,12 @@
 
 use chrono::TimeDelta;
 
-/// `1,234,567`
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+use crate::figures::noun_of;
+pub(super) use crate::figures::{count, size};
 
-/// `12.3 MiB`
-pub(super) fn size(bytes: u64) -> String {
-    bytesize::ByteSize::b(bytes).display().iec().to_string()
+/// `1 row`, `2,345 rows`
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {}", count(number), noun_of(number, noun))
 }
 
 /// A span in its two largest units: `1 h 12 min`, `4.2 s`.
@@ -42,14 +32,12 @@ pub(super) fn whole(duration: std::time::Duration) -> String {
     let fits =
         units.iter().find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));
     let (length, unit) = fits.copied().unwrap_or((1, "second"));
-    let amount = seconds / length;
-    if amount == 1 { format!("1 {unit}") } else { format!("{} {unit}s", count(amount)) }
+    counted(seconds / length, unit)
 }
 
 /// Minutes, begun ones whole: nobody may be promised less than was lost.
 pub(super) fn minutes(seconds: u64) -> String {
-    let minutes = seconds.div_ceil(60);
-    if minutes == 1 { "1 minute".to_owned() } else { format!("{} minutes", count(minutes)) }
+    counted(seconds.div_ceil(60), "minute")
 }
 
 #[cfg(test)]

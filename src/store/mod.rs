@@ -7,6 +7,7 @@
 
 mod error;
 pub mod faults;
+mod impatient;
 mod lifecycle;
 mod local;
 mod metered;
@@ -23,6 +24,7 @@ use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 
 pub use error::{ErrorKind, StoreError};
+pub use impatient::Impatient;
 pub use lifecycle::{LifecycleRule, Narrowed};
 pub use local::LocalStore;
 pub use metered::Metered;

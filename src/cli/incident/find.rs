@@ -1,17 +1,12 @@
 //! Which incident a person means.
 
-use std::time::Duration;
-
 use anyhow::{Result, bail};
 
 use super::Misused;
 use crate::{
-    catalog::BackupId,
-    recovery::{Incident, Journal},
+    catalog::{BackupId, Entry},
+    recovery::{self, Incident, Journal},
 };
-
-/// How long the catalog may take: in an incident nobody waits for a store that hangs.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// So many of the newest incidents are looked through for an open one.
 const LOOK_BACK: usize = 30;
@@ -27,6 +22,22 @@ pub(in crate::cli) struct Found {
 /// Whether an incident is one of a database.
 pub(super) fn is_of(incident: &Incident, database: &str) -> bool {
     incident.opened().is_some_and(|opened| opened.database == database)
+}
+
+/// What is to be said where a log names another backup than the catalog does.
+pub(in crate::cli) fn differs(named: &recovery::Found, newest: Option<&Entry>) -> Option<String> {
+    if newest.is_some_and(|entry| (entry.kind, entry.id) == (named.kind, named.id)) {
+        return None;
+    }
+    let by_catalog = newest.map_or_else(
+        || "there is no good one".to_owned(),
+        |entry| format!("it is {}", entry.kind.named(&entry.id)),
+    );
+    Some(format!(
+        "the log names {} as the newest good backup of before the failure, and by the catalog \
+         {by_catalog}; look at `reliquary list`, and restore one by its id",
+        named.named()
+    ))
 }
 
 /// Finds an incident of a database: by its id or the beginning of one, the newest

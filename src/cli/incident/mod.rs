@@ -10,17 +10,17 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-pub(super) use self::find::{Found, find};
+pub(super) use self::find::{Found, differs, find};
 use super::{Chosen, DONE, Global, Misused, account::account, print};
 use crate::{
     app,
-    catalog::{BackupId, Layout, Query},
+    catalog::{self, BackupId, Layout, Query},
     channels,
     clock::{self, Clock},
     recovery::{self, Closed, Incident, Journal, Kept, Opened, STEPS, What, look},
     settings::{DatabaseSettings, Settings},
     store::Store,
-    visible::visible_lines,
+    visible::visible,
 };
 
 #[derive(Debug, Subcommand)]
@@ -150,7 +150,7 @@ impl<'s> Logs<'s> {
         let database = who.chosen.of(settings)?;
         // A bucket that is away is a reason to write an incident down, not to
         // refuse one.
-        let store = app::store_to_read(&settings.store).await.map_err(|error| format!("{error:#}"));
+        let store = app::store_of_an_incident(&settings.store).await;
         let journal = journal(settings, database, store.clone());
         let author = journal.clean(who.by.as_deref().unwrap_or(&account()));
         let now = Clock::system().now();
@@ -163,25 +163,24 @@ impl<'s> Logs<'s> {
 
     async fn begin(&self, global: &Global, open: &Open) -> Result<u8> {
         let failed_at = self.failed_at(open.failed_at.as_deref())?;
-        let (taken, _) = self.journal.ids().await;
-        let mut id = BackupId::at(self.now);
-        while taken.contains(&id) {
-            id = id.next();
-        }
+        let id = self.journal.claim(self.now).await;
         let opened = Opened {
             database: self.database.name.clone(),
             failed_at,
+            assumed: open.failed_at.is_none(),
             cause: open.cause.as_deref().map(|cause| self.clean(cause)),
         };
         let mut what = vec![What::Opened(opened)];
         what.extend(self.look(failed_at).await.map(What::Looked));
-        let kept = self.journal.append(id, &self.author, self.now, what).await?;
-        warn(&kept);
+        let kept = self.journal.append(id, &self.author, self.now, what).await;
+        self.warn(&kept);
+        // What was found is said even where nothing can be written down.
         if global.json {
-            print::json(&document(&kept))?;
+            print::json(&document(&kept, &[]))?;
         } else {
             print!("{}", text::opened(&kept, &self.named()));
         }
+        kept.somewhere()?;
         Ok(DONE)
     }
 
@@ -192,11 +191,12 @@ impl<'s> Logs<'s> {
         let id = self.find(note.incident.as_deref()).await?.id;
         let text = self.clean(note.text.trim());
         let what = vec![What::Note { text, steps: note.done.clone() }];
-        let kept = self.journal.append(id, &self.author, self.now, what).await?;
-        let kept = self.look_again(kept).await?;
-        warn(&kept);
+        let kept = self.journal.append(id, &self.author, self.now, what).await;
+        kept.somewhere()?;
+        let kept = self.look_again(kept).await;
+        self.warn(&kept);
         if global.json {
-            print::json(&document(&kept))?;
+            print::json(&document(&kept, &[]))?;
         } else {
             println!("noted in incident {id}");
             for step in &note.done {
@@ -219,10 +219,14 @@ impl<'s> Logs<'s> {
             Err(error) => return Err(error),
         };
         let kept = self.journal.load(id, &self.author, self.now).await?;
-        let kept = self.look_again(kept).await?;
-        warn(&kept);
+        let kept = self.look_again(kept).await;
+        self.warn(&kept);
+        let doubt: Vec<String> = self.doubt(&kept).await.into_iter().collect();
+        for doubt in &doubt {
+            eprintln!("warning: {doubt}");
+        }
         if global.json {
-            print::json(&document(&kept))?;
+            print::json(&document(&kept, &doubt))?;
         } else {
             print!("{}", recovery::page(&kept.incident, &self.settings.runbook));
         }
@@ -245,16 +249,21 @@ impl<'s> Logs<'s> {
             next: close.next.iter().map(|next| self.clean(next)).collect(),
         };
         let what = vec![What::Closed(closed)];
-        let kept = self.journal.append(found.id, &self.author, self.now, what).await?;
-        warn(&kept);
+        let kept = self.journal.append(found.id, &self.author, self.now, what).await;
+        self.warn(&kept);
+        let unticked: Vec<String> = text::unticked(&kept.incident).into_iter().collect();
+        for unticked in &unticked {
+            eprintln!("warning: {unticked}");
+        }
         let message = recovery::message(&kept.incident, &self.settings.runbook);
         if global.json {
-            let mut document = document(&kept);
+            let mut document = document(&kept, &unticked);
             document["message"] = json!(message);
             print::json(&document)?;
         } else {
             print!("{}", text::closed(&kept, message.as_deref()));
         }
+        kept.somewhere()?;
         Ok(DONE)
     }
 
@@ -294,59 +303,80 @@ impl<'s> Logs<'s> {
     async fn look(&self, failed_at: DateTime<Utc>) -> Option<recovery::Looked> {
         let store = self.store.as_ref().ok()?;
         let layout = Layout::new(self.database.prefix.clone());
-        let looking = look(store.as_ref(), &layout, failed_at);
-        match tokio::time::timeout(find::PATIENCE, looking).await {
-            Ok(Ok(looked)) => Some(looked),
-            Ok(Err(error)) => {
+        match look(store.as_ref(), &layout, failed_at).await {
+            Ok(looked) => Some(looked),
+            Err(error) => {
+                let error = visible(&error.to_string());
                 eprintln!("warning: the catalog could not be read: {error}");
-                None
-            }
-            Err(_) => {
-                eprintln!("warning: the catalog could not be read in time");
                 None
             }
         }
     }
 
+    /// What the catalog says against the backup that a log names: it may have
+    /// been found damaged since, or somebody else may have written the entry.
+    async fn doubt(&self, kept: &Kept) -> Option<String> {
+        let store = self.store.as_ref().ok()?;
+        let named = kept.incident.looked()?.backup.as_ref()?;
+        let failed_at = kept.incident.opened()?.failed_at;
+        let layout = Layout::new(self.database.prefix.clone());
+        let catalog = catalog::read(store.as_ref(), &layout).await.ok()?;
+        let newest = recovery::newest_before(store.as_ref(), &layout, &catalog, failed_at).await;
+        differs(named, newest.ok()?)
+    }
+
     /// Looks at the catalog where that was not possible before.
-    async fn look_again(&self, kept: Kept) -> Result<Kept> {
-        let Some(opened) = kept.incident.opened() else { return Ok(kept) };
+    async fn look_again(&self, kept: Kept) -> Kept {
+        let Some(opened) = kept.incident.opened() else { return kept };
         if kept.incident.looked().is_some() || kept.there.is_err() {
-            return Ok(kept);
+            return kept;
         }
-        let Some(looked) = self.look(opened.failed_at).await else { return Ok(kept) };
+        let Some(looked) = self.look(opened.failed_at).await else { return kept };
         let (id, what) = (kept.incident.id(), vec![What::Looked(looked)]);
-        Ok(self.journal.append(id, &self.author, self.now, what).await?)
+        self.journal.append(id, &self.author, self.now, what).await
+    }
+
+    fn warn(&self, kept: &Kept) {
+        warn(kept, &self.named());
     }
 
     /// What names the database in a command, where there are several.
     fn named(&self) -> String {
-        match self.settings.databases.len() {
-            1 => String::new(),
-            _ => format!(" -d {}", self.database.name),
-        }
+        named(self.settings, self.database)
     }
 }
 
-/// Says which of the two places does not have it yet.
-pub(super) fn warn(kept: &Kept) {
-    if let Err(error) = &kept.there {
-        eprintln!(
-            "warning: the bucket does not have it yet: {}; the next `reliquary incident show` or \
-             `note` uploads it",
-            visible_lines(error)
-        );
+/// What names a database in a command, where there are several.
+pub(super) fn named(settings: &Settings, database: &DatabaseSettings) -> String {
+    match settings.databases.len() {
+        1 => String::new(),
+        _ => format!(" -d {}", database.name),
     }
-    if let Err(error) = &kept.here {
-        eprintln!("warning: this machine does not have it: {}", visible_lines(error));
+}
+
+/// Says which of the two places does not have it yet. That neither has it is no
+/// warning.
+pub(super) fn warn(kept: &Kept, named: &str) {
+    match (&kept.here, &kept.there) {
+        (Err(error), Ok(_)) => {
+            eprintln!("warning: this machine does not have it: {}", visible(error));
+        }
+        (Ok(_), Err(error)) => {
+            eprintln!(
+                "warning: the bucket does not have it yet: {}; the next `reliquary incident \
+                 show{named}` uploads it",
+                visible(error)
+            );
+        }
+        _ => {}
     }
 }
 
 /// A log for a machine.
-fn document(kept: &Kept) -> serde_json::Value {
+fn document(kept: &Kept, further: &[String]) -> serde_json::Value {
     let Kept { incident, here, there } = kept;
-    let warnings: Vec<&String> =
-        [here.as_ref().err(), there.as_ref().err()].into_iter().flatten().collect();
+    let places = [here.as_ref().err(), there.as_ref().err()];
+    let warnings: Vec<&String> = places.into_iter().flatten().chain(further).collect();
     json!({
         "incident": incident.id(),
         "status": status(incident),

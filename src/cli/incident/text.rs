@@ -1,7 +1,8 @@
 //! An incident as a person reads it on a terminal.
 
 use crate::{
-    recovery::{Expected, Kept, Looked},
+    figures::counted,
+    recovery::{Expected, Incident, Kept, Looked, STEPS, is_operational},
     rfc3339,
     visible::visible,
 };
@@ -13,20 +14,42 @@ pub(super) fn opened(kept: &Kept, named: &str) -> String {
     let mut text = format!("incident   {id}\n");
     if let Some(opened) = incident.opened() {
         text += &format!("failed at  {}\n", rfc3339::format(opened.failed_at));
+        if opened.assumed {
+            text += "           that is now, since no --failed-at says when; a backup of after it \
+                     may hold the damage\n";
+        }
     }
     match incident.looked() {
         Some(looked) => text += &facts(looked),
         None => text += "backup     not known: the catalog could not be read\n",
     }
     text += &places(kept);
-    if let Some(found) = incident.looked().and_then(|looked| looked.backup.as_ref()) {
-        let backup = found.id;
-        text += &format!(
-            "\nnext:\n  reliquary restore {backup}{named} --to env:TARGET_URL --dry-run\n  \
-             reliquary restore {backup}{named} --to env:TARGET_URL --incident {id}\n"
-        );
-    }
-    text
+    text + &next(kept, named)
+}
+
+/// What to run. An incident that is kept nowhere takes no restore in.
+fn next(kept: &Kept, named: &str) -> String {
+    let incident = &kept.incident;
+    let id = incident.id();
+    let log = if kept.somewhere().is_ok() { format!(" --incident {id}") } else { String::new() };
+    let commands = match incident.looked() {
+        None if log.is_empty() => vec![format!("reliquary list{named}")],
+        // It looks again.
+        None => vec![
+            format!("reliquary incident show{named} {id}"),
+            format!("reliquary restore{named} --to env:TARGET_URL{log} --dry-run"),
+            format!("reliquary restore{named} --to env:TARGET_URL{log}"),
+        ],
+        Some(Looked { backup: None, .. }) => return String::new(),
+        Some(Looked { backup: Some(found), .. }) => {
+            let backup = found.named();
+            vec![
+                format!("reliquary restore {backup}{named} --to env:TARGET_URL --dry-run"),
+                format!("reliquary restore {backup}{named} --to env:TARGET_URL{log}"),
+            ]
+        }
+    };
+    format!("\nnext:\n  {}\n", commands.join("\n  "))
 }
 
 fn facts(looked: &Looked) -> String {
@@ -37,7 +60,7 @@ fn facts(looked: &Looked) -> String {
                 || "never drilled".to_owned(),
                 |(verdict, _)| format!("drill {verdict}"),
             );
-            format!("backup     {} ({verified}, {drilled})\n", found.id)
+            format!("backup     {} ({verified}, {drilled})\n", found.named())
         }
         None => format!(
             "backup     NONE: {}\n",
@@ -51,12 +74,18 @@ fn facts(looked: &Looked) -> String {
         text += &format!("unusable   {id}\n");
     }
     if let Some(seconds) = looked.loss_seconds {
-        text += &format!("data loss  {} minutes before the failure\n", seconds.div_ceil(60));
+        let minutes = counted(seconds.div_ceil(60), "minute");
+        text += &format!("data loss  {minutes} before the failure\n");
     }
     text += &match looked.expected {
         Some(Expected { seconds, drill, .. }) => {
-            let minutes = (seconds / 60.0).ceil();
-            format!("restore    about {minutes:.0} minutes, by the drill {drill}\n")
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it saturates"
+            )]
+            let minutes = counted((seconds / 60.0).ceil() as u64, "minute");
+            format!("restore    about {minutes}, by the drill {drill}\n")
         }
         None => "restore    takes unknown time, no drill yet\n".to_owned(),
     };
@@ -67,17 +96,37 @@ fn facts(looked: &Looked) -> String {
 fn places(kept: &Kept) -> String {
     let mut text = String::new();
     if let Ok(path) = &kept.here {
-        text += &format!("log        {}\n", path.display());
+        text += &format!("log        {}\n", visible(&path.display().to_string()));
     }
     if let Ok(uri) = &kept.there {
-        text += &format!("           {uri}\n");
+        let name = if text.is_empty() { "log" } else { "" };
+        text += &format!("{name:10} {}\n", visible(uri));
     }
     text
 }
 
+/// What a person should know before sending the message of an incident: which
+/// steps nobody ticked.
+pub(super) fn unticked(incident: &Incident) -> Option<String> {
+    let steps = incident.open_steps();
+    let name = |step: u8| Some(format!("{step}. {}", STEPS.get(usize::from(step) - 1)?.name));
+    let names: Vec<String> = steps.into_iter().filter_map(name).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let claim = if is_operational(incident) {
+        ""
+    } else {
+        "; so the message does not say that all services are operational"
+    };
+    Some(format!("nobody has ticked {}{claim}", names.join(", ")))
+}
+
 /// How it ended, and the message to send.
 pub(super) fn closed(kept: &Kept, message: Option<&str>) -> String {
-    let mut text = format!("incident {} is closed\n{}", kept.incident.id(), places(kept));
+    let id = kept.incident.id();
+    let closed = if kept.somewhere().is_ok() { "is closed" } else { "would be closed" };
+    let mut text = format!("incident {id} {closed}\n{}", places(kept));
     if let Some(message) = message {
         text += &format!("\n{message}");
     }

@@ -184,19 +184,12 @@ impl Command<'_> {
     async fn run(&mut self) -> Result<u8> {
         let arguments = self.arguments;
         let settings = self.global.settings(false)?;
-        if let Some(wanted) = &arguments.incident {
-            if arguments.writes_sql() {
+        if arguments.writes_sql() {
+            if arguments.incident.is_some() {
                 bail!(Misused(
                     "--incident tells how a target was restored, and --to - has none".to_owned()
                 ));
             }
-            let log = incident::Log::open(&settings, &arguments.which, wanted).await?;
-            if !arguments.dry_run {
-                log.began().await?;
-            }
-            self.log = Some(log);
-        }
-        if arguments.writes_sql() {
             if arguments.clean {
                 // Without a target nobody can say what else a drop would take along.
                 bail!(Misused(
@@ -213,6 +206,15 @@ impl Command<'_> {
             bail!(Misused(
                 "--clean drops what is there; add --yes where nobody can be asked".to_owned()
             ));
+        }
+        if let Some(wanted) = &arguments.incident {
+            // What is bad usage stands in no log.
+            arguments.which.query()?;
+            let options = arguments.options()?;
+            let secrets = target.password().cloned().into_iter().collect();
+            let log =
+                incident::Log::open(&settings, &arguments.which, wanted, &options, secrets).await?;
+            self.log = Some(log);
         }
         // Nothing is touched yet, so that whoever interrupts it waits for nothing.
         let preparing = Box::pin(self.prepare(&settings, target));
@@ -236,7 +238,9 @@ impl Command<'_> {
         let Opened { database, store, layout, catalog } = arguments.which.open(settings).await?;
         let damaged = arguments.damaged;
         let entry = match &self.log {
-            Some(log) if !arguments.which.is_named() => log.backup(&catalog)?.clone(),
+            Some(log) if !arguments.which.is_named() => {
+                log.backup(store.as_ref(), &layout, &catalog).await?.clone()
+            }
             _ => arguments.which.find_readable(&catalog, "restore ID --to URL", damaged)?.clone(),
         };
         self.backup = Some(entry.id.to_string());
@@ -249,6 +253,9 @@ impl Command<'_> {
     /// Everything that touches nothing and takes little.
     async fn prepare(&mut self, settings: &Settings, target: ConnectionUrl) -> Result<Ready> {
         let wanted = self.wanted(settings).await?;
+        if let Some(log) = self.log.as_mut().filter(|_| !self.arguments.dry_run) {
+            log.began().await;
+        }
         let stored = match wanted.way().await? {
             Way::Members(stored) => *stored,
             Way::Stream(archive) => {
@@ -272,7 +279,7 @@ impl Command<'_> {
 
     /// Writes into the incident's log how it ended.
     async fn tell_the_log(&mut self, result: &Result<u8>) {
-        let Some(log) = self.log.as_ref().filter(|_| !self.arguments.dry_run) else { return };
+        let Some(log) = self.log.take().filter(|_| !self.arguments.dry_run) else { return };
         let restored = self.restored.take().unwrap_or_else(|| {
             let backup = self.backup.as_deref();
             let document = match result {

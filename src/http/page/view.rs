@@ -136,8 +136,8 @@ fn database(
 fn restore(known: &DatabaseState, several: bool) -> Vec<String> {
     let of = if several { format!(" -d {}", known.name) } else { String::new() };
     vec![
-        format!("reliquary restore latest{of} --to \"$TARGET\" --dry-run"),
-        format!("reliquary restore latest{of} --to \"$TARGET\""),
+        format!("reliquary restore latest{of} --to env:TARGET_URL --dry-run"),
+        format!("reliquary restore latest{of} --to env:TARGET_URL"),
     ]
 }
 

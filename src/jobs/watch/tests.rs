@@ -1,4 +1,7 @@
-use std::sync::Mutex;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -13,17 +16,17 @@ use crate::{
     words::{ChannelKind, Severity, Stage},
 };
 
-/// Notes what is delivered, or fails for ever.
+/// Notes what is delivered, or fails while it is down.
 #[derive(Debug, Default)]
 struct Noted {
     told: Mutex<Vec<String>>,
-    down: bool,
+    down: AtomicBool,
 }
 
 #[async_trait]
 impl Deliver for Noted {
     async fn deliver(&self, message: &Message) -> Result<(), SendError> {
-        if self.down {
+        if self.down.load(Ordering::Acquire) {
             return Err(SendError::Slow(Duration::from_millis(1)));
         }
         self.told.lock().unwrap().push(match message {
@@ -195,7 +198,7 @@ async fn a_new_process_reads_in_the_bucket_what_was_told() {
 #[tokio::test]
 async fn what_a_dead_process_did_not_deliver_is_told_by_the_next_one() {
     let bench = Bench::new().await;
-    let mut first = bench.process(Noted { down: true, ..Noted::default() });
+    let mut first = bench.process(Noted { down: true.into(), ..Noted::default() });
     let broken = |main: &mut DatabaseState| main.pointer_ok = Some(false);
     first.state.update("main", broken);
     // It dies with the alert in its hands.
@@ -204,13 +207,34 @@ async fn what_a_dead_process_did_not_deliver_is_told_by_the_next_one() {
         first.watch.look().await;
         bench.clock.advance(TimeDelta::minutes(1));
     }
-    assert!(!first.watch.desk.is_idle());
-    assert_eq!(bench.stored().await, None);
+    assert!(bench.stored().await.unwrap().contains("\"opened\""));
 
     let mut second = bench.process(Noted::default());
     second.state.update("main", broken);
     second.live(&bench.clock, 10).await;
     assert_eq!(second.end().await, ["opened pointer"]);
+}
+
+#[tokio::test]
+async fn what_did_not_arrive_is_told_again_and_the_all_clear_even_after_a_restart() {
+    let bench = Bench::new().await;
+    let mut first = bench.process(Noted { down: true.into(), ..Noted::default() });
+    first.state.update("main", |main| main.pointer_ok = Some(false));
+    first.live(&bench.clock, 10).await;
+    first.noted.down.store(false, Ordering::Release);
+    first.live(&bench.clock, 10).await;
+    assert_eq!(*first.noted.told.lock().unwrap(), ["opened pointer"]);
+    // It is over, and the channel is away again.
+    first.noted.down.store(true, Ordering::Release);
+    first.state.update("main", |main| main.pointer_ok = Some(true));
+    first.live(&bench.clock, 20).await;
+    assert_eq!(first.end().await, ["opened pointer"]);
+    assert!(bench.stored().await.unwrap().contains("\"resolved\""));
+
+    let mut second = bench.process(Noted::default());
+    second.live(&bench.clock, 30).await;
+    assert_eq!(second.end().await, ["resolved pointer"]);
+    assert!(!bench.stored().await.unwrap().contains("\"pointer\""));
 }
 
 #[tokio::test]

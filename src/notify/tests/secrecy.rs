@@ -52,7 +52,9 @@ async fn no_channel_gets_a_secret_or_a_row() {
     for asked in received {
         let text = String::from_utf8_lossy(&asked.body);
         assert!(!text.contains(PASSWORD) && !text.contains(ROW), "{text}");
-        assert!(text.is_empty() || text.contains("duplicate key of ********"), "{text}");
+        // In Markdown, stars are written out.
+        let plain = text.replace("\\\\*", "*");
+        assert!(text.is_empty() || plain.contains("duplicate key of ********"), "{text}");
     }
 }
 

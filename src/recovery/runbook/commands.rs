@@ -3,6 +3,9 @@
 use super::{block, chosen, heading, places::place};
 use crate::settings::{DatabaseSettings, Settings, StoreLocation};
 
+/// A pipe fails where any part of it does; `bash` and `zsh` know it.
+const PIPEFAIL: &str = "set -o pipefail";
+
 /// What the commands below need to be told.
 pub(super) fn variables(settings: &Settings) -> String {
     let mut text = heading("A machine to restore from");
@@ -32,11 +35,13 @@ pub(super) fn variables(settings: &Settings) -> String {
         lines.push(format!("export RELIQUARY__DATABASES__{name}__PREFIX={}", database.prefix));
     }
     text += &block(&lines);
-    text += "\nThe commands take the rest from variables, so that no password stands in an \
-             argument:\n\n\
+    text += "\nThe commands take the rest from variables:\n\n\
              - `NEW_DATABASE_URL`: connection string of the new, empty database\n\
              - `FAILED_AT`: when it failed, in UTC, as in `2026-11-23 14:35Z`\n\
              - `DIRECT_URL`: connection string of the source, for a backup by hand\n\
+             - `PGPASSWORD`, or the file `~/.pgpass`: the password of either. `psql` and `pg_dump` \
+             show every user of the machine the connection string that they are given, so leave \
+             the password out of it there\n\
              - `TABLE`: a table such as `public.donations`, where only one is wanted\n\
              - `BACKUP_PRINCIPAL`: ARN of the user or role that writes the backups\n";
     text
@@ -110,15 +115,18 @@ fn stock(settings: &Settings, database: &DatabaseSettings) -> Vec<String> {
             )
         }
     };
+    // Each step runs only where the one before it succeeded, a pipe's first half
+    // included: psql would take a cut archive for a whole one.
     vec![
+        PIPEFAIL.to_owned(),
         "# 1. Which backup: the newest, or the id that you put into BACKUP".to_owned(),
-        format!("BACKUP=${{BACKUP:-$({read} | head -n 1)}}"),
-        "FOLDER=$(printf %s \"$BACKUP\" | cut -c 1-7 | tr - /)".to_owned(),
+        format!("BACKUP=${{BACKUP:-$({read} | sed -n 1p)}} &&"),
+        "FOLDER=$(printf %s \"$BACKUP\" | cut -c 1-7 | tr - /) &&".to_owned(),
         "# 2. Download it under its own name, with its checksum".to_owned(),
-        fetch("$FOLDER/$BACKUP.sql.gz"),
-        fetch("$FOLDER/$BACKUP.sql.gz.sha256"),
+        format!("{} &&", fetch("$FOLDER/$BACKUP.sql.gz")),
+        format!("{} &&", fetch("$FOLDER/$BACKUP.sql.gz.sha256")),
         "# 3. Check it BEFORE anything is restored; it must say OK".to_owned(),
-        "sha256sum -c \"$BACKUP.sql.gz.sha256\"".to_owned(),
+        "sha256sum -c \"$BACKUP.sql.gz.sha256\" &&".to_owned(),
         "# 4. Restore".to_owned(),
         "gunzip -c \"$BACKUP.sql.gz\" | psql -q -v ON_ERROR_STOP=1 \"$NEW_DATABASE_URL\""
             .to_owned(),
@@ -151,11 +159,12 @@ pub(super) fn by_hand(settings: &Settings) -> String {
         };
         text += &format!("\nDatabase {}:\n\n", database.name);
         text += &block(&[
-            "TIMESTAMP=$(date -u +%Y-%m-%dT%H-%M-%SZ)".to_owned(),
-            "pg_dump --no-owner --no-privileges \"$DIRECT_URL\" | gzip > \"$TIMESTAMP.sql.gz\""
+            PIPEFAIL.to_owned(),
+            "TIMESTAMP=$(date -u +%Y-%m-%dT%H-%M-%SZ) &&".to_owned(),
+            "pg_dump --no-owner --no-privileges \"$DIRECT_URL\" | gzip > \"$TIMESTAMP.sql.gz\" &&"
                 .to_owned(),
-            "sha256sum \"$TIMESTAMP.sql.gz\" > \"$TIMESTAMP.sql.gz.sha256\"".to_owned(),
-            copy("$TIMESTAMP.sql.gz"),
+            "sha256sum \"$TIMESTAMP.sql.gz\" > \"$TIMESTAMP.sql.gz.sha256\" &&".to_owned(),
+            format!("{} &&", copy("$TIMESTAMP.sql.gz")),
             copy("$TIMESTAMP.sql.gz.sha256"),
         ]);
     }

@@ -103,9 +103,10 @@ fn nonsense_is_refused_with_what_would_help() {
     product.succeed(&["incident", "close"]);
     let twice = ends(&product, 2, &["incident", "close", id]);
     assert!(twice.contains("was closed at"), "{twice}");
-    // The refused restore stands in the log.
+    // What was typed wrong is no restore.
+    ends(&product, 2, &["restore", "--incident", id]);
     let text = fs::read_to_string(document(&product, id)).unwrap();
-    assert!(text.contains("**misused**"), "{text}");
+    assert!(!text.contains("## Restores"), "{text}");
 }
 
 #[test]
@@ -171,4 +172,43 @@ fn a_closed_incident_has_its_timeline_and_a_message_to_send() {
     // Without a name the last one is shown; a note can still be added.
     assert!(product.succeed(&["incident", "show"]).starts_with(&format!("# Incident {id}")));
     product.succeed(&["incident", "note", "--incident", id, "sent"]);
+}
+
+#[test]
+fn a_restore_of_one_table_is_told_as_that_and_a_backup_that_was_planted_is_not_taken() {
+    let (server, product) = installation();
+    let first = product.backup(&[]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    product.backup(&["--manual"]);
+    let open = product.run(&["incident", "open"]);
+    let said = super::said(&open);
+    assert!(said.contains("that is now, since no --failed-at says when"), "{said}");
+    assert!(said.contains("reliquary restore manual/"), "{said}");
+    server.create_database("part");
+    let product = product.set("PART", server.url("part"));
+    let restore = ["restore", "--to", "env:PART", "--incident", "latest"];
+    product.succeed(&[&restore[..], &["--table", "public.Church"]].concat());
+    let shown = report(&product, &["incident", "show"]);
+    let id = shown["incident"].as_str().unwrap();
+
+    // Somebody who may write logs, and no backups, names an older one.
+    let entries = shown["entries"].as_array().unwrap();
+    let mut planted = entries[1].clone();
+    let entry = format!("{}-{:08x}", "2026-11-23T14-00-00.000Z".replace("2026", "2099"), 7);
+    planted["id"] = entry.as_str().into();
+    planted["what"]["backup"]["id"] = first.id.as_str().into();
+    planted["what"]["backup"]["kind"] = "scheduled".into();
+    let key = format!("database/incidents/{id}/{entry}.json");
+    fs::write(product.store_dir().join(key), planted.to_string()).unwrap();
+    let doubted = product.run(&["incident", "show"]);
+    let said = super::said(&doubted);
+    assert!(said.contains(&format!("the log names {}", first.id)), "{said}");
+    let refused = ends(&product, 1, &[&restore[..], &["--dry-run"]].concat());
+    assert!(refused.contains("by the catalog it is manual/"), "{refused}");
+
+    let close = product.run(&["incident", "close", "--cause", "\u{1b}[31m a typo"]);
+    let said = super::said(&close);
+    assert!(said.contains("nobody has ticked 1. Assess scope, 2. "), "{said}");
+    assert!(said.contains("Restored from backups: table public.Church only. Data"), "{said}");
+    assert!(!said.contains("our production database") && !said.contains('\u{1b}'), "{said}");
 }

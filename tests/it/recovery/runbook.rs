@@ -23,16 +23,25 @@ fn config() -> String {
 /// The shell commands of a page, by the headings that they stand under.
 fn sections(page: &str) -> Vec<(String, String)> {
     let mut sections: Vec<(String, String)> = Vec::new();
-    let mut in_block = false;
+    let (mut in_block, mut in_chain) = (false, false);
     for line in page.lines() {
         if let Some(heading) = line.strip_prefix("## ") {
             sections.push((heading.to_owned(), String::new()));
         } else if line == "```sh" {
             in_block = true;
         } else if line.starts_with("```") {
-            in_block = false;
+            if in_chain {
+                // What fails in the middle of a chain does not end a script by itself.
+                let (_, commands) = sections.last_mut().expect("a chain stands under a heading");
+                *commands += "} || exit 1\n";
+            }
+            (in_block, in_chain) = (false, false);
         } else if in_block {
             let (_, commands) = sections.last_mut().expect("commands stand under a heading");
+            if line == "set -o pipefail" {
+                *commands += "{\n";
+                in_chain = true;
+            }
             *commands += line;
             if line.starts_with("reliquary audit") {
                 // It says what is not as it should be, and that is not what is tested here.

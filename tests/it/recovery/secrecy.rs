@@ -56,6 +56,21 @@ fn no_document_of_a_recovery_holds_a_secret_or_a_row() {
     server.create_database("empty");
     let done = product.run(&["restore", "--to", &url("empty"), "--incident", "latest"]);
     assert!(done.status.success(), "{}", said(&done));
+    // And one that a check refuses, which says of whom.
+    server.psql(
+        "app",
+        "create function has_church(text) returns bool language plpgsql as $$begin return true; end$$;
+         alter table people add check (has_church(email));
+         create or replace function has_church(text) returns bool language plpgsql
+           as $$begin raise 'donor % has no church', $1; end$$;",
+    );
+    product.backup(&[]);
+    server.create_database("checked");
+    let newest = ["restore", "latest", "--to", &url("checked"), "--incident", id];
+    let failed = product.run(&newest);
+    assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
+    assert!(!said(&failed).contains(ROW), "{}", said(&failed));
+    assert!(said(&failed).contains("(SQLSTATE P0001)"), "{}", said(&failed));
     let path = product.dir().join(format!("incidents/{id}.md"));
     let by_hand = format!("{}\nwith {written} by hand\n", fs::read_to_string(&path).unwrap());
     fs::write(&path, by_hand).unwrap();
@@ -76,6 +91,7 @@ fn no_document_of_a_recovery_holds_a_secret_or_a_row() {
         }
     }
     let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("(SQLSTATE P0001)"), "{text}");
     let command = format!("--to {} --incident latest", url("empty").replace(TARGET, "********"));
     assert!(text.contains(&command), "{command}\n{text}");
     assert!(text.contains("tried postgres://me:********@h/d"), "{text}");

@@ -60,6 +60,10 @@ fn an_incident_is_kept_here_while_the_store_is_away_and_uploaded_when_it_is_back
     let id = opened["incident"].as_str().unwrap();
     let output = product.run(&["incident", "note", "the disk is gone"]);
     assert!(output.status.success(), "{}", said(&output));
+    let elsewhere = product.clone().set("RELIQUARY__RUNBOOK__INCIDENTS", "elsewhere");
+    let text = elsewhere.succeed(&["incident", "open"]);
+    assert!(text.contains("next:\n  reliquary incident show 20"), "{text}");
+    assert!(text.contains("restore --to env:TARGET_URL --incident 20"), "{text}");
     let text = fs::read_to_string(document(&product, id)).unwrap();
     assert!(text.contains("the bucket could not be read yet"), "{text}");
     assert!(!product.store_dir().exists(), "nothing is made where the disk is not mounted");
@@ -89,7 +93,15 @@ fn an_incident_is_kept_in_the_store_where_this_machine_takes_nothing() {
     let id = opened["incident"].as_str().unwrap();
     let text = fs::read_to_string(stored_document(&product, id)).unwrap();
     assert!(text.contains("still here"), "{text}");
-    // With neither place there is nothing to be had.
+    // Where the store takes nothing either, what was found is said all the same,
+    // and a restore goes on.
+    let incidents = product.store_dir().join("database/incidents");
+    fs::remove_dir_all(&incidents).unwrap();
+    fs::write(&incidents, "x").unwrap();
+    let nowhere = ends(&product, 1, &["incident", "open"]);
+    assert!(nowhere.contains("neither here") && nowhere.contains("nor in the bucket"), "{nowhere}");
+    assert!(nowhere.contains("backup     20") && nowhere.contains("data loss  "), "{nowhere}");
+    assert!(nowhere.contains("--to env:TARGET_URL\n"), "{nowhere}");
     fs::remove_dir_all(product.store_dir()).unwrap();
     let nowhere = ends(&product, 1, &["incident", "open"]);
     assert!(nowhere.contains("neither here") && nowhere.contains("nor in the bucket"), "{nowhere}");
