@@ -149,6 +149,10 @@ pub fn source(settings: &DatabaseSettings) -> Result<Source> {
 pub fn state(settings: &Settings, clock: Clock) -> State {
     let started = clock.now();
     let state = State::new(clock, started, env!("CARGO_PKG_VERSION"));
+    let endpoint = settings.store.endpoint.as_deref().and_then(|url| url::Url::parse(url).ok());
+    if let Some(host) = endpoint.as_ref().and_then(url::Url::host_str) {
+        state.hide(host);
+    }
     for database in settings.databases.values() {
         let verify = Some(&database.verify.schedule).filter(|_| database.verify.enabled);
         let drill = Some(&database.drill.schedule).filter(|_| database.drill.enabled);

@@ -122,6 +122,10 @@ pub struct Check {
     pub name: String,
     /// Whether it is as it should be.
     pub ok: bool,
+    /// Whether nothing is known of it yet, so that `ok` only says that nothing is
+    /// known against it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
     /// What was found, in words.
     pub detail: String,
 }
@@ -168,7 +172,7 @@ fn evaluate_one(
             store,
             pointer(database),
             verify(now, database),
-            drill::drill(now, database),
+            Check { unknown: database.drills.is_none(), ..drill::drill(now, database) },
             sweep(now, database),
             scheduler,
         ],
@@ -248,7 +252,7 @@ fn last_run(now: DateTime<Utc>, database: &DatabaseState) -> Check {
 fn store(database: &DatabaseState) -> Check {
     match (&database.catalog_error, &database.catalog) {
         (Some(error), _) => check("store", false, format!("failed to list the store: {error}")),
-        (None, None) => check("store", true, "not listed yet".to_owned()),
+        (None, None) => unknown("store", "not listed yet"),
         (None, Some(totals)) => check(
             "store",
             true,
@@ -261,23 +265,28 @@ fn store(database: &DatabaseState) -> Check {
 }
 
 fn pointer(database: &DatabaseState) -> Check {
-    let detail = match database.pointer_ok {
-        Some(true) => "names the newest backup",
-        Some(false) => "does not name the newest backup; the next run repairs it",
-        None => "not looked at yet",
+    let (ok, detail) = match database.pointer_ok {
+        Some(true) => (true, "names the newest backup"),
+        Some(false) => (false, "does not name the newest backup; the next run repairs it"),
+        None => return unknown("pointer", "not looked at yet"),
     };
-    check("pointer", database.pointer_ok != Some(false), detail.to_owned())
+    check("pointer", ok, detail.to_owned())
 }
 
 fn verify(now: DateTime<Utc>, database: &DatabaseState) -> Check {
     let totals = database.catalog.clone().unwrap_or_default();
-    let mut parts = vec![match totals.last_verify {
-        Some(time) => {
+    let mut parts = vec![match (&database.catalog, totals.last_verify) {
+        (None, _) => "not known: the store was not listed yet".to_owned(),
+        (_, Some(time)) => {
             let of = totals.scheduled + totals.manual;
             let ago = words(since(time, now));
-            format!("{} of {of} backups are verified, the last one {ago} ago", totals.verified)
+            // What was looked at last may have been found damaged.
+            format!(
+                "{} of {of} backups are verified; one was last looked at {ago} ago",
+                totals.verified
+            )
         }
-        None => "no backup is verified yet".to_owned(),
+        (_, None) => "no backup is verified yet".to_owned(),
     }];
     let overdue = is_overdue(now, database, &totals);
     if overdue {
@@ -304,7 +313,8 @@ fn verify(now: DateTime<Utc>, database: &DatabaseState) -> Check {
         parts.push(format!("the last run, begun {ago} ago, failed{error}"));
     }
     let ok = totals.damaged == 0 && failed.is_none() && !overdue && database.unread == 0;
-    check("verify", ok, parts.join("; "))
+    let unknown = ok && database.catalog.is_none();
+    Check { unknown, ..check("verify", ok, parts.join("; ")) }
 }
 
 /// Whether the daemon should have come to a verdict long ago, by its own
@@ -354,7 +364,13 @@ fn scheduler(now: DateTime<Utc>, liveness: Liveness, database: &DatabaseState) -
 }
 
 fn check(name: &str, ok: bool, detail: String) -> Check {
-    Check { name: name.to_owned(), ok, detail }
+    Check { name: name.to_owned(), ok, unknown: false, detail }
+}
+
+/// A check of which nothing is known yet. That is no fault: the age of the last
+/// good backup is what an alarm goes by.
+fn unknown(name: &str, detail: &str) -> Check {
+    Check { unknown: true, ..check(name, true, detail.to_owned()) }
 }
 
 /// The time from `from` to `to`; nothing where it would be negative.

@@ -25,8 +25,8 @@
 //! audit/  restore/  drill/  recovery/
 //!                                    the domain
 //! postgres/  store/  notify/         the outside world, behind narrow types
-//! settings/  state/  health  metrics  clock  process  telemetry  figures  counted
-//! visible  words
+//! settings/  state/  health  metrics  clock  process  telemetry  figures  visible
+//! anonymous  words
 //! ```
 //!
 //! Imports only go down.
@@ -44,6 +44,7 @@
 //! - No password, and on no page a host or user.
 
 pub mod alerts;
+pub mod anonymous;
 pub mod app;
 pub mod archive;
 pub mod audit;

@@ -3,11 +3,16 @@
 //! The runner writes it; HTTP, metrics and the command line read copies of it.
 //! No lock is ever held over an await: readers get a copy, writers a closure.
 //! Nothing here is stored: it is rebuilt from the bucket at start.
+//!
+//! Whatever is written is fit to be shown to anybody who asks for `/healthz`:
+//! texts from elsewhere lose names, account numbers and addresses as they come
+//! in (see [`mod@public`]), whoever wrote them.
 
 mod audit;
 mod database;
 mod drill;
 mod outlook;
+mod public;
 mod recent;
 mod run;
 mod sweep;
@@ -15,7 +20,7 @@ mod sweep;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -28,7 +33,7 @@ pub use audit::AuditReport;
 pub use database::{CatalogTotals, DatabaseState};
 pub use drill::{DrillHistory, DrillReport, StageSeconds};
 pub use outlook::{Going, Outlook};
-pub use recent::{FailedRuns, Hours, Measure, Stored, WINDOW, hour};
+pub use recent::{FailedRuns, Hours, Made, Measure, Stored, WINDOW, hour};
 pub use run::{BackupSize, NewBackup, Progress, ProgressReport, RunReport, Running};
 pub use sweep::SweepReport;
 
@@ -54,6 +59,8 @@ struct Inner {
     /// Tells that something about a database has changed.
     changes: watch::Sender<()>,
     channels: RwLock<BTreeMap<ChannelKind, ChannelState>>,
+    /// The store's host, which no text may hold.
+    hidden: OnceLock<String>,
 }
 
 /// What is known about a channel that alerts go through.
@@ -113,11 +120,18 @@ impl State {
             stopping: AtomicBool::new(false),
             changes: watch::Sender::new(()),
             channels: RwLock::default(),
+            hidden: OnceLock::new(),
         }))
     }
 
+    /// Keeps the store's host out of what is written from now on. It is set once.
+    pub fn hide(&self, host: impl Into<String>) {
+        let _ = self.0.hidden.set(host.into());
+    }
+
     /// Adds a database, or replaces the one of that name.
-    pub fn add(&self, database: DatabaseState) {
+    pub fn add(&self, mut database: DatabaseState) {
+        public::of_database(&mut database, self.hidden());
         let mut databases = self.0.databases.write().unwrap_or_else(PoisonError::into_inner);
         databases.insert(database.name.clone(), database);
     }
@@ -166,7 +180,11 @@ impl State {
     pub fn update<T>(&self, name: &str, change: impl FnOnce(&mut DatabaseState) -> T) -> Option<T> {
         let changed = {
             let mut databases = self.0.databases.write().unwrap_or_else(PoisonError::into_inner);
-            databases.get_mut(name).map(change)
+            databases.get_mut(name).map(|database| {
+                let changed = change(database);
+                public::of_database(database, self.hidden());
+                changed
+            })
         };
         self.0.changes.send_replace(());
         changed
@@ -181,7 +199,13 @@ impl State {
     /// Changes what is known about a channel; one that is not known yet is added.
     pub fn update_channel(&self, kind: ChannelKind, change: impl FnOnce(&mut ChannelState)) {
         let mut channels = self.0.channels.write().unwrap_or_else(PoisonError::into_inner);
-        change(channels.entry(kind).or_default());
+        let channel = channels.entry(kind).or_default();
+        change(channel);
+        public::text(&mut channel.error, self.hidden());
+    }
+
+    fn hidden(&self) -> Option<&str> {
+        self.0.hidden.get().map(String::as_str)
     }
 
     /// A copy of what is known about the channels.

@@ -174,7 +174,11 @@ fn text(document: &StatusDocument, from: &str) -> String {
         });
         text += &format!("\n{}: {}, {last}\n", database.name, health.status.as_str());
         for check in &health.checks {
-            let mark = if check.ok { "ok " } else { "NOT" };
+            let mark = match (check.ok, check.unknown) {
+                (false, _) => "NOT",
+                (true, true) => "?  ",
+                (true, false) => "ok ",
+            };
             text += &format!("  {mark} {:<11} {}\n", check.name, visible_lines(&check.detail));
         }
         for running in database.running.iter().chain(&database.aside) {

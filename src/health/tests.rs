@@ -248,7 +248,7 @@ fn damage_is_shown_until_it_is_mended_and_a_verify_that_failed_until_one_does_no
     };
     let good = check(totals.clone(), None);
     assert!(good.ok);
-    assert_eq!(good.detail, "2 of 3 backups are verified, the last one 5m ago");
+    assert_eq!(good.detail, "2 of 3 backups are verified; one was last looked at 5m ago");
     let damaged = check(CatalogTotals { damaged: 1, ..totals.clone() }, verify(Stage::Verify));
     assert!(!damaged.ok);
     assert!(damaged.detail.ends_with("1 damaged; `reliquary list` names them"), "{damaged:?}");
@@ -298,4 +298,20 @@ fn a_verify_that_comes_to_no_verdict_for_three_periods_is_shown() {
 fn backups_that_could_not_be_read_are_shown() {
     let check = check_of(at(1), DatabaseState { unread: 2, ..with_success(0) }, "verify");
     assert!(!check.ok && check.detail.contains("2 could not be read"), "{check:?}");
+}
+
+#[test]
+fn what_only_a_listing_tells_is_not_known_before_the_first_one() {
+    for name in ["store", "pointer", "verify", "drill"] {
+        let unlisted = check_of(at(1), database(), name);
+        assert!(unlisted.ok && unlisted.unknown, "{unlisted:?}");
+    }
+    let detail = check_of(at(1), database(), "verify").detail;
+    assert_eq!(detail, "not known: the store was not listed yet");
+    let listed = DatabaseState { catalog: Some(CatalogTotals::default()), ..database() };
+    assert_eq!(check_of(at(1), listed.clone(), "verify").detail, "no backup is verified yet");
+    assert!(!check_of(at(1), listed, "verify").unknown);
+    // What is known against it is told all the same.
+    let lost = DatabaseState { catalog_error: Some("access denied".to_owned()), ..database() };
+    assert!(!check_of(at(1), lost, "store").unknown);
 }

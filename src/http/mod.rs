@@ -53,6 +53,13 @@ pub struct App {
     pub info: StatusInfo,
 }
 
+impl App {
+    /// Whether a client can start a backup.
+    fn can_start(&self) -> bool {
+        self.trigger.is_some() && self.token.is_some()
+    }
+}
+
 /// Every route.
 pub fn router(app: App) -> Router {
     let events = page::Events::default();
@@ -68,7 +75,7 @@ pub fn router(app: App) -> Router {
         .route("/last-success", get(last_success::get))
         .route("/status", get(status::get))
         .route("/metrics", get(metrics::get));
-    if app.trigger.is_some() && app.token.is_some() {
+    if app.can_start() {
         router = router.route("/backups", post(backups::post));
     }
     router

@@ -55,7 +55,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 256,
-            header_timeout: Duration::from_secs(10),
+            // A probe waits behind those who say nothing, and a few seconds only.
+            header_timeout: Duration::from_secs(3),
             request_timeout: Duration::from_secs(10),
             connection_age: Duration::from_mins(2),
             head_bytes: 16 * 1024,

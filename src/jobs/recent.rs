@@ -38,8 +38,9 @@ pub fn stored(catalog: &Catalog, now: DateTime<Utc>) -> Hours<Stored> {
             let one = one(entry, worth);
             let Some(known) = known else { return one };
             let (count, damaged) = (known.count + 1, known.damaged + one.damaged);
+            let scheduled = known.scheduled || one.scheduled;
             let best = if rank(&one) <= rank(&known) { one } else { known };
-            Stored { count, damaged, ..best }
+            Stored { scheduled, count, damaged, ..best }
         });
     }
     hours
@@ -51,6 +52,7 @@ fn one(entry: &Entry, worth: Worth) -> Stored {
         time: entry.time(),
         worth,
         manual: entry.kind == Kind::Manual,
+        scheduled: entry.kind == Kind::Scheduled && worth != Worth::Legacy,
         bytes: entry.archive_bytes,
         verified: entry.verified.filter(|_| worth != Worth::Damaged),
         count: 1,
@@ -186,6 +188,7 @@ mod tests {
         assert_eq!((found[0].worth, found[0].count), (Worth::Legacy, 1));
         assert_eq!((&*found[1].id, found[1].worth), (&*verified.id.to_string(), Worth::Good));
         assert_eq!((found[1].count, found[1].damaged), (3, 1));
+        assert!(found[1].scheduled && !found[0].scheduled, "{found:#?}");
     }
 
     #[test]

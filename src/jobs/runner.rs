@@ -182,13 +182,14 @@ impl Runner {
         }
     }
 
-    /// Surveys the store; `None` when the process must end first.
+    /// Surveys the store; `None` when the process is to end: nobody waits for
+    /// what a long listing would tell.
     async fn survey(&mut self) -> Option<Result<Survey, CatalogError>> {
         self.surveyed = Some(self.environment.clock.now());
         let store = self.environment.store.as_ref();
         tokio::select! {
             biased;
-            () = self.lifecycle.hard.cancelled() => None,
+            () = self.lifecycle.soft.cancelled() => None,
             found = survey(store, &self.source.layout) => Some(found),
         }
     }

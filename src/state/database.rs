@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 
 use super::{
-    AuditReport, BackupSize, DrillHistory, FailedRuns, Hours, Measure, NewBackup, Outlook,
+    AuditReport, BackupSize, DrillHistory, FailedRuns, Hours, Made, Measure, NewBackup, Outlook,
     Progress, RunReport, Running, Stored, SweepReport,
 };
 use crate::{
@@ -82,6 +82,8 @@ pub struct DatabaseState {
     pub stored: Hours<Stored>,
     /// What backups of the last days measured, as far as their manifests were read.
     pub measures: Hours<Measure>,
+    /// What the last backups of this process measured, each of them.
+    pub made: Made,
     /// Runs of the last days that failed, as far as this process has seen them.
     pub failures: Hours<FailedRuns>,
     /// What retention says; `None` before the first listing that succeeded.
@@ -162,6 +164,7 @@ impl DatabaseState {
             backup_schedule: None,
             stored: Hours::default(),
             measures: Hours::default(),
+            made: Made::default(),
             failures: Hours::default(),
             outlook: None,
         }
@@ -259,6 +262,7 @@ impl DatabaseState {
             self.last_success = self.last_success.max(Some(backup.time));
             self.last_backup = Some(backup.size);
             self.measured(backup.time, backup.size);
+            self.made.add(Measure { time: backup.time, size: backup.size });
         }
         self.last_run = Some(report);
     }

@@ -5,7 +5,10 @@
 //! often they are made: one entry an hour, and no more hours than [`WINDOW`]
 //! has. Copies share it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 
@@ -17,6 +20,9 @@ pub const WINDOW: TimeDelta = TimeDelta::days(31);
 
 /// So many hours, and the one that has just begun.
 const LIMIT: usize = 31 * 24 + 1;
+
+/// So many backups of this process, one a minute for two hours.
+const MADE: usize = 120;
 
 /// An hour each, keyed by the time at which it begins.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +39,9 @@ pub struct Stored {
     pub worth: Worth,
     /// Whether a person asked for it.
     pub manual: bool,
+    /// Whether the schedule made one that stands in that hour, whole or damaged:
+    /// neither a manual backup nor a legacy archive is what a slot was due.
+    pub scheduled: bool,
     /// Size of its archive, in bytes.
     pub bytes: u64,
     /// When verify last read it back.
@@ -97,6 +106,35 @@ impl<T: Clone> Hours<T> {
         if hours.len() > LIMIT {
             hours.pop_first();
         }
+    }
+
+    /// Changes each hour that needs it; copies go on sharing where none does.
+    pub(super) fn amend(&mut self, needs: impl Fn(&T) -> bool, change: impl Fn(&mut T)) {
+        if self.0.values().any(&needs) {
+            Arc::make_mut(&mut self.0).values_mut().filter(|one| needs(one)).for_each(change);
+        }
+    }
+}
+
+/// The last backups that this process made, oldest first: where several are made
+/// in an hour, hours alone would show little of a process that has just started.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Made(Arc<VecDeque<Measure>>);
+
+impl Made {
+    /// Remembers one more, and forgets the oldest where there are too many.
+    pub fn add(&mut self, one: Measure) {
+        let made = Arc::make_mut(&mut self.0);
+        made.push_back(one);
+        if made.len() > MADE {
+            made.pop_front();
+        }
+    }
+
+    /// Each of them, oldest first.
+    #[must_use]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Measure> {
+        self.0.iter()
     }
 }
 

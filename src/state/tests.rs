@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 
 use super::*;
-use crate::words::{JobKind, Outcome, Stage};
+use crate::words::{ChannelKind, JobKind, Outcome, Stage};
 
 fn state() -> State {
     let clock = Clock::manual(DateTime::UNIX_EPOCH);
@@ -109,4 +109,45 @@ fn a_runner_that_panics_is_noticed_unless_the_process_is_stopping() {
     assert!(!state.liveness().runner);
     state.set_stopping();
     assert!(state.liveness().all());
+}
+
+#[test]
+fn whatever_comes_in_names_nobody() {
+    let state = state();
+    state.hide("minio.internal");
+    let said = "http://minio.internal:9000: User: arn:aws:iam::111122223333:user/ada is not \
+                authorized to perform: s3:PutObject; write to ada@example.com";
+    let error = || Some(said.to_owned());
+    state.update("main", |database| {
+        let failed = RunReport { error: error(), ..report(Outcome::Failed, 0) };
+        let run = failed.clone();
+        database.catalog_error = error();
+        database.ended(failed.clone(), false, None);
+        database.verify_ended(failed.clone());
+        database.sweep_ended(SweepReport { run: failed, ..SweepReport::default() });
+        database.last_audit =
+            Some(AuditReport { pass: 0, warn: 0, fail: 1, unknown: 0, failed: vec![], run });
+    });
+    state.update_channel(ChannelKind::Email, |channel| channel.error = error());
+    // What came in already is told on, too.
+    let known = state.database("main").unwrap();
+    state.add(known);
+    let all = format!("{:?} {:?}", state.databases(), state.channels());
+    for hidden in ["ada", "111122223333", "minio", "example.com"] {
+        assert!(!all.contains(hidden), "{hidden}: {all}");
+    }
+    assert!(all.matches("s3:PutObject").count() >= 7, "the rest stays: {all}");
+}
+
+#[test]
+fn no_more_runs_are_remembered_than_a_page_shows() {
+    let mut database = state().database("main").unwrap();
+    let size = BackupSize { archive_bytes: 1, dump_bytes: 2, rows: 3, seconds: 4.0 };
+    for minute in 0..150 {
+        let time = DateTime::UNIX_EPOCH + TimeDelta::minutes(minute);
+        database.ended(report(Outcome::Ok, minute), true, Some(NewBackup { time, size }));
+    }
+    let made: Vec<_> = database.made.iter().map(|one| one.time).collect();
+    assert_eq!(made.len(), 120);
+    assert_eq!(made.first(), Some(&(DateTime::UNIX_EPOCH + TimeDelta::minutes(30))));
 }

@@ -20,7 +20,10 @@ use object_store::{
 };
 use tokio::sync::Mutex;
 
-use self::errors::{failed, failed_io};
+use self::{
+    errors::{failed, failed_io},
+    walk::Walk,
+};
 use super::{
     Created, Deletion, ErrorKind, ObjectMeta, Page, PartTag, Result, Store, StoreError,
     UnfinishedUpload, UploadHandle,
@@ -31,6 +34,7 @@ mod listing;
 mod range;
 mod removal;
 mod uploads;
+mod walk;
 
 /// Where everything stands that is not an object.
 const HIDDEN: &str = ".reliquary";
@@ -45,6 +49,7 @@ pub struct LocalStore {
     files: LocalFileSystem,
     /// Uploads that this process began, by id.
     uploads: Mutex<HashMap<String, uploads::Upload>>,
+    listings: listing::Listings,
 }
 
 impl fmt::Debug for LocalStore {
@@ -83,7 +88,8 @@ impl LocalStore {
         let files = LocalFileSystem::new_with_prefix(&root)
             .map_err(|error| failed("open", target, &root, &error))?
             .with_fsync(true);
-        Ok(Self { root, files, uploads: Mutex::new(HashMap::new()) })
+        let listings = listing::Listings::default();
+        Ok(Self { root, files, uploads: Mutex::new(HashMap::new()), listings })
     }
 
     /// The path of a key, which must not reach out of the directory.
@@ -260,17 +266,26 @@ impl Store for LocalStore {
 
     async fn list_page(&self, prefix: &str, next: Option<&str>) -> Result<Page> {
         // A prefix that leads out of the directory is refused as a key would be.
-        let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-        Path::parse(&folder).map_err(|error| StoreError {
+        let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+        Path::parse(folder).map_err(|error| StoreError {
             operation: "list".to_owned(),
             target: self.uri(prefix),
             kind: ErrorKind::Other,
             detail: error.to_string(),
         })?;
-        let (root, wanted, after) =
-            (self.root.clone(), prefix.to_owned(), next.map(ToOwned::to_owned));
-        let list = move || listing::page(&root, &folder, &wanted, after.as_deref(), PAGE);
-        self.blocking("list", prefix, list).await
+        let known = next.and_then(|token| self.listings.take(token));
+        let after = next.map(|token| listing::last_key(token).to_owned());
+        let (root, wanted) = (self.root.clone(), prefix.to_owned());
+        let list = move || {
+            let walk = match known {
+                Some(walk) => walk,
+                None => Walk::new(&root, &wanted, after.as_deref())?,
+            };
+            listing::page(walk, PAGE)
+        };
+        let (objects, rest) = self.blocking("list", prefix, list).await?;
+        let next = rest.map(|(walk, last)| self.listings.keep(walk, &last));
+        Ok(Page { objects, next })
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

@@ -265,7 +265,8 @@ async fn wrong_paths_and_methods_are_told_so() {
         let response = server.request(Method::DELETE, path).await;
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
     }
-    assert!(server.get("/").await.1.contains("/healthz"));
+    let listed = server.get("/").await.1;
+    assert!(listed.contains("/healthz") && listed.contains("POST /backups"), "{listed}");
 }
 
 #[tokio::test]

@@ -142,22 +142,40 @@ async fn serve(settings: &Settings, insist: bool, folder: &Path, signals: Signal
         listener => listener?,
     };
     let address = listener.local_addr()?;
-    println!(
+    println!("{}", greeting(address, folder));
+    let stop = daemon.run(listener, signals).await?;
+    let unclean = stop.signal.map_or(super::FAILED, Signal::exit_code);
+    Ok(if stop.clean { DONE } else { unclean })
+}
+
+/// Where to look.
+fn greeting(address: SocketAddr, folder: &Path) -> String {
+    format!(
         "a backup a minute, into {}\n\n  \
+         http://{address}/               the status page, for a browser\n  \
          http://{address}/healthz        is there a fresh, good backup?\n  \
          http://{address}/status         everything there is to know\n  \
          http://{address}/metrics        for Prometheus\n  \
          http://{address}/last-success   when the last one was made\n\n\
          Ctrl-C ends it and takes everything away.\n",
         folder.display()
-    );
-    let stop = daemon.run(listener, signals).await?;
-    let unclean = stop.signal.map_or(super::FAILED, Signal::exit_code);
-    Ok(if stop.clean { DONE } else { unclean })
+    )
 }
 
 fn say(global: &Global, what: &str) {
     if !global.quiet && !global.json {
         println!("{what}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_page_is_the_first_address() {
+        let said = greeting("127.0.0.1:8080".parse().unwrap(), Path::new("/tmp/x"));
+        let first = said.lines().find(|line| line.contains("http://")).unwrap();
+        assert!(first.starts_with("  http://127.0.0.1:8080/  "), "{said}");
     }
 }

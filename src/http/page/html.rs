@@ -39,7 +39,7 @@ pub(super) fn document(page: &Page) -> Markup {
             body {
                 a.skip href="#main" { "Skip to the status" }
                 p #old.alarm role="alert" hidden {
-                    "Reliquary does not answer. What stands below is what it said last, and may be old."
+                    "Reliquary does not answer. What stands below may be old."
                 }
                 (main(page))
             }
@@ -129,8 +129,6 @@ fn overview(page: &Page) -> Markup {
 
 fn database(at: usize, one: &Database, several: bool) -> Markup {
     let heading = format!("database-{at}");
-    let bad: usize =
-        one.grid.counts().iter().filter(|(slot, _)| slot.is_bad()).map(|(_, count)| count).sum();
     html! {
         section aria-labelledby=(heading) {
             h2 id=(heading) { (one.name) @if several { " " (badge(one.status)) } }
@@ -146,7 +144,7 @@ fn database(at: usize, one: &Database, several: bool) -> Markup {
                 pre { @for line in &one.restore { (line) "\n" } }
             }
             div.columns.wide {
-                div.panel { (grid::grid(at, &one.grid, bad)) }
+                div.panel { (grid::grid(at, &one.grid)) }
                 div.panel { (sections::checks(&one.checks)) (sections::due(&one.due)) }
             }
             h3 .quiet { "The last thirty days" }
@@ -210,6 +208,7 @@ pub(super) fn class(slot: Slot) -> &'static str {
         Slot::Damaged => "d",
         Slot::Swept => "s",
         Slot::Future => "u",
+        Slot::Unknown => "k",
         Slot::Unplanned => "n",
     }
 }

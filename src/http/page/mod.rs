@@ -2,7 +2,8 @@
 //!
 //! It is written on the server from the live state alone, and needs no script:
 //! without one it reloads by itself. With one, [`events`] tells when something
-//! has changed. Whoever does not ask for HTML gets the list of routes.
+//! has changed. Whoever does not ask for HTML gets the list of routes. Where a
+//! password is set, neither is for who does not show it.
 
 mod events;
 mod html;
@@ -27,6 +28,7 @@ pub(super) use events::Events;
 
 use super::{App, guard, text};
 
+/// The routes that are always there.
 const ROUTES: &str = "\
 GET  /              the status page, for a browser
 GET  /livez         200 while the process is alive
@@ -34,8 +36,10 @@ GET  /healthz       200 while every database has a fresh, good backup; JSON
 GET  /last-success  the time of the newest good backup (?database=)
 GET  /status        everything there is to know; JSON
 GET  /metrics       Prometheus
-POST /backups       starts a backup; needs a token in the configuration (?database=)
 ";
+
+/// The one that is there where it can be used.
+const BACKUPS: &str = "POST /backups       starts a backup; needs the token (?database=)\n";
 
 const SCRIPT: &str = include_str!("page.js");
 
@@ -51,12 +55,13 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 });
 
 pub(super) async fn get(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    if !wants_html(&headers) {
-        let list = format!("reliquary {}\n\n{ROUTES}", app.state.version());
-        return varied(text(StatusCode::OK, list));
-    }
     if let Some(refusal) = guard::refusal(&app, &headers) {
         return varied(refusal);
+    }
+    if !wants_html(&headers) {
+        let backups = if app.can_start() { BACKUPS } else { "" };
+        let list = format!("reliquary {}\n\n{ROUTES}{backups}", app.state.version());
+        return varied(text(StatusCode::OK, list));
     }
     let page = html::document(&view::current(&app.state, &app.info)).into_string();
     let mut response = squeezed(page, &headers);
@@ -102,7 +107,7 @@ fn squeezed(page: String, headers: &HeaderMap) -> Response {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|coding| coding.trim().eq_ignore_ascii_case("gzip"));
+        .any(is_gzip);
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     if takes
         && encoder.write_all(page.as_bytes()).is_ok()
@@ -112,6 +117,15 @@ fn squeezed(page: String, headers: &HeaderMap) -> Response {
         return ([(header::CONTENT_ENCODING, coding)], Body::from(bytes)).into_response();
     }
     Body::from(page).into_response()
+}
+
+/// Whether a coding that a client names is the one we have, and not named to
+/// say that it will not do.
+fn is_gzip(named: &str) -> bool {
+    let mut parts = named.split(';').map(str::trim);
+    let is_ours = parts.next().is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+    is_ours && weight.and_then(|weight| weight.parse::<f32>().ok()) != Some(0.0)
 }
 
 #[cfg(test)]

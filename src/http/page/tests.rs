@@ -158,6 +158,16 @@ fn html_is_for_who_asks_for_it() {
     assert!(!wants_html(&HeaderMap::new()));
 }
 
+#[test]
+fn a_coding_with_a_weight_is_taken_and_one_of_no_weight_is_not() {
+    for taken in ["gzip", " GZIP ", "gzip;q=0.8", "gzip ; q=1", "gzip;x=y"] {
+        assert!(is_gzip(taken), "{taken}");
+    }
+    for refused in ["gzip;q=0", "gzip; q=0.000", "br", "", "identity;q=1", "x-gzip-not"] {
+        assert!(!is_gzip(refused), "{refused}");
+    }
+}
+
 /// Each class of a cell, and of the key, has its rule.
 #[test]
 fn every_slot_has_a_colour_of_its_own() {

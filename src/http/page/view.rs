@@ -16,7 +16,7 @@ pub(super) use self::{
     glance::{Answer, Tone},
     grid::{Grid, Slot},
     running::Now,
-    sections::{Audit, Channel, Drill, Due, Retention},
+    sections::{Audit, Channel, Drills, Due, Retention},
 };
 use crate::{
     figures::{age, span},
@@ -53,7 +53,7 @@ pub(super) struct Database {
     pub(super) restore: Vec<String>,
     pub(super) grid: Grid,
     pub(super) charts: Vec<Chart>,
-    pub(super) drills: Vec<Drill>,
+    pub(super) drills: Drills,
     pub(super) retention: Option<Retention>,
     pub(super) audit: Option<Audit>,
     pub(super) checks: Vec<Check>,

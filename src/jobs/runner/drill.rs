@@ -224,7 +224,7 @@ impl Runner {
         let store = self.environment.store.as_ref();
         let read = tokio::select! {
             biased;
-            () = self.lifecycle.hard.cancelled() => return,
+            () = self.lifecycle.soft.cancelled() => return,
             read = drills.refresh(store, &self.source.layout, &catalog.drills) => read,
         };
         memory.failed = read.as_ref().err().map(|_| now);

@@ -84,16 +84,22 @@ pub(super) fn find(root: &Path, prefix: &str) -> io::Result<Vec<UnfinishedUpload
     for folder in entries(&uploads)? {
         let id = folder.file_name().to_string_lossy().into_owned();
         let started = modified(&folder.metadata()?)?;
-        for (key, _) in files_below(&folder.path())? {
+        for key in files_below(&folder.path())? {
             let key = staging(&key).map_or(key.as_str(), |(name, _)| name).to_owned();
             let upload = UploadHandle { key, id: id.clone() };
             found.push(UnfinishedUpload { upload, started });
         }
     }
-    for (path, started) in files_below(root)? {
+    for path in files_below(root)? {
         if let Some((key, number)) = staging(&path)
             && !path.starts_with(HIDDEN)
         {
+            // One that went while we look is no debris.
+            let started = match root.join(&path).symlink_metadata() {
+                Ok(found) => modified(&found)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             let upload = UploadHandle { key: key.to_owned(), id: format!("#{number}") };
             found.push(UnfinishedUpload { upload, started });
         }
@@ -110,22 +116,22 @@ fn staging(path: &str) -> Option<(&str, &str)> {
     digits.then_some((name, number))
 }
 
-/// Every file below a folder, as path from there, with when it was last written.
-fn files_below(folder: &Path) -> io::Result<Vec<(String, DateTime<Utc>)>> {
+/// Every file below a folder, as path from there.
+fn files_below(folder: &Path) -> io::Result<Vec<String>> {
     let mut files = Vec::new();
     let mut open = vec![folder.to_owned()];
     while let Some(next) = open.pop() {
         for entry in entries(&next)? {
-            // Files come and go while we look; those that went are no debris.
-            let metadata = match entry.metadata() {
-                Ok(metadata) => metadata,
+            let kind = match entry.file_type() {
+                Ok(kind) => kind,
+                // Files come and go while we look.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            if metadata.is_dir() {
+            if kind.is_dir() {
                 open.push(entry.path());
             } else if let Ok(path) = entry.path().strip_prefix(folder) {
-                files.push((path.to_string_lossy().into_owned(), modified(&metadata)?));
+                files.push(path.to_string_lossy().into_owned());
             }
         }
     }

@@ -13,7 +13,7 @@ use reliquary::{
     },
 };
 
-use super::{Life, at, directory, hourly, id, sample_server};
+use super::{Life, PATIENCE, at, directory, eventually, hourly, id, sample_server, settings};
 use crate::support::{postgres::Server, s3::s3s_server};
 
 /// Without the verify, which reads what is there for its own sake.
@@ -138,4 +138,16 @@ async fn a_listing_that_fails_in_a_new_hour_does_not_stop_the_next_ones() {
     life.settle().await;
     assert_eq!(life.health(), Status::Ok);
     assert_eq!(life.main().catalog.unwrap().scheduled, 2);
+}
+
+/// A listing decides nothing that the process still needs when it is to end.
+#[tokio::test]
+async fn a_listing_that_takes_long_does_not_hold_up_a_stop() {
+    let url = "databases.main.url = \"postgres://nobody@127.0.0.1:1/app\"";
+    let (_dir, local) = directory().await;
+    let store = Arc::new(FaultyStore::new(local, Plan::Outage(1, Fault::Hangs(PATIENCE * 2))));
+    let mut life = Life::begin(&settings(url), store.clone(), &Clock::manual(at("14:30:00")));
+    eventually("the listing", || !store.calls().is_empty()).await;
+    life.stop().await;
+    assert_eq!(count(&store), [("list_page".to_owned(), 1)].into());
 }

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::TimeDelta;
 use reliquary::{
-    http::App,
+    http::{App, Token},
     words::{JobKind, Stage},
 };
+use secrecy::SecretString;
 
 use super::Server;
 use crate::{
@@ -145,6 +146,54 @@ async fn a_page_whose_daemon_is_gone_says_that_it_is_old() {
         browser.value("renew()");
         browser.until("!document.getElementById('old').hidden");
         keep(&mut browser, "old-360-dark");
+    });
+}
+
+/// What is selected is not taken away; but the page does not stay green for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_selection_hides_neither_news_nor_silence() {
+    let name = "a_selection_hides_neither_news_nor_silence";
+    let Some(mut browser) = browser(name) else { return };
+    let (_, app) = filled(3);
+    let server = Server::of(app.clone()).await;
+    let url = format!("http://{}/", server.address);
+    tokio::task::block_in_place(|| {
+        browser.look(360, 800, "light");
+        browser.open(&url);
+        browser.until("events.readyState === 1 && !busy");
+        browser.value("getSelection().selectAllChildren(document.querySelector('.verdict'))");
+        app.state.update("main", |database| database.giving_up = true);
+        browser.until("document.title.startsWith('failing')");
+        assert_eq!(browser.value("document.querySelector('.badge').textContent"), "ok");
+        assert_eq!(browser.value("document.getElementById('old').hidden"), true);
+        // Two minutes later, without waiting for them.
+        browser.value("fresh -= 121000");
+        browser.until("(renew(), !document.getElementById('old').hidden)");
+        browser.value("getSelection().removeAllRanges()");
+        browser.until("(renew(), document.querySelector('.badge').textContent == 'failing')");
+        browser.until("document.getElementById('old').hidden");
+    });
+}
+
+/// A browser refuses to ask an address that holds a password.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_in_the_address_is_no_alarm_and_a_lost_one_is_said() {
+    let name = "a_password_in_the_address_is_no_alarm_and_a_lost_one_is_said";
+    let Some(mut browser) = browser(name) else { return };
+    let password = Some(Token::new(&SecretString::from("open-sesame-0123456789")));
+    let server = Server::of(App { password, ..filled(3).1 }).await;
+    let url = format!("http://ada:open-sesame-0123456789@{}/", server.address);
+    tokio::task::block_in_place(|| {
+        browser.look(360, 800, "light");
+        browser.open(&url);
+        browser.value("document.querySelector('main').mark = 1");
+        browser.until("(renew(), !document.querySelector('main').mark)");
+        assert_eq!(browser.value("document.getElementById('old').hidden"), true);
+        // As where the password was changed.
+        browser.value("void (fetch = async () => new Response('', { status: 401 }))");
+        let said = "document.getElementById('old').textContent.includes('password again')";
+        browser.until(&format!("(renew(), {said})"));
+        assert_eq!(browser.value("document.getElementById('old').hidden"), false);
     });
 }
 

@@ -180,6 +180,21 @@ async fn a_thousand_connections_are_served() {
     assert_eq!(server.get("/livez").await.0, StatusCode::OK);
 }
 
+/// What keeps a daemon alive asks with a deadline of a few seconds.
+#[tokio::test]
+async fn half_sent_requests_do_not_keep_a_probe_waiting() {
+    let limits = Limits { connections: 8, ..Limits::default() };
+    let server = Server::start(router(young().1), limits).await;
+    let mut half = Vec::new();
+    for _ in 0..limits.connections {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+        half.push(stream);
+    }
+    let answer = tokio::time::timeout(Duration::from_secs(5), server.get("/livez")).await;
+    assert_eq!(answer.unwrap().0, StatusCode::OK);
+}
+
 #[tokio::test]
 async fn an_idle_connection_does_not_hold_up_a_stop() {
     let limits = Limits { drain: LONG, header_timeout: LONG, ..Limits::default() };

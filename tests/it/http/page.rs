@@ -51,9 +51,26 @@ async fn a_browser_gets_the_page_and_a_terminal_the_list() {
     }
     let listed = browse(&server, "/", &[("accept", "*/*")]).await;
     assert_eq!(listed.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
-    assert!(listed.text().await.unwrap().contains("GET  /healthz"));
+    let listed = listed.text().await.unwrap();
+    assert!(listed.contains("GET  /healthz") && !listed.contains("/backups"), "{listed}");
     let script = browse(&server, "/page.js", &[]).await;
     assert_eq!(script.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
+}
+
+/// What a store says of whoever asks it is on no page, guarded or not.
+#[tokio::test]
+async fn whoever_asks_the_store_is_named_nowhere() {
+    let (_, app) = busy();
+    let said = "list s3://altarflow-backups/database/: access denied (HTTP 403: AccessDenied: \
+                User: arn:aws:iam::111122223333:user/ada is not authorized to perform: \
+                s3:ListBucket)";
+    app.state.update("main", |database| database.catalog_error = Some(said.to_owned()));
+    let server = Server::of(app).await;
+    for path in ["/", "/status", "/healthz"] {
+        let body = browse(&server, path, &[("accept", HTML)]).await.text().await.unwrap();
+        assert!(body.contains("s3:ListBucket)"), "{path}: {body}");
+        assert!(!body.contains("111122223333") && !body.contains("user/ada"), "{path}: {body}");
+    }
 }
 
 /// Nothing of where the source or the store is, and none of the settings' secrets.
@@ -112,7 +129,12 @@ async fn where_a_password_is_set_only_who_shows_it_sees_page_and_status() {
     for path in ["/livez", "/last-success?database=billing", "/metrics", "/page.js"] {
         assert_eq!(browse(&server, path, &[]).await.status(), StatusCode::OK, "{path}");
     }
-    assert_eq!(browse(&server, "/", &[("accept", "*/*")]).await.status(), StatusCode::OK);
+    // The list of routes with its version is for who may see the page.
+    let listed = browse(&server, "/", &[("accept", "*/*")]).await;
+    assert_eq!(listed.status(), StatusCode::UNAUTHORIZED);
+    assert!(!listed.text().await.unwrap().contains("0.1.0"));
+    let listed = browse(&server, "/", &[("authorization", right.as_str())]).await;
+    assert!(listed.text().await.unwrap().starts_with("reliquary 0.1.0\n"));
 }
 
 /// The next event of a stream, as it came.

@@ -27,7 +27,7 @@ pub(super) fn chart(chart: &Chart) -> Markup {
                     path.curve d=(curve(&chart.points)) {}
                     @if chart.points.len() <= DOTS { path.dot d=(dots(&chart.points)) {} }
                 }
-                p.range.quiet { span { "30 days ago" } span { "up to " (chart.most) } span { "now" } }
+                p.range.quiet { span { (chart.from) } span { "up to " (chart.most) } span { "now" } }
             }
             p.quiet { (sentence(&chart.words)) }
         }

@@ -6,12 +6,14 @@ use maud::{Markup, html};
 use super::class;
 use crate::http::page::view::{Grid, Slot};
 
-pub(super) fn grid(at: usize, grid: &Grid, bad: usize) -> Markup {
+pub(super) fn grid(at: usize, grid: &Grid) -> Markup {
     let counts = grid.counts();
+    let bad: usize = counts.iter().filter(|(slot, _)| slot.is_bad()).map(|(_, count)| count).sum();
     html! {
         h3 { "Every slot of thirty days" }
         p.quiet {
             @match bad {
+                0 if counts.contains_key(&Slot::Unknown) => "What became of them is not known: the store was not listed yet.",
                 0 => "No slot was missed and none failed.",
                 1 => { strong.bad { "1 slot" } " was missed, failed or is damaged." }
                 _ => { strong.bad { (bad) " slots" } " were missed, failed or are damaged." }
@@ -40,6 +42,7 @@ pub(super) fn grid(at: usize, grid: &Grid, bad: usize) -> Markup {
             }
             p.hint aria-hidden="true" { "Point at a cell, or tap it, to read what became of its slot." }
         }
+        p.quiet { "A cell is an hour, and shows the best of it; the numbers count hours." }
         ul.key {
             @for slot in Slot::ALL.iter().filter(|slot| counts.contains_key(slot)) {
                 li title=(slot.meaning()) {

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{prose, sentence};
 use crate::{
     health::Check,
-    http::page::view::{Audit, Channel, Drill, Due, Retention},
+    http::page::view::{Audit, Channel, Drills, Due, Retention},
     words::{CheckResult, DrillVerdict},
 };
 
@@ -15,7 +15,10 @@ pub(super) fn checks(checks: &[Check]) -> Markup {
         ul.checks {
             @for check in checks {
                 li {
-                    div { strong { (check.name.replace('_', " ")) } (mark(check.ok)) }
+                    div {
+                        strong { (check.name.replace('_', " ")) }
+                        @if check.unknown { span.doubtful { "unknown" } } @else { (mark(check.ok)) }
+                    }
                     p { (prose(&check.detail)) }
                 }
             }
@@ -40,14 +43,16 @@ pub(super) fn due(due: &[Due]) -> Markup {
     }
 }
 
-pub(super) fn drills(drills: &[Drill]) -> Markup {
+pub(super) fn drills(drills: &Drills) -> Markup {
     html! {
         h3 { "Last drills" }
-        @if drills.is_empty() {
+        @if let Some(why) = drills.unknown {
+            p { "Not known: " (why) "." }
+        } @else if drills.last.is_empty() {
             p { "No backup was restored for a test yet. " code { "reliquary drill" } " does it." }
         }
         ul {
-            @for drill in drills {
+            @for drill in &drills.last {
                 li {
                     @match drill.verdict {
                         DrillVerdict::Passed => strong.good { "passed" },

@@ -11,6 +11,9 @@ use crate::{
     state::{DatabaseState, Stored},
 };
 
+/// Why nothing that only the store tells is known.
+const UNLISTED: &str = "the store was not listed yet";
+
 /// A drill a month, and ten days to notice that one did not come.
 const PROOF_LASTS: TimeDelta = TimeDelta::days(40);
 
@@ -53,6 +56,9 @@ pub(super) fn headline(
             "No good backup is known yet; the process has only just started.".to_owned()
         }
         (Status::Stale, Some(age)) => format!("Backups are late: the last good one is {age} old."),
+        (Status::Stale | Status::Failing, None) if known.catalog.is_none() => {
+            format!("No good backup is known: {UNLISTED}.")
+        }
         (Status::Stale, None) => "There is no good backup.".to_owned(),
         (Status::Failing, Some(age)) => {
             format!("Backups fail. The last good one is {age} old and is still there.")
@@ -79,7 +85,7 @@ fn is_there(known: &DatabaseState, health: &DatabaseHealth) -> Answer {
     let totals = known.catalog.clone().unwrap_or_default();
     let Some(last) = known.last_success else {
         let (answer, detail, tone) = match (health.status, &known.catalog) {
-            (_, None) => ("Not known yet", "the store was not listed yet", Tone::Doubtful),
+            (_, None) => ("Not known", UNLISTED, Tone::Doubtful),
             (Status::Starting, _) => {
                 ("Not yet", "the first one is still to be made", Tone::Doubtful)
             }
@@ -108,6 +114,10 @@ fn is_there(known: &DatabaseState, health: &DatabaseHealth) -> Answer {
     }
 }
 
+fn unknown(question: &'static str, why: &str) -> Answer {
+    Answer { question, words: "Not known".to_owned(), detail: why.to_owned(), tone: Tone::Doubtful }
+}
+
 fn how_old(now: DateTime<Utc>, known: &DatabaseState, health: &DatabaseHealth) -> Answer {
     let question = "How old is it?";
     let limit = TimeDelta::from_std(known.stale_after).unwrap_or(TimeDelta::MAX);
@@ -119,14 +129,27 @@ fn how_old(now: DateTime<Utc>, known: &DatabaseState, health: &DatabaseHealth) -
         }
     });
     let Some(last) = known.last_success else {
-        let tone = if health.status == Status::Starting { Tone::Doubtful } else { Tone::Bad };
-        return Answer { question, words: "There is none".to_owned(), detail: next, tone };
+        let (words, detail, tone) = match (&known.catalog, health.status) {
+            (None, _) => ("Not known", format!("{UNLISTED}; {next}"), Tone::Doubtful),
+            (_, Status::Starting) => ("There is none", next, Tone::Doubtful),
+            _ => ("There is none", next, Tone::Bad),
+        };
+        return Answer { question, words: words.to_owned(), detail, tone };
     };
     let ahead = last - now > clock::TOLERANCE;
     let tone = if ahead || now - last > limit { Tone::Bad } else { Tone::Good };
     let words = if ahead { "From the future".to_owned() } else { age(now, last) };
     let detail = format!("stale after {}; {next}", span(limit));
     Answer { question, words, detail, tone }
+}
+
+/// Why nothing is known of drills; `None` where it is.
+pub(super) fn undrilled(known: &DatabaseState) -> Option<&'static str> {
+    match (&known.drills, &known.catalog) {
+        (Some(_), _) => None,
+        (None, None) => Some(UNLISTED),
+        (None, Some(_)) => Some("what drills have found was not read yet"),
+    }
 }
 
 /// Whether a drill has restored a backup and everything agreed.
@@ -136,6 +159,9 @@ pub(super) fn proves(known: &DatabaseState, backup: &str) -> bool {
 
 fn is_proven(now: DateTime<Utc>, known: &DatabaseState) -> Answer {
     let question = "Is it proven?";
+    if let Some(why) = undrilled(known) {
+        return unknown(question, why);
+    }
     let newest = newest(known);
     let verified = known.catalog.as_ref().map_or(0, |totals| totals.verified);
     let read_back = match newest.and_then(|stored| stored.verified) {
@@ -177,6 +203,9 @@ fn is_proven(now: DateTime<Utc>, known: &DatabaseState) -> Answer {
 
 fn how_long(now: DateTime<Utc>, known: &DatabaseState) -> Answer {
     let question = "How long would a restore take?";
+    if let Some(why) = undrilled(known) {
+        return unknown(question, why);
+    }
     let drills = known.drills.clone().unwrap_or_default();
     let measured = drills.recent.iter().filter(|drill| drills.proves(&drill.backup));
     let measured = measured.filter_map(|drill| Some((drill, drill.restore_seconds?)));

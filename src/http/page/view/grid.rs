@@ -34,12 +34,14 @@ pub(in crate::http::page) enum Slot {
     Damaged,
     Swept,
     Future,
-    /// Nothing was to be made then, or nothing is known of it.
+    /// The store was not listed yet.
+    Unknown,
+    /// Nothing was to be made then.
     Unplanned,
 }
 
 impl Slot {
-    pub(in crate::http::page) const ALL: [Self; 12] = [
+    pub(in crate::http::page) const ALL: [Self; 13] = [
         Self::Proven,
         Self::Verified,
         Self::Good,
@@ -51,6 +53,7 @@ impl Slot {
         Self::Damaged,
         Self::Swept,
         Self::Future,
+        Self::Unknown,
         Self::Unplanned,
     ];
 
@@ -68,6 +71,7 @@ impl Slot {
             Self::Damaged => "damaged",
             Self::Swept => "swept",
             Self::Future => "future",
+            Self::Unknown => "unknown",
             Self::Unplanned => "nothing planned",
         }
     }
@@ -86,6 +90,7 @@ impl Slot {
             Self::Damaged => "verify found damage: it counts for nothing",
             Self::Swept => "older than retention keeps",
             Self::Future => "still to come",
+            Self::Unknown => "the store was not listed yet",
             Self::Unplanned => "no backup was due",
         }
     }
@@ -216,7 +221,7 @@ impl Looker<'_> {
         let slot = self.slots.get(&start).map(|slots| slots.first);
         let time = slot.unwrap_or(start);
         let (kind, detail) = match self.known.stored.get(start) {
-            Some(stored) => self.of_stored(stored),
+            Some(stored) => self.of_stored(start, slot, stored),
             None => self.of_nothing(start, slot),
         };
         let at = format!("{:02}:{:02}", time.hour(), time.minute());
@@ -224,7 +229,32 @@ impl Looker<'_> {
         Cell { slot: kind, text: format!("{at} {}{detail}", kind.word()) }
     }
 
-    fn of_stored(&self, stored: &Stored) -> (Slot, String) {
+    /// What stands in an hour; unless that is not what the slot was due, and the
+    /// slot was lost.
+    fn of_stored(
+        &self,
+        start: DateTime<Utc>,
+        slot: Option<DateTime<Utc>>,
+        stored: &Stored,
+    ) -> (Slot, String) {
+        let (kind, detail) = self.of_archive(stored);
+        if stored.scheduled || !(stored.manual || stored.worth == Worth::Legacy) {
+            return (kind, detail);
+        }
+        let (lost, why) = self.of_nothing(start, slot);
+        // Before our first backup somebody else's archives were all that was due.
+        let oldest = self.known.catalog.as_ref().and_then(|totals| totals.oldest);
+        let ours = oldest.zip(slot).is_some_and(|(oldest, slot)| slot >= oldest);
+        match lost {
+            Slot::Failed => {}
+            Slot::Missed if stored.manual || ours => {}
+            _ => return (kind, detail),
+        }
+        let why = if why.is_empty() { why } else { format!("{why}; ") };
+        (lost, format!("{why}beside it {}: {detail}", kind.word()))
+    }
+
+    fn of_archive(&self, stored: &Stored) -> (Slot, String) {
         let kind = match stored.worth {
             Worth::Good if proves(self.known, &stored.id) => Slot::Proven,
             Worth::Good if stored.verified.is_some() => Slot::Verified,
@@ -278,8 +308,11 @@ impl Looker<'_> {
         if self.now - slot < PATIENCE {
             return (Slot::Future, "due now".to_owned());
         }
-        let Some(beginning) = self.beginning.filter(|_| self.known.catalog.is_some()) else {
-            return (Slot::Unplanned, "nothing is known of that time".to_owned());
+        if self.known.catalog.is_none() {
+            return (Slot::Unknown, String::new());
+        }
+        let Some(beginning) = self.beginning else {
+            return (Slot::Unplanned, "before the oldest backup".to_owned());
         };
         let horizon = self.known.outlook.as_ref().and_then(|outlook| outlook.horizon);
         if horizon.is_some_and(|horizon| slot < horizon && beginning <= horizon + REACH) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{Shown, distance, moment, seconds};
+use super::{Shown, distance, glance, moment, seconds};
 use crate::{
     figures::{count, size},
     state::{ChannelState, DatabaseState, DrillReport},
@@ -13,6 +13,14 @@ use crate::{
 
 /// Drills that are shown.
 const SHOWN: usize = 6;
+
+/// The last drills, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::http::page) struct Drills {
+    /// Why nothing is known of them; `None` where it is.
+    pub(in crate::http::page) unknown: Option<&'static str>,
+    pub(in crate::http::page) last: Vec<Drill>,
+}
 
 /// A drill.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +69,7 @@ pub(in crate::http::page) struct Due {
     pub(in crate::http::page) when: String,
 }
 
-pub(super) fn drills(now: DateTime<Utc>, known: &DatabaseState, shown: &Shown<'_>) -> Vec<Drill> {
+pub(super) fn drills(now: DateTime<Utc>, known: &DatabaseState, shown: &Shown<'_>) -> Drills {
     let recent = known.drills.iter().flat_map(|drills| &drills.recent);
     let one = |drill: &DrillReport| {
         let (backup, ago) = (&drill.backup, distance(now, drill.finished));
@@ -79,7 +87,7 @@ pub(super) fn drills(now: DateTime<Utc>, known: &DatabaseState, shown: &Shown<'_
                 .collect(),
         }
     };
-    recent.take(SHOWN).map(one).collect()
+    Drills { unknown: glance::undrilled(known), last: recent.take(SHOWN).map(one).collect() }
 }
 
 pub(super) fn retention(

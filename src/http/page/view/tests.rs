@@ -2,10 +2,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
+    http::page::html,
     settings::Schedule,
     state::{
-        self, BackupSize, CatalogTotals, DrillHistory, DrillReport, FailedRuns, Liveness, Outlook,
-        RunReport, StageSeconds, Stored,
+        self, BackupSize, CatalogTotals, DrillHistory, DrillReport, FailedRuns, Liveness, Measure,
+        Outlook, RunReport, StageSeconds, Stored,
     },
     words::{
         DrillChoice, DrillStage, DrillVerdict, JobKind, Keep, Outcome, Stage, SweepRefusal, Worth,
@@ -45,6 +46,7 @@ pub(in crate::http::page) fn with_backups(name: &str, hours: i64) -> DatabaseSta
             time,
             worth: Worth::Good,
             manual: false,
+            scheduled: true,
             bytes,
             verified: (ago > 5).then(|| time + TimeDelta::hours(4)),
             count: 1,
@@ -60,6 +62,7 @@ pub(in crate::http::page) fn with_backups(name: &str, hours: i64) -> DatabaseSta
         known.last_backup = Some(size);
         known.last_success = Some(time);
     }
+    known.drills = Some(DrillHistory::default());
     known.catalog = Some(CatalogTotals {
         scheduled: u64::try_from(hours).unwrap(),
         verified: u64::try_from((hours - 6).max(0)).unwrap(),
@@ -125,16 +128,46 @@ fn told(database: &Database) -> Vec<(&str, Tone)> {
 
 #[test]
 fn the_four_answers_of_a_fresh_installation() {
-    let page = one(hourly("main"));
+    let page = one(DatabaseState {
+        catalog: Some(CatalogTotals::default()),
+        drills: Some(DrillHistory::default()),
+        ..hourly("main")
+    });
     assert_eq!(
         told(&page),
         [
-            ("Not known yet", Tone::Doubtful),
+            ("No", Tone::Bad),
             ("There is none", Tone::Bad),
             ("Not yet", Tone::Doubtful),
             ("Not measured", Tone::Doubtful)
         ]
     );
+}
+
+/// A daemon that could not list the store for days knows nothing, and says so.
+#[test]
+fn before_the_store_was_listed_nothing_is_said_of_it() {
+    let mut known = hourly("main");
+    for listing in [None, Some("access denied".to_owned())] {
+        known.catalog_error = listing;
+        let page = one(known.clone());
+        assert_eq!(told(&page), [("Not known", Tone::Doubtful); 4]);
+        let details: Vec<_> = page.answers.iter().map(|answer| answer.detail.as_str()).collect();
+        let unlisted = |detail: &&str| detail.starts_with("the store was not listed yet");
+        assert!(details.iter().all(unlisted), "{details:?}");
+        assert_eq!(page.headline, "No good backup is known: the store was not listed yet.");
+        assert_eq!(page.drills.unknown, Some("the store was not listed yet"));
+        assert_eq!(slot(&page, 3), (Slot::Unknown, "11:00 unknown".to_owned()));
+        assert!(!page.grid.counts().contains_key(&Slot::Missed));
+    }
+    let html = html::document(&shown(&[known.clone()])).into_string();
+    assert!(!html.contains("No slot was missed"), "{html}");
+    assert_eq!(html.matches(">unknown</span>").count(), 3, "pointer, verify and drill");
+    // Listed, and not all of it read yet.
+    known.catalog = Some(CatalogTotals::default());
+    known.catalog_error = None;
+    let why = "what drills have found was not read yet";
+    assert_eq!(one(known).answers[2].detail, why);
 }
 
 #[test]
@@ -294,9 +327,76 @@ fn curves_begin_at_nothing_and_reach_from_thirty_days_ago_to_now() {
     let inside = |value: f64| (0.0..=1.0).contains(&value);
     assert!(size.points.iter().all(|point| inside(point.0) && inside(point.1)));
     assert!(size.points[0].1 > 0.9, "a small change is drawn small");
-    assert!(size.words.starts_with("720 backups since 24 Oct 15:00: from 39"), "{}", size.words);
+    let words = "720 hours shown, each by its best backup, since 24 Oct 15:00: from 39";
+    assert!(size.words.starts_with(words), "{}", size.words);
+    let rows = &page.charts[1].words;
+    assert!(rows.starts_with("a sample of 720 backups since 24 Oct 15:00: from "), "{rows}");
     let none = one(hourly("main"));
     assert!(none.charts.iter().all(|chart| chart.words == "nothing is known yet"));
+}
+
+/// A backup a minute is more than an hour's best: each is drawn, from the first on.
+#[test]
+fn a_process_that_makes_several_an_hour_draws_its_own() {
+    let mut known = with_backups("main", 2);
+    let size = known.last_backup.unwrap();
+    for minute in 1..30 {
+        let size = BackupSize { archive_bytes: minute * 1024, ..size };
+        let ago = TimeDelta::minutes(30 - i64::try_from(minute).unwrap());
+        known.made.add(Measure { time: now() - ago, size });
+    }
+    let charts = one(known).charts;
+    assert!(charts.iter().all(|chart| chart.points.len() == 29 && chart.from == "29m ago"));
+    assert_eq!(
+        charts[0].words,
+        "29 backups that this process made since 23 Nov 14:01: from 1.0 KiB to 29.0 KiB, the \
+         newest 29.0 KiB"
+    );
+    assert!(charts[0].points[0].0.abs() < 0.01);
+    // One an hour is what the hours show already.
+    let mut hourly = with_backups("main", 3);
+    (0..2).for_each(|ago| hourly.made.add(Measure { time: hours_ago(1 - ago), size }));
+    assert!(one(hourly).charts[0].words.starts_with("3 hours shown"));
+}
+
+#[test]
+fn another_archive_of_the_hour_does_not_hide_that_its_slot_was_lost() {
+    let mut known = with_backups("main", 30);
+    let other = |known: &mut DatabaseState, ago, worth, manual| {
+        known.stored.update(hours_ago(ago), |one| Stored {
+            worth,
+            manual,
+            scheduled: false,
+            ..one.unwrap()
+        });
+    };
+    known.failures.update(hours_ago(3), |_| FailedRuns {
+        count: 2,
+        stage: Some(Stage::Upload),
+        error: None,
+    });
+    for ago in [3, 7] {
+        other(&mut known, ago, Worth::Good, true);
+    }
+    other(&mut known, 8, Worth::Legacy, false);
+    // There before our first one, and before anything of ours was due.
+    known.catalog.as_mut().unwrap().oldest = Some(hours_ago(20));
+    for ago in 20..30 {
+        other(&mut known, ago, Worth::Legacy, false);
+    }
+    let page = one(known);
+    let (kind, text) = slot(&page, 3);
+    assert_eq!(kind, Slot::Failed);
+    let said = "11:00 failed: 2 times at upload; beside it good: 2026-11-23T11-00-00Z, ";
+    assert!(text.starts_with(said) && text.contains("made by hand"), "{text}");
+    let (kind, text) = slot(&page, 7);
+    assert_eq!(kind, Slot::Missed);
+    assert!(text.starts_with("07:00 missed: beside it verified: 2026-11-23T07"), "{text}");
+    assert_eq!(slot(&page, 8).0, Slot::Missed);
+    assert_eq!(
+        [20, 21, 29].map(|ago| slot(&page, ago).0),
+        [Slot::Missed, Slot::Legacy, Slot::Legacy]
+    );
 }
 
 #[test]
