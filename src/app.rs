@@ -110,6 +110,13 @@ pub fn check_url(url: &SecretString) -> Result<(), String> {
     })
 }
 
+/// Whether two databases' URLs lead to one database, for the settings.
+#[must_use]
+pub fn same_database(one: &SecretString, other: &SecretString) -> bool {
+    let urls = ConnectionUrl::parse(one).ok().zip(ConnectionUrl::parse(other).ok());
+    urls.is_some_and(|(one, other)| one.is_same_place(&other))
+}
+
 /// Judges what a drill's check expects, for the settings.
 ///
 /// # Errors
@@ -128,7 +135,15 @@ pub fn environment(settings: &Settings, store: Arc<dyn Store>, clock: Clock) -> 
         archive: settings.archive.clone(),
         part_size: settings.store.part_size,
         secret_files: secret_files(settings),
+        sources: sources(settings),
     }
+}
+
+/// Where each database is, as far as this machine knows.
+fn sources(settings: &Settings) -> BTreeMap<String, Option<ConnectionUrl>> {
+    let url = |database: &DatabaseSettings| ConnectionUrl::parse(database.url.as_ref()?).ok();
+    let databases = settings.databases.iter();
+    databases.map(|(name, database)| (name.clone(), url(database))).collect()
 }
 
 /// A database as its jobs see it.

@@ -21,8 +21,12 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(global: &Global, command: &Command) -> Result<u8> {
-    let sources =
-        Sources::from_process(global.config.clone(), app::check_url, app::check_expectation)?;
+    let sources = Sources::from_process(
+        global.config.clone(),
+        app::check_url,
+        app::check_expectation,
+        app::same_database,
+    )?;
     let (settings, warnings) = settings::load(&sources)?;
     match command {
         Command::Show if global.json => print::json(&settings.render_json())?,

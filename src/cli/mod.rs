@@ -223,8 +223,12 @@ impl Global {
     }
 
     fn load(&self, for_daemon: bool, store_only: bool) -> Result<Settings> {
-        let sources =
-            Sources::from_process(self.config.clone(), app::check_url, app::check_expectation)?;
+        let sources = Sources::from_process(
+            self.config.clone(),
+            app::check_url,
+            app::check_expectation,
+            app::same_database,
+        )?;
         let sources = Sources { store_only, ..sources };
         let (settings, warnings) = settings::load(&sources)?;
         telemetry::init(&settings.log, self.verbosity(), for_daemon);

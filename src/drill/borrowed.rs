@@ -1,7 +1,7 @@
 //! A database of the settings, which a drill uses instead of a sandbox.
 //!
-//! It is emptied before and after, so three things come first: it is not the
-//! source; no other drill is in it; and what it holds was put there by a drill of
+//! It is emptied before and after, so three things come first: it is no source of
+//! the settings; no other drill is in it; and what it holds was put there by a drill of
 //! ours, or the settings say that it is a throwaway. A drill marks it with a
 //! schema, [`MARK`], before it puts anything there, and takes the mark away when it
 //! has emptied it: so what a killed drill has left is known as ours.
@@ -73,6 +73,9 @@ pub struct BorrowOptions {
     pub url: ConnectionUrl,
     /// The source, where the settings name it.
     pub source: Option<ConnectionUrl>,
+    /// The other databases of the settings, by name; `None` where it is not known
+    /// how to reach one.
+    pub others: Vec<(String, Option<ConnectionUrl>)>,
     /// Whether whatever it holds may be dropped.
     pub is_throwaway: bool,
 }
@@ -99,6 +102,12 @@ impl Borrowed {
         )
         .await
         .map_err(BorrowError::Refused)?;
+        for (name, other) in &options.others {
+            let other = other.as_ref();
+            restore::surely_not_the_source(&options.url, other, None, &facts, &mut control)
+                .await
+                .map_err(|why| BorrowError::Refused(format!("databases.{name}: {why}")))?;
+        }
         if facts.is_template || facts.read_only {
             let why = "it is a template, or takes no writes";
             return Err(BorrowError::Refused(why.to_owned()));

@@ -1,7 +1,7 @@
 //! The throwaway cluster that a drill restores into.
 
 use std::{
-    fs::Permissions,
+    fs::{self, Permissions},
     io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -82,9 +82,30 @@ pub enum SandboxError {
         /// Why.
         source: io::Error,
     },
+    /// The server's account cannot get at something it needs.
+    #[error(
+        "let the account {account} reach {}: a directory on the way is closed to it; set {} to \
+         where everyone may look",
+        .path.display(), if *.is_folder { "drill.dir" } else { "drill.server_dirs" }
+    )]
+    Closed {
+        /// The account.
+        account: String,
+        /// What it must reach.
+        path: PathBuf,
+        /// Whether that is the sandbox's own folder, and no program.
+        is_folder: bool,
+    },
+    /// The kernel would refuse the socket.
+    #[error(
+        "make a socket at {}: a socket's path is limited to 107 bytes; set drill.dir to a shorter \
+         one",
+        .0.display()
+    )]
+    SocketPath(PathBuf),
     /// Its server does not start.
     #[error(transparent)]
-    Cluster(#[from] ClusterError),
+    Cluster(ClusterError),
     /// Its own connection string cannot be read.
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -105,6 +126,7 @@ impl Sandbox {
     pub async fn start(options: &SandboxOptions) -> Result<Self, SandboxError> {
         let root = options.dir.clone().unwrap_or_else(std::env::temp_dir);
         let failed = |source| SandboxError::Folder { root: root.clone(), source };
+        fs::metadata(&root).map_err(failed)?;
         for folder in remains::clear(&root).await {
             let folder = folder.display();
             tracing::info!(%folder, "cleared what a killed drill had left");
@@ -132,7 +154,8 @@ impl Sandbox {
             server_version: bins.version.clone(),
             network: if confinement.no_network { "none" } else { "the machine's" }.to_owned(),
         };
-        let cluster = Cluster::start(cluster).await?;
+        let cluster = Cluster::start(cluster).await;
+        let cluster = cluster.map_err(|error| in_words(error, folder.path()))?;
         let sandbox = Self { cluster, bins, facts, folder, _owner: owner };
         sandbox.make_database(&options.encoding).await?;
         Ok(sandbox)
@@ -217,8 +240,58 @@ impl Sandbox {
     /// # Errors
     /// When something cannot be removed.
     pub async fn stop(self) -> Result<(), SandboxError> {
-        self.cluster.stop().await?;
+        self.cluster.stop().await.map_err(SandboxError::Cluster)?;
         let root = self.folder.path().to_owned();
         self.folder.close().map_err(|source| SandboxError::Folder { root, source })
+    }
+}
+
+/// A cluster knows nothing of the settings that say where a sandbox is made.
+fn in_words(error: ClusterError, folder: &Path) -> SandboxError {
+    match error {
+        ClusterError::Unreachable { account, path } => {
+            let is_folder = path.starts_with(folder);
+            SandboxError::Closed { account, path, is_folder }
+        }
+        ClusterError::SocketPath(path) => SandboxError::SocketPath(path),
+        other => SandboxError::Cluster(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_does_not_do_is_told_with_the_setting_that_names_it() {
+        let folder = Path::new("/srv/closed/reliquary-drill-x");
+        let closed = |path: &str| {
+            let (account, path) = ("nobody".to_owned(), PathBuf::from(path));
+            in_words(ClusterError::Unreachable { account, path }, folder).to_string()
+        };
+        let long = in_words(ClusterError::SocketPath(folder.join("s")), folder).to_string();
+        for (said, setting) in [
+            (closed("/srv/closed/reliquary-drill-x/reliquary-pg-y"), "drill.dir"),
+            (closed("/root/pgsql/bin/postgres"), "drill.server_dirs"),
+            (long, "drill.dir"),
+        ] {
+            assert!(said.contains(setting) && !said.contains("TMPDIR"), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_not_there_is_no_full_disk() {
+        let options = SandboxOptions {
+            major: 15,
+            encoding: USUAL_ENCODING.to_owned(),
+            dump_bytes: 1,
+            server_dirs: Vec::new(),
+            dir: Some(PathBuf::from("/no/such/folder")),
+            keep_free: 1,
+        };
+        let error = Sandbox::start(&options).await.unwrap_err();
+        assert!(matches!(error, SandboxError::Folder { .. }), "{error:?}");
+        let said = error.to_string();
+        assert!(said.contains("/no/such/folder") && said.contains("drill.dir"), "{said}");
     }
 }

@@ -21,7 +21,7 @@ pub mod verify;
 pub mod watch;
 pub mod way;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 pub use orders::{Handle, Handles};
 pub use trigger::{StartResult, Trigger};
@@ -49,6 +49,9 @@ pub struct Environment {
     pub part_size: u64,
     /// Files that hold secrets of this installation.
     pub secret_files: Vec<SecretFile>,
+    /// Every database of the settings by its name, none of which may ever be
+    /// emptied; `None` where this machine does not know how to reach it.
+    pub sources: BTreeMap<String, Option<ConnectionUrl>>,
 }
 
 /// One database, as its jobs see it.

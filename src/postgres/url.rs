@@ -141,6 +141,13 @@ impl ConnectionUrl {
         }
     }
 
+    /// Whether both lead to one database, as far as their text tells: a server may
+    /// have many names.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.address().eq_ignore_ascii_case(&other.address()) && self.database == other.database
+    }
+
     /// The same server and role, another database.
     #[must_use]
     pub fn with_database(&self, database: &str) -> Self {

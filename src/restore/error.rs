@@ -109,24 +109,32 @@ pub struct Loaded {
     pub rows: u64,
 }
 
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the restore stopped at stage {}", self.stage)?;
-        if let Some(at) = &self.at {
-            write!(f, ", at {at}")?;
-        }
-        write!(f, ": {}", self.message)?;
+impl Stopped {
+    /// What happened, without what to do next.
+    #[must_use]
+    pub fn what(&self) -> String {
+        let at = self.at.as_ref().map_or_else(String::new, |at| format!(", at {at}"));
+        let stopped = format!("the restore stopped at stage {}{at}: {}", self.stage, self.message);
         if !self.touched {
-            return write!(f, "; nothing was touched");
+            return format!("{stopped}; nothing was touched");
         }
         let Loaded { tables, rows } = self.loaded;
         let (rows, tables) = (counted(rows, "row"), counted(tables, "table"));
-        write!(f, "; loaded until then: {rows}, {tables} whole")?;
-        match self.left_behind {
-            Some(0) => {}
-            Some(1) => write!(f, "; 1 session of it still runs on the server")?,
-            Some(left) => write!(f, "; {left} sessions of it still run on the server")?,
-            None => write!(f, "; whether sessions of it still run on the server is unknown")?,
+        let left = match self.left_behind {
+            Some(0) => String::new(),
+            Some(1) => "; 1 session of it still runs on the server".to_owned(),
+            Some(left) => format!("; {left} sessions of it still run on the server"),
+            None => "; whether sessions of it still run on the server is unknown".to_owned(),
+        };
+        format!("{stopped}; loaded until then: {rows}, {tables} whole{left}")
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what())?;
+        if !self.touched {
+            return Ok(());
         }
         match self.not_whole.as_deref() {
             None => write!(f, "; run it again with --clean"),

@@ -1,10 +1,16 @@
 //! `[drill]`, and `[databases.<name>.drill]`
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    BesideBackups, DrillCheck, DrillSettings, Schedule,
-    raw::Section,
+    BesideBackups, DatabaseSettings, DrillCheck, DrillSettings, Schedule,
+    raw::{Context, Section},
     units::{GIB, MIB},
 };
 
@@ -111,6 +117,36 @@ pub(super) fn over(mut section: Section<'_>, general: &DrillSettings) -> Option<
         amcheck,
         checks,
     })
+}
+
+/// A drill empties its target, so none may be a database that is backed up.
+pub(super) fn refuse_sources(
+    databases: &BTreeMap<String, DatabaseSettings>,
+    general: Option<&DrillSettings>,
+    context: &Context<'_>,
+) {
+    let equal = |one: &SecretString, other: &SecretString| {
+        let is_same = context.sources.same_database;
+        one.expose_secret() == other.expose_secret() || is_same.is_some_and(|is| is(one, other))
+    };
+    let general = general.and_then(|drill| drill.target.as_ref());
+    let mut told = BTreeSet::new();
+    for database in databases.values() {
+        let Some(target) = &database.drill.target else { continue };
+        let is_own = general.is_none_or(|text| text.expose_secret() != target.expose_secret());
+        let of = if is_own { format!("databases.{}.", database.name) } else { String::new() };
+        for source in databases.values() {
+            let is_source = source.url.as_ref().is_some_and(|url| equal(url, target));
+            if is_source && told.insert((of.clone(), &source.name)) {
+                let message = format!(
+                    "is the database of `databases.{}.url`: a drill empties its target, before \
+                     and after",
+                    source.name
+                );
+                context.report.problem(format!("{of}drill.target"), message);
+            }
+        }
+    }
 }
 
 fn check(mut section: Section<'_>) -> Option<DrillCheck> {

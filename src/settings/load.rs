@@ -45,6 +45,8 @@ pub struct Sources {
     pub url_check: Option<UrlCheck>,
     /// Judges what a drill's check expects; without it any text will do.
     pub expect_check: Option<ExpectCheck>,
+    /// Tells whether two URLs lead to one database; without it equal texts do.
+    pub same_database: Option<SameDatabase>,
     /// Only the store will be read, on a machine that may never have seen the
     /// source: a database's URL may be missing, and its file or variable too.
     pub store_only: bool,
@@ -57,6 +59,9 @@ pub type ExpectCheck = fn(&str) -> Result<(), String>;
 /// floor that connects knows; this one only passes the answer on.
 pub type UrlCheck = fn(&SecretString) -> Result<(), String>;
 
+/// Says whether two databases' URLs lead to one database.
+pub type SameDatabase = fn(&SecretString, &SecretString) -> bool;
+
 impl Sources {
     /// What this process was given.
     ///
@@ -67,6 +72,7 @@ impl Sources {
         config: Option<PathBuf>,
         url_check: UrlCheck,
         expect_check: ExpectCheck,
+        same_database: SameDatabase,
     ) -> io::Result<Self> {
         let mut sources = Self {
             config,
@@ -74,6 +80,7 @@ impl Sources {
             system_file: Some(PathBuf::from("/etc/reliquary/reliquary.toml")),
             url_check: Some(url_check),
             expect_check: Some(expect_check),
+            same_database: Some(same_database),
             ..Self::default()
         };
         for (name, value) in env::vars_os() {
@@ -162,6 +169,9 @@ fn examine(sources: &Sources) -> (Option<Settings>, Report) {
         let grace = grace(root.section("daemon"));
         let log = log(root.section("log"));
         root.finish();
+        if let Some(databases) = &databases {
+            drill::refuse_sources(databases, drill.as_ref(), &context);
+        }
         if let (Some(store), Some(databases)) = (&store, &databases) {
             let in_bucket = matches!(store.location, StoreLocation::S3 { .. });
             for database in databases.values() {

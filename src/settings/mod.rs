@@ -28,7 +28,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use croner::Cron;
 use secrecy::SecretString;
 
-pub use load::{ExpectCheck, Sources, UrlCheck, load};
+pub use load::{ExpectCheck, SameDatabase, Sources, UrlCheck, load};
 pub use notify::{
     AnomalySettings, EmailSettings, GithubSettings, MailTls, NotifySettings, PagerdutySettings,
     RouteSettings, UrlSettings, WebhookSettings,

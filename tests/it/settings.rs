@@ -7,8 +7,8 @@ mod store_only;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use reliquary::settings::{
-    ChecksumMode, LogFormat, Problem, Problems, Settings, Sources, StoreLocation, SweepMode,
-    UrlCheck, load,
+    ChecksumMode, LogFormat, Problem, Problems, SameDatabase, Settings, Sources, StoreLocation,
+    SweepMode, UrlCheck, load,
 };
 use rstest::rstest;
 use secrecy::ExposeSecret;
@@ -27,7 +27,8 @@ impl Place {
         let dir = tempfile::tempdir().unwrap();
         let url_check: Option<UrlCheck> = Some(reliquary::app::check_url);
         let dir_path = dir.path().to_owned();
-        let sources = Sources { dir: dir_path, url_check, ..Sources::default() };
+        let same_database: Option<SameDatabase> = Some(reliquary::app::same_database);
+        let sources = Sources { dir: dir_path, url_check, same_database, ..Sources::default() };
         Self { dir, sources }
     }
 

@@ -1,7 +1,7 @@
 //! Why a drill came to no good end.
 
 use crate::{
-    drill::{Answer, BorrowError, Record, SandboxError},
+    drill::{Answer, BorrowError, DiskError, Record, SandboxError},
     restore,
     words::{DrillReason, DrillVerdict, Looked},
 };
@@ -29,7 +29,7 @@ impl Fault {
 impl From<SandboxError> for Fault {
     fn from(error: SandboxError) -> Self {
         let reason = match &error {
-            SandboxError::Disk(_) => DrillReason::NoRoom,
+            SandboxError::Disk(DiskError::NoRoom(_)) => DrillReason::NoRoom,
             _ => DrillReason::Sandbox,
         };
         Self::unproven(reason, error.to_string())

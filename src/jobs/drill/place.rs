@@ -35,17 +35,23 @@ impl Place {
             let unusable = |error: &dyn std::fmt::Display| {
                 Fault::unproven(DrillReason::Target, format!("drill.target: {error}"))
             };
+            let others = environment.sources.iter().filter(|(name, _)| **name != request.database);
             let options = BorrowOptions {
                 url: ConnectionUrl::parse(target).map_err(|error| unusable(&error))?,
                 source: request.source.clone(),
+                others: others.map(|(name, url)| (name.clone(), url.clone())).collect(),
                 is_throwaway: *target_is_throwaway,
             };
             let taken = Borrowed::take(&options, subject.source(), subject.manifest()).await;
             return match taken {
                 Ok(borrowed) => Ok(Self::Target(Box::new(borrowed))),
                 Err(error) => {
-                    let Fault { message, .. } = Fault::from(error);
-                    Err(Fault::unproven(DrillReason::Target, options.url.redact(&message)))
+                    // It names whoever could not be asked.
+                    let others = options.others.iter().filter_map(|(_, url)| url.as_ref());
+                    let urls = [&options.url].into_iter().chain(&options.source).chain(others);
+                    let message = Fault::from(error).message;
+                    let message = urls.fold(message, |message, url| url.redact(&message));
+                    Err(Fault::unproven(DrillReason::Target, message))
                 }
             };
         }

@@ -18,7 +18,7 @@ use crate::{
     },
     state::StageSeconds,
     store::Patience,
-    words::{DrillStage, RestoreStage},
+    words::DrillStage,
 };
 
 /// What a server says, in its own or the system's words, of a full disk.
@@ -51,17 +51,17 @@ pub(super) enum Error {
 
 impl From<RestoreError> for Error {
     fn from(error: RestoreError) -> Self {
-        let message = error.to_string();
+        let message = match &error {
+            // What to do next is said to who restores in earnest.
+            RestoreError::Stopped(stopped) => stopped.what(),
+            error => error.to_string(),
+        };
         match error {
             // A sandbox is new and ours: nothing but its server can be in the way.
             RestoreError::Target(_) | RestoreError::Client(_) | RestoreError::Refused(_) => {
                 Self::Sandbox(message)
             }
             RestoreError::Archive(MemberError::Store(_)) => Self::Read(message),
-            // What is wrong with the bytes a second reading will show.
-            RestoreError::Stopped(stopped) if stopped.stage == RestoreStage::Check => {
-                Self::Read(message)
-            }
             _ => Self::Restore(message),
         }
     }
@@ -272,4 +272,35 @@ async fn stand_in(
     }
     session.close().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        restore::{Loaded, Stopped},
+        words::RestoreStage,
+    };
+
+    /// A restore that stopped says what is wrong with the archive, whatever the
+    /// stage: whether it was the store is seen by its calls.
+    #[test]
+    fn what_stops_a_restore_is_the_archive_s_fault_and_comes_without_a_restore_s_advice() {
+        for (stage, touched) in [(RestoreStage::Check, false), (RestoreStage::Legacy, true)] {
+            let stopped = Stopped {
+                stage,
+                at: None,
+                message: "it ends inside the rows of public.gift".to_owned(),
+                cancelled: false,
+                loaded: Loaded::default(),
+                left_behind: Some(0),
+                touched,
+                not_whole: None,
+            };
+            let error = Error::from(RestoreError::Stopped(Box::new(stopped)));
+            let Error::Restore(message) = error else { panic!("{error:?}") };
+            assert!(message.contains("inside the rows of public.gift"), "{message}");
+            assert!(!message.contains("--clean"), "{message}");
+        }
+    }
 }

@@ -128,6 +128,20 @@ fn a_dump_that_does_not_say_that_it_is_complete_is_not_passed() {
 }
 
 #[test]
+fn a_legacy_archive_that_ends_in_the_middle_has_failed() {
+    let (_server, room, product, _backup) = backed_up();
+    let whole = dump(
+        "CREATE TABLE public.gift (id integer);\nCOPY public.gift (id) FROM stdin;\n1\n2\n3\n\\.\n",
+    );
+    let cut = &whole[..whole.find("3\n\\.").unwrap()];
+    product.legacy("2025-01-02T03-00-00Z", cut);
+    let (reason, message) = reason(&product.drill(3, &["2025-01-02T03-00-00Z"]), "failed");
+    assert_eq!(reason, "restore_error", "{message}");
+    assert!(message.contains("it ends inside the rows of public.gift"), "{message}");
+    assert!(is_empty(room.path()));
+}
+
+#[test]
 fn no_room_on_the_disk_is_unproven_and_written_down() {
     let (_server, room, product, _backup) = backed_up();
     let product = product.set("RELIQUARY__DRILL__KEEP_FREE", "900000GiB");

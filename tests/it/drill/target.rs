@@ -91,12 +91,51 @@ fn the_source_is_refused_however_it_is_spelt() {
     let (source, _target, product) = borrowed();
     let before = left(&source, "shop");
     let own = product.clone().set("RELIQUARY__DRILL__TARGET", source.url("shop"));
-    assert!(refused(&own).contains("it is the source"), "{}", refused(&own));
-    let other = source.url("shop").replace("localhost", "LocalHost");
+    let output = own.run(&["config", "check"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("drill.target: is the database of"), "{}", said(&output));
     let own = product.set("RELIQUARY__DRILL__TARGET_IS_THROWAWAY", "true");
-    let own = own.set("RELIQUARY__DRILL__TARGET", other);
+    let own = own.set("RELIQUARY__DRILL__TARGET", otherwise(&source, "shop"));
     assert!(refused(&own).contains("it is the source"), "even where it is called a throwaway");
     assert_eq!(left(&source, "shop"), before, "nothing was touched");
+}
+
+/// The URL of a database, spelt so that the settings don't see whose it is.
+fn otherwise(server: &Server, database: &str) -> String {
+    format!("{}%2F", server.url(database))
+}
+
+#[test]
+fn another_database_s_source_is_refused_and_so_is_one_that_cannot_be_asked() {
+    let (source, target) = (Server::start(15), Server::start(15));
+    shop(&source);
+    target.create_database("other");
+    target.psql("other", "create table precious (id int)");
+    let settings = |other: &str| {
+        format!(
+            "[databases.main]\nurl = {:?}\nprefix = \"database/\"\n\
+             [databases.other]\nurl = {other:?}\nprefix = \"other/\"\n",
+            source.url("shop")
+        )
+    };
+    let product = Product::of(&source, "shop").configured(&settings(&target.url("other")));
+    product.succeed(&["backup", "-d", "main"]);
+    let product = product
+        .set("RELIQUARY__DRILL__TARGET", otherwise(&target, "other"))
+        .set("RELIQUARY__DRILL__TARGET_IS_THROWAWAY", "true");
+    let before = left(&target, "other");
+    let refused = |product: &Product| {
+        let record = product.drill(1, &["-d", "main"]);
+        assert_eq!(record["failure"]["reason"], "target", "{record:#}");
+        record["failure"]["message"].as_str().unwrap().to_owned()
+    };
+    let message = refused(&product);
+    assert!(message.contains("databases.other: it is the source"), "{message}");
+    let gone = "postgres://app@127.0.0.1:9/other";
+    let message = refused(&product.configured(&settings(gone)));
+    assert!(message.contains("databases.other: it cannot be told"), "{message}");
+    assert!(!message.contains("127.0.0.1"), "{message}");
+    assert_eq!(left(&target, "other"), before, "nothing was touched");
 }
 
 #[test]

@@ -205,3 +205,28 @@ fn a_variable_that_is_not_text_is_a_problem() {
     place.sources.not_unicode.insert("RELIQUARY__HTTP__TOKEN".to_owned());
     assert_eq!(place.problems(), ["RELIQUARY__HTTP__TOKEN: is not valid UTF-8"]);
 }
+
+#[test]
+fn a_drill_s_target_may_be_no_database_that_is_backed_up() {
+    let text = |drill: &str| {
+        format!(
+            "store.url = \"s3://bucket\"\n[databases.a]\nurl = \"{URL}\"\nprefix = \"a/\"\n\
+             [databases.b]\nurl = \"postgres://backup@db.example.com/other\"\nprefix = \"b/\"\n\
+             {drill}"
+        )
+    };
+    // However it is written, and whoever's it is.
+    let general = "[drill]\ntarget = \"postgresql://app:x@DB.example.com:5432/other\"\n";
+    let own =
+        "[databases.a.drill]\ntarget = \"postgres://o@db.example.com/app?connect_timeout=9\"\n";
+    for (drill, says) in [
+        (general, "drill.target: is the database of `databases.b.url`"),
+        (own, "databases.a.drill.target: is the database of `databases.a.url`"),
+    ] {
+        let problems = Place::with_file(&text(drill)).problems();
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(problems[0].starts_with(says), "{problems:#?}");
+    }
+    let another = "[drill]\ntarget = \"postgres://app@db.example.com/throwaway\"\n";
+    assert_eq!(Place::with_file(&text(another)).warnings(), [""; 0]);
+}
