@@ -13,7 +13,7 @@ pub(super) fn grid(at: usize, grid: &Grid) -> Markup {
         h3 { "Every slot of thirty days" }
         p.quiet {
             @match bad {
-                0 if counts.contains_key(&Slot::Unknown) => "What became of them is not known: the store was not listed yet.",
+                0 if !grid.is_known => "What became of them is not known: the store was not listed yet.",
                 0 => "No slot was missed and none failed.",
                 1 => { strong.bad { "1 slot" } " was missed, failed or is damaged." }
                 _ => { strong.bad { (bad) " slots" } " were missed, failed or are damaged." }

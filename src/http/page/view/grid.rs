@@ -120,6 +120,8 @@ pub(in crate::http::page) struct Day {
 /// The days, the newest first.
 #[derive(Clone, Debug)]
 pub(in crate::http::page) struct Grid {
+    /// Whether the store was listed, so that it is known what became of slots.
+    pub(in crate::http::page) is_known: bool,
     pub(in crate::http::page) days: Vec<Day>,
 }
 
@@ -171,7 +173,7 @@ pub(super) fn grid(now: DateTime<Utc>, known: &DatabaseState, shown: &Shown<'_>)
         let cells = (0..24).map(|at| looker.cell(day + TimeDelta::hours(at))).collect();
         Day { label: day.format("%a %-d %b").to_string(), cells }
     });
-    Grid { days: days.collect() }
+    Grid { is_known: known.catalog.is_some(), days: days.collect() }
 }
 
 /// The slots of one hour.

@@ -160,9 +160,11 @@ fn before_the_store_was_listed_nothing_is_said_of_it() {
         assert_eq!(slot(&page, 3), (Slot::Unknown, "11:00 unknown".to_owned()));
         assert!(!page.grid.counts().contains_key(&Slot::Missed));
     }
-    let html = html::document(&shown(&[known.clone()])).into_string();
+    // Nor where none was due.
+    let unplanned = DatabaseState { backup_schedule: None, ..known.clone() };
+    let html = html::document(&shown(&[unplanned, known.clone()])).into_string();
     assert!(!html.contains("No slot was missed"), "{html}");
-    assert_eq!(html.matches(">unknown</span>").count(), 3, "pointer, verify and drill");
+    assert_eq!(html.matches(">unknown</span>").count(), 6, "pointer, verify and drill, twice");
     // Listed, and not all of it read yet.
     known.catalog = Some(CatalogTotals::default());
     known.catalog_error = None;
