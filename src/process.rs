@@ -41,7 +41,22 @@ pub struct Program {
     env: Vec<(OsString, OsString)>,
     user: Option<(u32, u32)>,
     dir: Option<PathBuf>,
+    priority: Priority,
 }
+
+/// How a child stands to whatever else wants to run on the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// As this process.
+    #[default]
+    Usual,
+    /// It lets others go first.
+    Low,
+}
+
+/// How much a child of low priority steps back; the nice value of a server in a
+/// drill, too.
+const NICE: i32 = 10;
 
 /// Inherited by every child: how to find programs, where temporary files go,
 /// and how to speak; none of them carries a secret.
@@ -105,7 +120,14 @@ fn tail_suffix(stderr: &str) -> String {
 impl Program {
     /// A program by its path, without arguments.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), args: Vec::new(), env: Vec::new(), user: None, dir: None }
+        Self {
+            path: path.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            user: None,
+            dir: None,
+            priority: Priority::Usual,
+        }
     }
 
     /// Adds an argument. Arguments are visible to every user of the machine: never a secret.
@@ -140,6 +162,13 @@ impl Program {
     #[must_use]
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dir = Some(dir.into());
+        self
+    }
+
+    /// Gives it a priority.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
         self
     }
 
@@ -178,6 +207,9 @@ impl Program {
             .map_err(|reason| ProcessError::Start { program: self.name(), reason })?;
         let stderr = child.stderr.take().map(|pipe| tokio::spawn(read_tail(pipe)));
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        if self.priority == Priority::Low {
+            step_back(group);
+        }
         Ok(Child { name: self.name(), process: child, group, stderr, ended: false })
     }
 
@@ -213,6 +245,18 @@ impl fmt::Debug for Program {
             .field("path", &self.path)
             .field("args", &self.args)
             .finish_non_exhaustive()
+    }
+}
+
+/// Makes a child that has just started give way; one that gives way more already
+/// is left so. That it cannot be done is no reason not to run it.
+fn step_back(child: Option<Pid>) {
+    let Some(pid) = child.and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw())) else {
+        return;
+    };
+    let now = rustix::process::getpriority_process(Some(pid));
+    if now.is_ok_and(|now| now < NICE) {
+        let _ = rustix::process::setpriority_process(Some(pid), NICE);
     }
 }
 

@@ -235,8 +235,11 @@ words! {
         CheckFailed = "check_failed",
         /// There was no cluster to restore into.
         Sandbox = "sandbox",
-        /// The database of the settings could not be used.
+        /// The database of the settings could not be used, or not be emptied again.
         Target = "target",
+        /// Another drill is in the database of the settings. Nothing was begun, and
+        /// nothing is written down.
+        Busy = "busy",
         /// Something could not be looked at that should have been.
         Incomplete = "incomplete",
         /// The disk has no room, or had none any more.

@@ -78,16 +78,16 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
             return Ok(signal.exit_code());
         }
     };
-    let Drilled { record, not_recorded } = drilled;
+    let Drilled { record, is_recorded, not_recorded } = drilled;
     let page = request.layout.key(Key::DrillPage(record.id));
     let page = environment.store.uri(&page);
     if global.json {
         let mut document = json!(record);
-        document["recorded"] = json!(request.record && not_recorded.is_none());
+        document["recorded"] = json!(is_recorded);
         print::json(&document)?;
     } else if !global.quiet || record.verdict != DrillVerdict::Passed {
         print!("{}", text(&record));
-        if request.record && not_recorded.is_none() {
+        if is_recorded {
             println!("  {page}");
         }
     }

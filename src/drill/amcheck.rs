@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt as _;
 use super::{record::Comparison, sandbox::Sandbox};
 use crate::postgres::Target;
 use crate::{
-    process::{Program, Stream},
+    process::{Priority, Program, Stream},
     words::Looked,
 };
 
@@ -52,6 +52,7 @@ impl Sandbox {
         }
         let cluster = self.cluster();
         let program = Program::new(path)
+            .priority(Priority::Low)
             .args(["--install-missing", "--no-dependent-toast", "-j", &jobs.max(1).to_string()])
             .arg("-h")
             .arg(cluster.socket_dir())

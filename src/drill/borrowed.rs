@@ -6,10 +6,11 @@
 //! schema, [`MARK`], before it puts anything there, and takes the mark away when it
 //! has emptied it: so what a killed drill has left is known as ours.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
 use super::{
     emptying::{self, Kept},
+    held::{CONNECT_WITHIN, Held},
     record::PlaceFacts,
 };
 use crate::{
@@ -23,22 +24,18 @@ use crate::{
 /// comment holds what was there before.
 pub const MARK: &str = "reliquary_drill";
 
-/// A drill of any process holds this lock of the database while it is in it.
-const LOCK: &str =
-    "SELECT pg_try_advisory_lock(hashtextextended('reliquary drill', 0))::int4::int8";
-
-const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+const IS_MARKED: &str = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_namespace
+    WHERE nspname OPERATOR(pg_catalog.=) 'reliquary_drill'";
 
 /// A database that a drill may do with as it likes. It is emptied by
 /// [`Borrowed::give_back`]; dropping it leaves what is there, with its mark.
 #[derive(Debug)]
 pub struct Borrowed {
-    url: ConnectionUrl,
-    control: Target,
+    held: Held,
     facts: PlaceFacts,
     kept: Kept,
     /// Roles that were made for the backup.
-    made: Vec<String>,
+    made: Mutex<Vec<String>>,
     /// Tables of the platform that the backup fills, as SQL writes them.
     filled: Vec<String>,
 }
@@ -60,6 +57,26 @@ pub enum BorrowError {
     /// It may not be used. Nothing was touched.
     #[error("drill.target: {0}; nothing was touched")]
     Refused(String),
+    /// It may not be used now.
+    #[error("drill.target: another drill is in it; nothing was touched")]
+    Busy,
+    /// It is not known to be ours any more.
+    #[error(
+        "drill.target: the session that held it was lost, and its schema {MARK} is gone: what \
+         is in it now is not known"
+    )]
+    Unmarked,
+}
+
+impl BorrowError {
+    /// Whether the session that holds it is gone.
+    fn is_lost(&self) -> bool {
+        match self {
+            Self::Session(_) => true,
+            Self::Server { source, .. } => source.is_lost(),
+            Self::Refused(_) | Self::Busy | Self::Unmarked => false,
+        }
+    }
 }
 
 pub(super) fn failed(what: &'static str) -> impl Fn(TargetError) -> BorrowError {
@@ -69,8 +86,6 @@ pub(super) fn failed(what: &'static str) -> impl Fn(TargetError) -> BorrowError 
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct BorrowOptions {
-    /// The database.
-    pub url: ConnectionUrl,
     /// The source, where the settings name it.
     pub source: Option<ConnectionUrl>,
     /// The other databases of the settings, by name; `None` where it is not known
@@ -87,34 +102,27 @@ impl Borrowed {
     /// # Errors
     /// When it may not be used, or cannot be emptied.
     pub async fn take(
+        mut held: Held,
         options: &BorrowOptions,
         source: Option<&Source>,
         manifest: Option<&Manifest>,
     ) -> Result<Self, BorrowError> {
-        let mut control = Target::open(&options.url, CONNECT_WITHIN).await?;
+        let url = held.url().clone();
+        let control = &mut held.control;
         let facts = control.facts().await?;
-        restore::surely_not_the_source(
-            &options.url,
-            options.source.as_ref(),
-            source,
-            &facts,
-            &mut control,
-        )
-        .await
-        .map_err(BorrowError::Refused)?;
+        let own = options.source.as_ref();
+        restore::surely_not_the_source(&url, own, source, &facts, control)
+            .await
+            .map_err(BorrowError::Refused)?;
         for (name, other) in &options.others {
             let other = other.as_ref();
-            restore::surely_not_the_source(&options.url, other, None, &facts, &mut control)
+            restore::surely_not_the_source(&url, other, None, &facts, control)
                 .await
                 .map_err(|why| BorrowError::Refused(format!("databases.{name}: {why}")))?;
         }
         if facts.is_template || facts.read_only {
             let why = "it is a template, or takes no writes";
             return Err(BorrowError::Refused(why.to_owned()));
-        }
-        if control.number(LOCK).await.map_err(failed("lock it"))? == 0 {
-            let why = "another drill is in it".to_owned();
-            return Err(BorrowError::Refused(why));
         }
         let platform = Platform::detect(&facts);
         let filled = filled(manifest, &platform, &facts);
@@ -132,20 +140,19 @@ impl Borrowed {
             )));
         }
         let kept = if is_marked {
-            Kept::read(&mut control).await?
+            Kept::read(control).await?
         } else {
-            Kept::at_first(&platform, &mut control).await?
+            Kept::at_first(&platform, control).await?
         };
         let mut borrowed = Self {
-            url: options.url.clone(),
+            held,
             facts: PlaceFacts {
                 place: DrillPlace::Target,
                 server_version: facts.server.text.clone(),
                 network: "its own".to_owned(),
             },
-            control,
             kept,
-            made: Vec::new(),
+            made: Mutex::default(),
             filled,
         };
         if is_marked {
@@ -154,14 +161,14 @@ impl Borrowed {
         if is_marked || options.is_throwaway {
             borrowed.empty().await?;
         }
-        borrowed.kept.write(&mut borrowed.control).await?;
+        borrowed.kept.write(&mut borrowed.held.control).await?;
         Ok(borrowed)
     }
 
     /// Its connection string.
     #[must_use]
     pub fn url(&self) -> &ConnectionUrl {
-        &self.url
+        self.held.url()
     }
 
     /// What it is.
@@ -174,43 +181,66 @@ impl Borrowed {
     ///
     /// # Errors
     /// When the server fails.
-    pub async fn create_roles(&mut self, roles: &[String]) -> Result<(), BorrowError> {
+    pub async fn create_roles(&self, roles: &[String]) -> Result<(), BorrowError> {
         let doing = failed("create roles");
-        let there = self.control.names("SELECT rolname::text FROM pg_catalog.pg_roles").await;
+        let mut session = Target::another(self.url(), CONNECT_WITHIN).await?;
+        let there = session.names("SELECT rolname::text FROM pg_catalog.pg_roles").await;
         let there = there.map_err(&doing)?;
         for role in roles.iter().filter(|role| !there.contains(role) && !role.starts_with("pg_")) {
-            match self.control.run(&format!("CREATE ROLE {} NOLOGIN", quote(role))).await {
-                Ok(()) => self.made.push(role.clone()),
+            match session.run(&format!("CREATE ROLE {} NOLOGIN", quote(role))).await {
+                Ok(()) => {
+                    let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+                    made.push(role.clone());
+                }
                 // What lacks it is judged by the restore.
                 Err(error) if error.is_denied() => break,
                 Err(error) => return Err(doing(error)),
             }
         }
+        session.close().await;
         Ok(())
     }
 
     async fn empty(&mut self) -> Result<(), BorrowError> {
-        emptying::empty(&self.kept, &self.filled, &mut self.control).await
+        emptying::empty(&self.kept, &self.filled, &mut self.held.control).await
     }
 
     /// Empties it, drops the roles that were made for it, and takes the mark away.
+    /// Where the session that held it was lost meanwhile, it is taken once more, as
+    /// long as it bears the mark.
     ///
     /// # Errors
     /// When something cannot be dropped. The mark then stays, and the next drill
     /// tries again.
     pub async fn give_back(mut self) -> Result<(), BorrowError> {
+        match self.clear().await {
+            Err(error) if error.is_lost() => {
+                tracing::warn!(%error, "takes drill.target once more, to empty it");
+                self.held.again().await?;
+                let marks = self.held.control.number(IS_MARKED).await;
+                if marks.map_err(failed("look for its mark"))? == 0 {
+                    return Err(BorrowError::Unmarked);
+                }
+                self.clear().await?;
+            }
+            cleared => cleared?,
+        }
+        self.held.release().await;
+        Ok(())
+    }
+
+    async fn clear(&mut self) -> Result<(), BorrowError> {
         // What was at work when the drill was stopped would be in the way.
         self.end_the_restore().await?;
         self.empty().await?;
-        for role in &self.made {
+        let control = &mut self.held.control;
+        for role in self.made.get_mut().unwrap_or_else(PoisonError::into_inner) {
             let role = quote(role);
             // One that has come to own something elsewhere meanwhile stays.
-            let _ = self.control.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+            let _ = control.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
         }
         let unmark = format!("DROP SCHEMA {MARK}");
-        self.control.run(&unmark).await.map_err(failed("take the mark away"))?;
-        self.control.close().await;
-        Ok(())
+        control.run(&unmark).await.map_err(failed("take the mark away"))
     }
 
     /// Ends the restore's sessions, where it was stopped in the middle.
@@ -219,8 +249,9 @@ impl Borrowed {
             WHERE datname = current_database() AND usename = session_user
               AND application_name LIKE 'reliquary restore %'";
         let doing = failed("end the restore's sessions");
-        for name in self.control.names(SESSIONS).await.map_err(&doing)? {
-            self.control.end_others(&name).await.map_err(&doing)?;
+        let control = &mut self.held.control;
+        for name in control.names(SESSIONS).await.map_err(&doing)? {
+            control.end_others(&name).await.map_err(&doing)?;
         }
         Ok(())
     }

@@ -22,11 +22,27 @@ const INDEXES: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
       AND c.relkind OPERATOR(pg_catalog.=) 'i'
     ORDER BY 1";
 
-/// A unit separator parts name and table.
-const CONSTRAINTS: &str = "SELECT pg_catalog.concat(conname, pg_catalog.chr(31),
-           CASE WHEN conrelid OPERATOR(pg_catalog.<>) 0 THEN conrelid::pg_catalog.regclass::text
-                ELSE contypid::pg_catalog.regtype::text END)
-    FROM pg_catalog.pg_constraint WHERE NOT convalidated ORDER BY 1";
+/// A unit separator parts name, schema, and table or domain. One that is not
+/// enforced is never validated, and what comes with a parent's is judged there.
+const CONSTRAINTS: &str = "SELECT pg_catalog.concat_ws(pg_catalog.chr(31), c.conname, n.nspname,
+           coalesce(t.relname, d.typname))
+    FROM pg_catalog.pg_constraint c
+    LEFT JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) c.conrelid
+    LEFT JOIN pg_catalog.pg_type d ON d.oid OPERATOR(pg_catalog.=) c.contypid
+    JOIN pg_catalog.pg_namespace n
+      ON n.oid OPERATOR(pg_catalog.=) coalesce(t.relnamespace, d.typnamespace)
+    WHERE NOT c.convalidated
+      AND coalesce(pg_catalog.to_jsonb(c) OPERATOR(pg_catalog.->>) 'conenforced', 'true')
+          OPERATOR(pg_catalog.=) 'true'
+      AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_constraint p
+        WHERE NOT p.convalidated AND (p.oid OPERATOR(pg_catalog.=) c.conparentid OR (
+          c.coninhcount OPERATOR(pg_catalog.>) 0
+          AND p.conname OPERATOR(pg_catalog.=) c.conname
+          AND EXISTS (SELECT FROM pg_catalog.pg_inherits i
+                      WHERE i.inhrelid OPERATOR(pg_catalog.=) c.conrelid
+                        AND i.inhparent OPERATOR(pg_catalog.=) p.conrelid))))
+    ORDER BY 1";
 
 /// Compares everything but the rows.
 pub async fn compare(
@@ -93,20 +109,20 @@ async fn is_behind(
 
 /// Constraints that are not validated, and were not dumped as such.
 fn not_validated(found: &[String], statements: &[&Statement]) -> Vec<String> {
-    let has = |text: &[u8], part: &[u8]| memchr::memmem::find(text, part).is_some();
-    let declared: Vec<&[u8]> = statements
-        .iter()
-        .map(|statement| statement.text.as_ref())
-        .filter(|text| has(text, b"NOT VALID") || has(text, b"NOT ENFORCED"))
-        .collect();
+    let declared: Vec<(TableName, String)> =
+        statements.iter().filter_map(|statement| statement.adds_unvalidated()).collect();
     found
         .iter()
-        .filter_map(|line| line.split_once('\u{1f}'))
-        .filter(|(name, _)| {
-            let name = name.replace('"', "\"\"");
-            !declared.iter().any(|text| has(text, name.as_bytes()))
+        .filter_map(|line| {
+            let (constraint, of) = line.split_once('\u{1f}')?;
+            let (schema, name) = of.split_once('\u{1f}')?;
+            let of = TableName { schema: schema.to_owned(), name: name.to_owned() };
+            Some((of, constraint.to_owned()))
         })
-        .map(|(name, table)| format!("{} of {table}", quote(name)))
+        .filter(|constraint| !declared.contains(constraint))
+        .map(|(TableName { schema, name }, constraint)| {
+            format!("{} of {}.{}", quote(&constraint), quote(&schema), quote(&name))
+        })
         .collect()
 }
 
@@ -135,9 +151,32 @@ mod tests {
 
     #[test]
     fn a_constraint_that_was_dumped_unvalidated_is_none_that_failed() {
-        let text = "ALTER TABLE ONLY public.gift\n    ADD CONSTRAINT \"say \"\"hi\"\"\" CHECK (a > 0) NOT VALID;";
-        let declared = Statement::read(&bytes::Bytes::from_static(text.as_bytes()));
-        let found = ["say \"hi\"\u{1f}public.gift".to_owned(), "other\u{1f}public.gift".to_owned()];
-        assert_eq!(not_validated(&found, &[&declared]), ["other of public.gift"]);
+        let declared = [
+            "ALTER TABLE ONLY public.gift\n    ADD CONSTRAINT \"say \"\"hi\"\"\" CHECK (a > 0) NOT VALID;",
+            "ALTER TABLE ONLY public.gift ADD CONSTRAINT whose FOREIGN KEY (church) REFERENCES \
+             public.church(id) NOT VALID;",
+            "ALTER DOMAIN public.cents ADD CONSTRAINT positive CHECK ((VALUE > 0)) NOT VALID;",
+            "ALTER TABLE public.gift ADD CONSTRAINT b CHECK ((note <> 'NOT VALID'::text));",
+        ];
+        let declared =
+            declared.map(|text| Statement::read(&bytes::Bytes::from_static(text.as_bytes())));
+        let found = [
+            "say \"hi\"\u{1f}public\u{1f}gift",
+            "whose\u{1f}public\u{1f}gift",
+            "positive\u{1f}public\u{1f}cents",
+            // Names that only stand in those statements, or are another's.
+            "a\u{1f}public\u{1f}gift",
+            "church\u{1f}public\u{1f}gift",
+            "b\u{1f}public\u{1f}gift",
+            "whose\u{1f}public\u{1f}Church",
+        ];
+        let failed = not_validated(&found.map(str::to_owned), &declared.each_ref());
+        let expected = [
+            "a of public.gift",
+            "church of public.gift",
+            "b of public.gift",
+            "whose of public.\"Church\"",
+        ];
+        assert_eq!(failed, expected);
     }
 }

@@ -14,6 +14,7 @@ mod compare;
 mod disk;
 mod emptying;
 mod expect;
+mod held;
 mod mark;
 mod own_questions;
 mod page;
@@ -28,12 +29,13 @@ pub use borrowed::{BorrowError, BorrowOptions, Borrowed, MARK};
 pub use compare::compare;
 pub use disk::{DiskError, NoRoom, enough, needed, watch};
 pub use expect::{Expectation, ExpectationError, Found, Judged};
+pub use held::Held;
 pub use mark::{Mark, Marks, marks, marks_in_short};
 pub use own_questions::questions as own_questions;
 pub use page::page;
 pub use record::{
-    Answer, BackupFacts, Comparison, FORMAT, Failure, PlaceFacts, Record, claim, passed_before,
-    read, write,
+    Answer, BackupFacts, ClaimError, Comparison, FORMAT, Failure, PlaceFacts, Record, claim,
+    passed_before, read, write,
 };
 pub use sandbox::{Sandbox, SandboxError, SandboxOptions};
 pub use stand_ins::{PLATFORM_ROLES, StandIn, stand_ins};

@@ -37,6 +37,9 @@ pub struct Record {
     pub format: String,
     /// Its id: when it began.
     pub id: BackupId,
+    /// Tells what it has written from what another drill of the same second has.
+    #[serde(default)]
+    pub token: String,
     /// Name of the database in the configuration.
     pub database: String,
     /// Who ran it.
@@ -159,25 +162,56 @@ pub struct Answer {
     pub detail: String,
 }
 
+/// A drill's beginning could not be written down.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no id for it.
+    #[error("other drills have taken every id of the {TRIES} seconds from {0} on")]
+    Taken(BackupId),
+}
+
 /// Writes down that a drill begins, and never over another one: where its second
 /// is taken, it gets the next. Until [`write()`] replaces it this says that the
-/// drill proved nothing, which stays true of one that is killed.
+/// drill proved nothing, which stays true of one that is killed. A claim whose
+/// answer was lost is found again.
 ///
 /// # Errors
-/// When the store fails.
+/// When the store fails, or too many ids in a row are taken. The record then keeps
+/// the id that it had.
 pub async fn claim(
     store: &dyn Store,
     layout: &Layout,
     record: &mut Record,
-) -> Result<(), StoreError> {
+) -> Result<(), ClaimError> {
+    let began = record.id;
+    let claimed = claim_from(began, store, layout, record).await;
+    if claimed.is_err() {
+        record.id = began;
+    }
+    claimed
+}
+
+async fn claim_from(
+    began: BackupId,
+    store: &dyn Store,
+    layout: &Layout,
+    record: &mut Record,
+) -> Result<(), ClaimError> {
     for _ in 0..TRIES {
         let key = layout.key(Key::Drill(record.id));
         if store.put_if_absent(&key, record.json()).await? == Created::Yes {
-            break;
+            return Ok(());
+        }
+        let there = read(store, layout, &[record.id]).await?;
+        if there.iter().any(|there| there.token == record.token) {
+            return Ok(());
         }
         record.id = record.id.next();
     }
-    Ok(())
+    Err(ClaimError::Taken(began))
 }
 
 /// Writes a drill down that has its id by [`claim`], as JSON and as a page.
@@ -300,6 +334,7 @@ pub(super) mod tests {
         Record {
             format: FORMAT.to_owned(),
             id,
+            token: format!("{verdict} {id}"),
             database: "main".to_owned(),
             operator: "ops".to_owned(),
             choice: DrillChoice::Asked,
@@ -348,6 +383,38 @@ pub(super) mod tests {
         let gone: BackupId = "2026-12-01T06-00-02Z".parse().unwrap();
         let read = read(&store, &layout, &[first.id, second.id, gone]).await.unwrap();
         assert_eq!(read, [first.clone(), second]);
+    }
+
+    #[tokio::test]
+    async fn a_claim_whose_answer_was_lost_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(dir.path()).await.unwrap();
+        let layout = Layout::new("x/");
+        let begun = record("2026-12-01T06-00-00Z", DrillVerdict::Unproven);
+        claim(&store, &layout, &mut begun.clone()).await.unwrap();
+        // It knows nothing of that, and has come to its end meanwhile.
+        let mut ended = Record { verdict: DrillVerdict::Passed, ..begun.clone() };
+        claim(&store, &layout, &mut ended).await.unwrap();
+        assert_eq!(ended.id, begun.id);
+        let mut other = Record { token: "another".to_owned(), ..begun };
+        claim(&store, &layout, &mut other).await.unwrap();
+        assert_eq!(other.id, ended.id.next());
+    }
+
+    #[tokio::test]
+    async fn where_every_id_is_taken_nothing_is_claimed_and_nothing_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(dir.path()).await.unwrap();
+        let layout = Layout::new("x/");
+        let mut mine = record("2026-12-01T06-00-00Z", DrillVerdict::Passed);
+        let mut id = mine.id;
+        for _ in 0..TRIES {
+            let other = Record { id, token: "another".to_owned(), ..mine.clone() };
+            store.put(&layout.key(Key::Drill(id)), other.json()).await.unwrap();
+            id = id.next();
+        }
+        let error = claim(&store, &layout, &mut mine).await.unwrap_err();
+        assert!(matches!(error, ClaimError::Taken(began) if began == mine.id), "{error}");
     }
 
     #[test]

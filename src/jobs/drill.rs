@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     diagnosis::diagnose,
-    fault::{Fault, judge},
+    fault::{Fault, judge, not_emptied},
     place::Place,
     restored::restore,
     subject::Subject,
@@ -25,7 +25,7 @@ use self::{
 use super::Environment;
 use crate::{
     catalog::{Catalog, Entry, Layout, State},
-    drill::{self, BackupFacts, Failure, Question, Record, SandboxError},
+    drill::{self, BackupFacts, ClaimError, Failure, Held, Question, Record, SandboxError},
     postgres::{ConnectionUrl, Target},
     restore,
     settings::DrillSettings,
@@ -67,6 +67,8 @@ pub struct Request {
 pub struct Drilled {
     /// What was found.
     pub record: Record,
+    /// Whether it is written down in the store.
+    pub is_recorded: bool,
     /// Why it could not be written down, where it could not.
     pub not_recorded: Option<String>,
 }
@@ -101,16 +103,27 @@ pub async fn run(
 ) -> Drilled {
     let began = Instant::now();
     let mut record = begin(environment, request);
+    let held = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(stopped()),
+        held = place::hold(request) => held,
+    };
+    let held = match held {
+        // It has not begun: it may be tried again and again, and leaves nothing.
+        Err(fault) if fault.reason == DrillReason::Busy => {
+            conclude(&mut record, Some(fault), environment, began);
+            return Drilled { record, is_recorded: false, not_recorded: None };
+        }
+        held => held,
+    };
     let claimed = request.record && claim(environment, request, &mut record, cancel).await;
     let timeout = request.settings.timeout;
     let mut place = None;
     let fault = {
-        let work = Work { environment, request, progress }.all(&mut record, &mut place);
+        let work = Work { environment, request, progress }.all(held, &mut record, &mut place);
         tokio::select! {
             biased;
-            () = cancel.cancelled() => {
-                Some(Fault::unproven(DrillReason::Interrupted, "it was told to stop"))
-            }
+            () = cancel.cancelled() => Some(stopped()),
             () = tokio::time::sleep(timeout) => {
                 let message = format!("it did not finish within {} s", timeout.as_secs());
                 Some(Fault::unproven(DrillReason::Timeout, message))
@@ -118,20 +131,16 @@ pub async fn run(
             result = work => result.err(),
         }
     };
-    if let Some(place) = place {
-        give_back(place, fault.is_none(), progress, &mut record).await;
-    }
+    let left = match place {
+        Some(place) => give_back(place, fault.is_none(), progress, &mut record).await,
+        None => None,
+    };
     let fault = fault.or_else(|| judge(&record));
-    // What a claim says until now.
-    record.failure = None;
-    record.finished = environment.clock.now();
-    record.seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-    if let Some(Fault { verdict, reason, message }) = fault {
-        record.verdict = verdict;
-        record.failure = Some(Failure { reason, message });
-    } else {
-        record.verdict = DrillVerdict::Passed;
-    }
+    let fault = match left {
+        Some(why) => Some(not_emptied(fault, &why)),
+        None => fault,
+    };
+    conclude(&mut record, fault, environment, began);
     let mut not_recorded = None;
     if request.record {
         let (store, layout) = (environment.store.as_ref(), &request.layout);
@@ -139,11 +148,24 @@ pub async fn run(
             if !claimed {
                 drill::claim(store, layout, &mut record).await?;
             }
-            drill::write(store, layout, &record).await
+            Ok::<(), ClaimError>(drill::write(store, layout, &record).await?)
         };
         not_recorded = writing.await.err().map(|error| error.to_string());
     }
-    Drilled { record, not_recorded }
+    let is_recorded = request.record && not_recorded.is_none();
+    Drilled { record, is_recorded, not_recorded }
+}
+
+fn stopped() -> Fault {
+    Fault::unproven(DrillReason::Interrupted, "it was told to stop")
+}
+
+/// What it came to, in place of what a claim says.
+fn conclude(record: &mut Record, fault: Option<Fault>, environment: &Environment, began: Instant) {
+    record.finished = environment.clock.now();
+    record.seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    record.verdict = fault.as_ref().map_or(DrillVerdict::Passed, |fault| fault.verdict);
+    record.failure = fault.map(|Fault { reason, message, .. }| Failure { reason, message });
 }
 
 /// Writes down that it begins. Where that fails, what it finds may still be
@@ -170,14 +192,24 @@ async fn claim(
     }
 }
 
-/// Removes what a drill has put anywhere, in every ending.
-async fn give_back(place: Place, is_done: bool, progress: &Progress, record: &mut Record) {
+/// Removes what a drill has put anywhere, in every ending; returns why it is still
+/// in the settings' database, where it is. What is left of a sandbox is on this
+/// machine, and cleared away by the next drill.
+async fn give_back(
+    place: Place,
+    is_done: bool,
+    progress: &Progress,
+    record: &mut Record,
+) -> Option<String> {
     progress.enter(DrillStage::Teardown);
-    let clock = Instant::now();
-    if let Err(error) = place.give_back(is_done).await {
-        record.warnings.push(error);
-    }
+    let (clock, is_target) = (Instant::now(), matches!(place, Place::Target(_)));
+    let left = place.give_back(is_done).await.err();
     note(record, DrillStage::Teardown.as_str(), clock.elapsed());
+    if is_target {
+        return left;
+    }
+    record.warnings.extend(left);
+    None
 }
 
 fn begin(environment: &Environment, request: &Request) -> Record {
@@ -186,6 +218,7 @@ fn begin(environment: &Environment, request: &Request) -> Record {
     Record {
         format: drill::FORMAT.to_owned(),
         id: crate::catalog::BackupId::at(now),
+        token: format!("{:016x}", rand::random::<u64>()),
         database: database.clone(),
         operator: operator.clone(),
         choice: *choice,
@@ -228,14 +261,19 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn all(self, record: &mut Record, place: &mut Option<Place>) -> Result<(), Fault> {
+    async fn all(
+        self,
+        held: Result<Option<Held>, Fault>,
+        record: &mut Record,
+        place: &mut Option<Place>,
+    ) -> Result<(), Fault> {
         let Self { environment, request, progress } = self;
         let subject = Subject::read(environment, request).await?;
         subject.tell(record);
 
         progress.enter(DrillStage::Sandbox);
         let clock = Instant::now();
-        let place = place.insert(Place::take(environment, request, &subject).await?);
+        let place = place.insert(Place::take(environment, request, &subject, held?).await?);
         record.sandbox = Some(place.facts().clone());
         place.create_roles(&subject.roles()).await?;
         note(record, DrillStage::Sandbox.as_str(), clock.elapsed());

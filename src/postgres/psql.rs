@@ -8,7 +8,7 @@
 use tokio::{io::AsyncWriteExt as _, process::ChildStdin};
 
 use super::{clients::Client, libpq::KEEPALIVES, said::Said, tls::TlsError, url::ConnectionUrl};
-use crate::process::{Child, ProcessError, Stream, TERM_GRACE};
+use crate::process::{Child, Priority, ProcessError, Stream, TERM_GRACE};
 
 /// A `psql` for one target.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Psql {
     pub client: Client,
     /// Where it connects.
     pub url: ConnectionUrl,
+    /// How it stands to whatever else runs on the machine.
+    pub priority: Priority,
 }
 
 /// `psql` could not be run, or stopped at an error.
@@ -55,6 +57,7 @@ impl Psql {
         let mut child = self
             .url
             .program(&self.client.path, self.client.major)?
+            .priority(self.priority)
             .args(["-X", "-q", "--no-password", "--set=ON_ERROR_STOP=1"])
             // With the error's code, which says whether it speaks of rows.
             .arg("--set=VERBOSITY=verbose")

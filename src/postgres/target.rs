@@ -52,6 +52,12 @@ impl TargetError {
         self.code == "42501"
     }
 
+    /// Whether the session is gone: its connection is, or the server has ended it.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.code.is_empty() || self.code.starts_with("57P")
+    }
+
     /// Whether the same object is there already.
     #[must_use]
     pub fn is_there_already(&self) -> bool {

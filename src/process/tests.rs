@@ -55,3 +55,20 @@ async fn a_missing_program_is_named() {
     let error = Program::new("/nowhere/pg_dump").output(SOON).await.unwrap_err();
     assert!(error.to_string().starts_with("start pg_dump: "), "{error}");
 }
+
+#[tokio::test]
+async fn a_child_of_low_priority_is_nice() {
+    let own: i32 = String::from_utf8(shell("nice").output(SOON).await.unwrap())
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    // It waits until it has been told.
+    let program = shell("read -r _; nice").priority(Priority::Low);
+    let mut child = program.spawn(Stream::Piped, Stream::Piped).unwrap();
+    drop(child.stdin());
+    let mut nice = String::new();
+    child.stdout().unwrap().read_to_string(&mut nice).await.unwrap();
+    child.wait().await.unwrap();
+    assert_eq!(nice.trim(), own.max(NICE).to_string());
+}

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     postgres::{ConnectionUrl, Psql, Target, TargetFacts, clients},
+    process::Priority,
     store::{Patience, Store},
     words::RestoreStage,
 };
@@ -67,6 +68,8 @@ pub struct LegacyRequest {
     pub not_the_source: bool,
     /// It is known to be damaged, and wanted all the same where it can be read.
     pub damaged: bool,
+    /// How psql stands to whatever else runs on the machine.
+    pub priority: Priority,
 }
 
 /// A legacy archive and its target, which was asked; nothing is touched yet.
@@ -96,6 +99,8 @@ pub struct Checked {
     pub created: Vec<Statement>,
     /// Where it says that sequences stood.
     pub sequences: Vec<SequenceValue>,
+    /// Roles that it names and does not make.
+    pub roles: Vec<String>,
 }
 
 /// Asks the target of a legacy restore.
@@ -113,7 +118,7 @@ pub async fn prepare(request: LegacyRequest) -> Result<PreparedLegacy, RestoreEr
         .push("a legacy archive has no manifest: its rows are compared with its own text".into());
     let answer = identity::ask(request.source.as_ref(), &mut control).await;
     warnings.extend(identity::warning(&answer, request.clean));
-    let psql = Psql { client, url: url.clone() };
+    let psql = Psql { client, url: url.clone(), priority: request.priority };
     Ok(PreparedLegacy { request, url, control, facts, psql, answer, warnings })
 }
 
@@ -137,9 +142,9 @@ impl PreparedLegacy {
     pub async fn check(&self, progress: &Progress) -> Result<Checked, RestoreError> {
         let refusals = refusals::of_target(self);
         if !refusals.is_empty() {
-            let (created, sequences) = (Vec::new(), Vec::new());
+            let (created, sequences, roles) = (Vec::new(), Vec::new(), Vec::new());
             let (tables, rows, server) = (None, None, None);
-            return Ok(Checked { refusals, tables, rows, server, created, sequences });
+            return Ok(Checked { refusals, tables, rows, server, created, sequences, roles });
         }
         progress.enter(RestoreStage::Check, self.request.archive.bytes);
         match Found::read(&self.request, progress).await {
@@ -147,6 +152,7 @@ impl PreparedLegacy {
                 refusals: refusals::of_archive(self, &found),
                 tables: Some(found.rows.len() as u64),
                 rows: Some(found.rows.values().sum()),
+                roles: found.roles.wanted(),
                 server: found.server,
                 created: found.created,
                 sequences: found.sequences,

@@ -48,6 +48,7 @@ mod progress;
 mod proof;
 mod report;
 mod rest;
+mod roles;
 mod run;
 mod scan;
 mod script;

@@ -1,7 +1,7 @@
 //! What a person asks a restore for.
 
 use super::tokens::{Cursor, tokens};
-use crate::{archive::TableName, postgres::Section};
+use crate::{archive::TableName, postgres::Section, process::Priority};
 
 /// How much is restored, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Options {
     pub create_roles: bool,
     /// The target only looks like the source: it is a clone of its server.
     pub not_the_source: bool,
+    /// How psql stands to whatever else runs on the machine.
+    pub priority: Priority,
 }
 
 /// A machine of many processors must not take all of a server's sessions.
@@ -35,6 +37,7 @@ impl Default for Options {
             clean: false,
             create_roles: false,
             not_the_source: false,
+            priority: Priority::Usual,
         }
     }
 }

@@ -194,6 +194,6 @@ impl Prepared {
     pub(super) fn psql(&self) -> Result<Psql, RestoreError> {
         let refused = || RestoreError::Refused(self.plan.refusals.clone());
         let client = self.psql.clone().ok_or_else(refused)?;
-        Ok(Psql { client, url: self.url.clone() })
+        Ok(Psql { client, url: self.url.clone(), priority: self.options.priority })
     }
 }

@@ -117,6 +117,22 @@ impl Statement {
             && self.text.trim_ascii_end().ends_with(b" ENABLE ROW LEVEL SECURITY;")
     }
 
+    /// The constraint that it adds without looking at the rows that are there: its
+    /// table or domain, and its name.
+    #[must_use]
+    pub fn adds_unvalidated(&self) -> Option<(TableName, String)> {
+        let may = matches!(self.kind, Kind::Constraint | Kind::ForeignKey | Kind::Type);
+        let tokens = if may { tokens(&self.text) } else { Vec::new() };
+        let mut sql = Cursor::new(&tokens);
+        sql.words("alter").then_some(())?;
+        (sql.words("table") || sql.words("foreign table") || sql.words("domain")).then_some(())?;
+        let _ = sql.words("only");
+        let of = sql.name()?;
+        sql.words("add constraint").then_some(())?;
+        let name = sql.identifier()?;
+        sql.skip_to("not valid").then_some((of, name))
+    }
+
     /// Every qualified name that it mentions.
     #[must_use]
     pub fn mentions(&self) -> Vec<TableName> {

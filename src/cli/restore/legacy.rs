@@ -39,6 +39,7 @@ pub(super) async fn request(
         clean: options.clean,
         not_the_source: options.not_the_source,
         damaged,
+        priority: options.priority,
     })
 }
 

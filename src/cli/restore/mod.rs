@@ -137,6 +137,7 @@ impl Arguments {
             clean: self.clean,
             create_roles: self.create_roles,
             not_the_source: self.not_the_source,
+            priority: usual.priority,
         })
     }
 }

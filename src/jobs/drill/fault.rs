@@ -38,7 +38,20 @@ impl From<SandboxError> for Fault {
 
 impl From<BorrowError> for Fault {
     fn from(error: BorrowError) -> Self {
-        Self::unproven(DrillReason::Target, error.to_string())
+        let reason = match &error {
+            BorrowError::Busy => DrillReason::Busy,
+            _ => DrillReason::Target,
+        };
+        Self::unproven(reason, error.to_string())
+    }
+}
+
+/// The same where what was restored is still in the database of the settings, and
+/// why: whatever else was found, that must be seen.
+pub(super) fn not_emptied(fault: Option<Fault>, why: &str) -> Fault {
+    match fault {
+        None => Fault::unproven(DrillReason::Target, format!("everything agreed, but {why}")),
+        Some(fault) => Fault { message: format!("{}; and {why}", fault.message), ..fault },
     }
 }
 
@@ -82,4 +95,37 @@ pub(super) fn differences(different: &[restore::Difference]) -> String {
         })
         .collect();
     tables.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, path::PathBuf};
+
+    use super::*;
+    use crate::drill;
+
+    #[test]
+    fn a_target_that_was_not_emptied_is_in_every_outcome() {
+        let fault = not_emptied(None, "it is full");
+        assert_eq!((fault.verdict, fault.reason), (DrillVerdict::Unproven, DrillReason::Target));
+        assert!(fault.message.contains("it is full"), "{fault:?}");
+        let failed = Fault::failed(DrillReason::RowsDiffer, "t has 2 rows and not 3");
+        let fault = not_emptied(Some(failed), "it is full");
+        assert_eq!((fault.verdict, fault.reason), (DrillVerdict::Failed, DrillReason::RowsDiffer));
+        assert_eq!(fault.message, "t has 2 rows and not 3; and it is full");
+    }
+
+    #[test]
+    fn only_a_disk_without_room_has_none() {
+        let unknown = DiskError::Unknown {
+            dir: PathBuf::from("/x"),
+            source: io::Error::from(io::ErrorKind::PermissionDenied),
+        };
+        let full = drill::NoRoom { dir: PathBuf::from("/x"), free: 1, needed: 2, keep: 3 };
+        for (error, reason) in
+            [(unknown, DrillReason::Sandbox), (DiskError::NoRoom(full), DrillReason::NoRoom)]
+        {
+            assert_eq!(Fault::from(SandboxError::Disk(error)).reason, reason);
+        }
+    }
 }

@@ -5,11 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use super::{Environment, Request, fault::Fault, subject::Subject};
 use crate::{
     drill::{
-        self, BorrowOptions, Borrowed, Comparison, PlaceFacts, Sandbox, SandboxError,
+        self, BorrowOptions, Borrowed, Comparison, Held, PlaceFacts, Sandbox, SandboxError,
         SandboxOptions,
     },
     postgres::ConnectionUrl,
-    settings::DrillSettings,
     words::DrillReason,
 };
 
@@ -23,32 +22,40 @@ pub(super) enum Place {
     Target(Box<Borrowed>),
 }
 
+/// Holds the settings' database against other drills, where they name one.
+pub(super) async fn hold(request: &Request) -> Result<Option<Held>, Fault> {
+    let Some(target) = &request.settings.target else { return Ok(None) };
+    let url = ConnectionUrl::parse(target)
+        .map_err(|error| Fault::unproven(DrillReason::Target, format!("drill.target: {error}")))?;
+    Held::take(&url).await.map(Some).map_err(|error| {
+        let fault = Fault::from(error);
+        Fault { message: url.redact(&fault.message), ..fault }
+    })
+}
+
 impl Place {
-    /// Makes a sandbox, or takes the settings' database.
+    /// Makes a sandbox, or takes the settings' database, which is held already.
     pub(super) async fn take(
         environment: &Environment,
         request: &Request,
         subject: &Subject,
+        held: Option<Held>,
     ) -> Result<Self, Fault> {
-        let DrillSettings { target, target_is_throwaway, .. } = &request.settings;
-        if let Some(target) = target {
-            let unusable = |error: &dyn std::fmt::Display| {
-                Fault::unproven(DrillReason::Target, format!("drill.target: {error}"))
-            };
+        if let Some(held) = held {
+            let url = held.url().clone();
             let others = environment.sources.iter().filter(|(name, _)| **name != request.database);
             let options = BorrowOptions {
-                url: ConnectionUrl::parse(target).map_err(|error| unusable(&error))?,
                 source: request.source.clone(),
                 others: others.map(|(name, url)| (name.clone(), url.clone())).collect(),
-                is_throwaway: *target_is_throwaway,
+                is_throwaway: request.settings.target_is_throwaway,
             };
-            let taken = Borrowed::take(&options, subject.source(), subject.manifest()).await;
-            return match taken {
+            let (source, manifest) = (subject.source(), subject.manifest());
+            return match Borrowed::take(held, &options, source, manifest).await {
                 Ok(borrowed) => Ok(Self::Target(Box::new(borrowed))),
                 Err(error) => {
                     // It names whoever could not be asked.
                     let others = options.others.iter().filter_map(|(_, url)| url.as_ref());
-                    let urls = [&options.url].into_iter().chain(&options.source).chain(others);
+                    let urls = [&url].into_iter().chain(&options.source).chain(others);
                     let message = Fault::from(error).message;
                     let message = urls.fold(message, |message, url| url.redact(&message));
                     Err(Fault::unproven(DrillReason::Target, message))
@@ -93,7 +100,7 @@ impl Place {
     }
 
     /// Creates roles that are not there yet.
-    pub(super) async fn create_roles(&mut self, roles: &[String]) -> Result<(), Fault> {
+    pub(super) async fn create_roles(&self, roles: &[String]) -> Result<(), Fault> {
         match self {
             Self::Sandbox(sandbox) => sandbox.create_roles(roles).await.map(drop)?,
             Self::Target(borrowed) => borrowed.create_roles(roles).await?,
@@ -137,7 +144,10 @@ impl Place {
                     Ok(Err(error)) => error.to_string(),
                     Err(_) => format!("no answer within {} s", GIVE_BACK_WITHIN.as_secs()),
                 };
-                Err(url.redact(&format!("{why}; the next drill empties it")))
+                Err(url.redact(&format!(
+                    "drill.target was not emptied again, and may still hold what was restored \
+                     ({why}); the next drill there tries again"
+                )))
             }
         }
     }

@@ -1,17 +1,22 @@
 //! The restore within a drill, by the library that restores in earnest.
 
-use std::{sync::Arc, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CONNECT_WITHIN, Environment, Progress, Request as Drill, note, place::Place, reads::Reads,
-    subject::Subject,
+    CONNECT_WITHIN, Environment, Progress, Request as Drill,
+    fault::Fault,
+    note,
+    place::Place,
+    reads::Reads,
+    subject::{Legacy, Subject},
 };
 use crate::{
     archive::manifest::Extension,
     drill::{Record, stand_ins},
     postgres::{ConnectionUrl, Target, TargetFacts},
+    process::Priority,
     restore::{
         self, Kind, LegacyRequest, MemberError, Options, Request, RestoreError, SequenceValue,
         Statement, Stored, Stream,
@@ -143,7 +148,8 @@ async fn restore_there(
     let never = CancellationToken::new();
     let (report, restored) = match subject {
         Subject::Backup(manifest) => {
-            let options = Options { create_roles: true, ..Options::default() };
+            let options =
+                Options { create_roles: true, priority: Priority::Low, ..Options::default() };
             let prepared = restore::prepare(Request {
                 stored: Stored::new(Arc::clone(&environment.store), manifest.as_ref().clone()),
                 damage: None,
@@ -170,24 +176,8 @@ async fn restore_there(
             (report, Restored { statements, sequences, tables })
         }
         Subject::Legacy(legacy) => {
-            let prepared = restore::prepare_legacy(LegacyRequest {
-                archive: Stream {
-                    store: Arc::clone(&environment.store),
-                    key: legacy.key.clone(),
-                    bytes: legacy.bytes,
-                    patience: Patience::default(),
-                },
-                id: legacy.id.clone(),
-                sha256: legacy.sha256.clone(),
-                target: target.clone(),
-                source,
-                client_dirs,
-                clean: false,
-                newest: None,
-                not_the_source: false,
-                damaged: false,
-            })
-            .await?;
+            let asked = legacy_request(environment, legacy, target.clone(), source, client_dirs);
+            let prepared = restore::prepare_legacy(asked).await?;
             let checked = prepared.check(&progress.restore).await?;
             if !checked.refusals.is_empty() {
                 prepared.close().await;
@@ -198,6 +188,8 @@ async fn restore_there(
             note_missing(&checked.created, &available, record);
             let there = schemas(prepared.facts());
             stand_in(&checked.created, &[], &there, &target, record).await?;
+            let roles = place.create_roles(&checked.roles).await;
+            roles.map_err(|Fault { message, .. }| Error::Sandbox(message))?;
             let tables = checked
                 .created
                 .iter()
@@ -232,6 +224,33 @@ async fn restore_there(
         });
     }
     Ok(restored)
+}
+
+fn legacy_request(
+    environment: &Environment,
+    legacy: &Legacy,
+    target: ConnectionUrl,
+    source: Option<ConnectionUrl>,
+    client_dirs: Vec<PathBuf>,
+) -> LegacyRequest {
+    LegacyRequest {
+        archive: Stream {
+            store: Arc::clone(&environment.store),
+            key: legacy.key.clone(),
+            bytes: legacy.bytes,
+            patience: Patience::default(),
+        },
+        id: legacy.id.clone(),
+        sha256: legacy.sha256.clone(),
+        target,
+        source,
+        client_dirs,
+        clean: false,
+        newest: None,
+        not_the_source: false,
+        damaged: false,
+        priority: Priority::Low,
+    }
 }
 
 /// Notes the extensions that the archive makes and the server does not have.

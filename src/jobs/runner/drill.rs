@@ -136,8 +136,9 @@ impl InTurn for Drill {
             let within = drill::Progress { run: progress.clone(), ..drill::Progress::default() };
             let drilled = Box::pin(drill::run(&environment, &request, &within, &cancel)).await;
             tell(&source.settings.name, &drilled);
+            let is_over = cancel.is_cancelled() || is_busy(&drilled);
             each.push(drilled);
-            if cancel.is_cancelled() {
+            if is_over {
                 break;
             }
         }
@@ -172,6 +173,7 @@ impl InTurn for Drill {
             Outcome::Failed if results.each.is_empty() || results.any(is_to_be_tried_again) => {
                 End::Failed
             }
+            _ if results.any(is_busy) => End::Waits,
             _ if results.is_all => End::Done,
             _ => End::GaveWay,
         }
@@ -179,7 +181,7 @@ impl InTurn for Drill {
 
     fn note(runner: &mut Runner, slot: DateTime<Utc>, results: &Results, turn: Turn) {
         let gave_way = turn == Turn::Over && results.any(is_stopped);
-        let got_through = results.any(|drilled| !is_stopped(drilled));
+        let got_through = results.any(|drilled| !is_stopped(drilled) && !is_busy(drilled));
         runner.drill.way.note(slot, way::Ended { held: results.held, gave_way, got_through });
     }
 
@@ -196,7 +198,7 @@ impl InTurn for Drill {
         runner.metrics.run_ended(&name, &report);
         runner.state.update(&name, |database| database.running = None);
         let drills = runner.drill.drills.get_or_insert_default();
-        for drilled in &results.each {
+        for drilled in results.each.iter().filter(|drilled| !is_busy(drilled)) {
             drills.add(&drilled.record);
             if let Some(catalog) = &mut runner.catalog {
                 catalog.add_drill(drilled.record.id);
@@ -261,6 +263,11 @@ fn is_stopped(drilled: &Drilled) -> bool {
     reason(drilled) == Some(DrillReason::Interrupted)
 }
 
+/// Whether it has not begun, since another drill is in the settings' database.
+fn is_busy(drilled: &Drilled) -> bool {
+    reason(drilled) == Some(DrillReason::Busy)
+}
+
 /// Whether there is nothing in the bucket to show for it, or the store was to blame.
 fn is_to_be_tried_again(drilled: &Drilled) -> bool {
     drilled.not_recorded.is_some() || reason(drilled) == Some(DrillReason::Store)
@@ -268,7 +275,9 @@ fn is_to_be_tried_again(drilled: &Drilled) -> bool {
 
 /// How a run ended: what failed tells more than what proved nothing.
 fn summary(each: &[Drilled]) -> (Outcome, Option<Stage>, Option<String>) {
-    let first_of = |verdict| each.iter().find(|d| d.record.verdict == verdict && !is_stopped(d));
+    let first_of = |verdict| {
+        each.iter().find(|d| d.record.verdict == verdict && !is_stopped(d) && !is_busy(d))
+    };
     let bad = first_of(DrillVerdict::Failed).or_else(|| first_of(DrillVerdict::Unproven));
     if let Some(drilled) = bad {
         let report = drilled.record.report();
@@ -279,6 +288,9 @@ fn summary(each: &[Drilled]) -> (Outcome, Option<Stage>, Option<String>) {
     }
     if let Some(error) = each.iter().find_map(|drilled| drilled.not_recorded.clone()) {
         return (Outcome::Failed, Some(Stage::Record), Some(error));
+    }
+    if let Some(busy) = each.iter().find(|drilled| is_busy(drilled)) {
+        return (Outcome::Skipped, None, busy.record.report().error);
     }
     let stopped = each.is_empty() || each.iter().any(is_stopped);
     (if stopped { Outcome::Cancelled } else { Outcome::Ok }, None, None)
@@ -315,6 +327,9 @@ fn tell(database: &str, drilled: &Drilled) {
         ),
         DrillVerdict::Failed => {
             tracing::error!(database, drill, backup, verdict, reason, error, seconds, "drilled");
+        }
+        DrillVerdict::Unproven if is_busy(drilled) => {
+            tracing::info!(database, backup, reason, error, "tries again later");
         }
         DrillVerdict::Unproven => {
             tracing::warn!(database, drill, backup, verdict, reason, error, seconds, "drilled");

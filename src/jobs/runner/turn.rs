@@ -100,6 +100,8 @@ pub(super) enum End {
     Done,
     /// It is tried again, after a pause.
     Failed,
+    /// It is tried again, after a pause, however often: another one is at it.
+    Waits,
     /// It goes on where it stopped.
     GaveWay,
 }
@@ -257,13 +259,12 @@ impl Runner {
     fn note_turn(&mut self, job: JobKind, slot: DateTime<Utc>, end: End) {
         let last = self.environment.clock.now();
         let slots = self.turns.slots.entry(job).or_default();
+        let before = slots.tried.filter(|tried| tried.slot == slot);
+        let failures = before.map_or(0, |tried| tried.failures);
         match end {
             End::Done => slots.done = Some(slot),
-            End::Failed => {
-                let before = slots.tried.filter(|tried| tried.slot == slot);
-                let failures = before.map_or(0, |tried| tried.failures) + 1;
-                slots.tried = Some(Tried { slot, failures, last });
-            }
+            End::Failed => slots.tried = Some(Tried { slot, failures: failures + 1, last }),
+            End::Waits => slots.tried = Some(Tried { slot, failures, last }),
             End::GaveWay => {}
         }
     }

@@ -7,6 +7,7 @@ use super::{
         error::Failure,
         kind::Kind,
         progress::Progress,
+        roles::Roles,
         scan::{Scanned, Scanner},
         sequences::SequenceValue,
         statement::Statement,
@@ -24,6 +25,8 @@ pub(super) struct Found {
     pub(super) sequences: Vec<SequenceValue>,
     /// The server's version by its own comment.
     pub(super) server: Option<String>,
+    /// Roles that it names.
+    pub(super) roles: Roles,
     /// Rows of each table.
     pub(super) rows: BTreeMap<TableName, u64>,
     /// Of its bytes.
@@ -44,6 +47,9 @@ impl Found {
         while let Some(piece) = text.piece(progress).await? {
             scanner.push(piece);
             while let Some(scanned) = scanner.next() {
+                if let Scanned::Statement { statement, .. } = &scanned {
+                    found.roles.note(statement);
+                }
                 match scanned {
                     Scanned::Statement { statement, .. } if makes(&statement) => {
                         found.created.push(statement);

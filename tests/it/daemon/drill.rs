@@ -8,13 +8,15 @@ use reliquary::{
     app,
     catalog::{self, Layout},
     clock::Clock,
-    drill::Record,
+    drill::{Held, Record},
     health::{self, Check, Status},
     jobs::drill::{self, Request},
+    postgres::ConnectionUrl,
     settings::Settings,
     store::{LocalStore, Store, list_all},
     words::{DrillChoice, DrillReason, DrillStage, DrillVerdict, JobKind},
 };
+use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -354,6 +356,29 @@ async fn a_drill_that_cannot_be_made_warns_is_not_repeated_and_is_overdue_after_
     let check = night.check();
     assert!(!check.ok && check.detail.contains("overdue"), "{check:?}");
     assert_eq!(night.life.health(), Status::Ok);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_another_drill_is_in_is_tried_again_within_the_slot() {
+    let mut night = Night::new("drill.sample = 0\ndatabases.main.retry_delay = \"1m\"", "").await;
+    night.life.kill().await;
+    night.server.create_database("throwaway");
+    let url = SecretString::from(night.server.url("throwaway"));
+    let other = Held::take(&ConnectionUrl::parse(&url).unwrap()).await.unwrap();
+    night.settings.databases.get_mut("main").unwrap().drill.target = Some(url);
+    night.life = Life::settled(&night.settings, night.store.clone(), &night.clock).await;
+    // More often than there are attempts.
+    for minute in ["00:30:00", "00:31:00", "00:32:00", "00:33:00"] {
+        night.until(at(minute)).await;
+    }
+    assert_eq!(night.verdicts().await, [], "it has not begun");
+    assert_eq!((night.runs("skipped"), night.runs("failed")), ("4".to_owned(), "0".to_owned()));
+    assert!(night.check().ok, "{:?}", night.check());
+    drop(other);
+    night.until(at("00:33:30")).await;
+    assert_eq!(night.verdicts().await, [], "after its pause");
+    night.until(at("00:34:00")).await;
+    assert_eq!(night.verdicts().await, [DrillVerdict::Passed]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

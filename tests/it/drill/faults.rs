@@ -82,7 +82,7 @@ async fn whichever_call_fails_a_drill_never_says_more_than_it_knows(#[case] faul
         }
         let before = recorded(&clean).await.len();
         let store = Arc::new(FaultyStore::new(clean.clone(), Plan::Nth(nth, fault)));
-        let Drilled { record, not_recorded } = run(&settings, &clean, store.clone()).await;
+        let Drilled { record, not_recorded, .. } = run(&settings, &clean, store.clone()).await;
         let swept = store.calls().len() < nth;
         let said = format!("{fault:?} at {nth}: {:?} {not_recorded:?}", record.failure);
         assert!(is_empty(room.path()), "{said}");

@@ -170,6 +170,26 @@ fn a_legacy_archive_of_pg_dump_passes() {
 }
 
 #[test]
+fn a_legacy_archive_with_owners_and_rights_passes() {
+    let (server, _room, product, _backup) = backed_up();
+    server.psql(
+        "shop",
+        "create role app; create role \"The Readers\"; create role boss;
+         alter table gift owner to app; alter table church owner to app;
+         grant select on church to \"The Readers\";
+         alter table gift enable row level security;
+         create policy own on gift to boss using (true);
+         alter default privileges for role boss grant select on tables to app;",
+    );
+    let mut pg_dump = command(server.bin("pg_dump"));
+    let sql = pg_dump.args(["-d", &server.url("shop")]).output_of(b"");
+    product.legacy("2025-01-02T03-00-00Z", &sql);
+    let record = product.drill(0, &["2025-01-02T03-00-00Z"]);
+    passed(&record);
+    assert_eq!(record["rows_compared"], 5050);
+}
+
+#[test]
 fn a_prisma_database_is_asked_about_its_migrations() {
     let server = Server::start(15);
     shop(&server);

@@ -188,14 +188,56 @@ fn what_a_killed_drill_has_left_is_known_as_ours_and_cleared_by_the_next() {
     let asks = "select count(*) from pg_stat_activity where query like '%pg_sleep(3600)%'
                 and pid <> pg_backend_pid()";
     killed::until("the question", || target.psql("throwaway", asks).trim() != "0");
-    // Another drill at the same time is refused, and touches nothing.
-    assert!(refused(&slow).contains("another drill is in it"));
+    // Another drill at the same time does not begin, and leaves nothing behind.
+    let other = slow.drill(1, &[]);
+    assert_eq!(other["failure"]["reason"], "busy", "{other:#}");
+    assert!(other["failure"]["message"].as_str().unwrap().contains("another drill is in it"));
+    assert_eq!(other["recorded"], false);
+    let drills = fs::read_dir(slow.store_dir().join("database/drills")).unwrap();
+    assert_eq!(drills.count(), 1, "the claim of the first");
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(left(&target, "throwaway").contains("relation gift"));
     killed::until("its sessions' end", || target.psql("throwaway", asks).trim() == "0");
     let record = slow.configured("").drill(0, &[]);
     assert_eq!(record["verdict"], "passed");
+    assert_eq!(left(&target, "throwaway"), "");
+}
+
+#[test]
+fn a_target_is_emptied_although_the_session_that_held_it_was_lost() {
+    let (_source, target, product) = borrowed();
+    let product = product.configured(
+        "[[drill.checks]]\nname = 'the end of who holds it'\nexpect = 'rows = 1'\n\
+         sql = \"select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'\"\n",
+    );
+    assert_eq!(product.drill(0, &[])["verdict"], "passed");
+    assert_eq!(left(&target, "throwaway"), "");
+}
+
+#[test]
+fn a_target_that_was_not_emptied_again_is_said_and_is_not_passed() {
+    let (_source, target, product) = borrowed();
+    let slow = product.configured(
+        "[[drill.checks]]\nname = 'slow'\nsql = 'select pg_sleep(2)'\nexpect = 'rows = 1'\n",
+    );
+    let child = slow.command(&["drill"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let asks = "select count(*) from pg_stat_activity where query like '%pg_sleep(2)%'
+                and pid <> pg_backend_pid()";
+    killed::until("the question", || target.psql("throwaway", asks).trim() != "0");
+    target.psql(
+        "postgres",
+        "alter database throwaway allow_connections false;
+         select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory';",
+    );
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("is UNPROVEN (target)"), "{text}");
+    assert!(text.contains("drill.target was not emptied"), "{text}");
+    target.psql("postgres", "alter database throwaway allow_connections true");
+    assert!(left(&target, "throwaway").contains("relation gift"));
+    assert_eq!(slow.configured("").drill(0, &[])["verdict"], "passed");
     assert_eq!(left(&target, "throwaway"), "");
 }
 
