@@ -28,7 +28,8 @@ fn a_part_that_stopped_names_what_is_not_whole_and_what_it_lacks_is_said_later()
     assert_eq!(output.status.code(), Some(1), "{said}");
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["not_whole"], serde_json::json!(["public.donor"]), "{document}");
-    assert!(said.contains("not today") && said.contains("stopped at stage indexes"), "{said}");
+    assert!(said.contains("SQLSTATE P0001") && !said.contains("not today"));
+    assert!(said.contains("stopped at stage indexes"), "{said}");
     let made = "made by this run and not whole: public.donor; drop it, then run again";
     assert!(said.contains(made) && !said.contains("--clean"), "{said}");
 
