@@ -6,7 +6,7 @@
 //!
 //! Whatever is written is fit to be shown to anybody who asks for `/healthz`:
 //! texts from elsewhere lose names, account numbers and addresses as they come
-//! in (see [`mod@public`]), whoever wrote them.
+//! in (see `state/public.rs`), whoever wrote them.
 
 mod audit;
 mod database;
