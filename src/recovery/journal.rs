@@ -372,3 +372,7 @@ fn incident(id: BackupId, stored: &Stored) -> Incident {
     });
     Incident::new(id, read)
 }
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;

@@ -146,6 +146,7 @@ pub fn expected(records: &[Record], archive_bytes: u64) -> Option<Expected> {
         .filter(|(record, _)| record.backup.archive_bytes > 0);
     let (record, drill_seconds) = timed.max_by_key(|(record, _)| record.id)?;
     let drill_bytes = record.backup.archive_bytes;
-    let seconds = drill_seconds * archive_bytes as f64 / drill_bytes as f64;
+    // By the share: for the same archive it is exactly what the drill took.
+    let seconds = drill_seconds * (archive_bytes as f64 / drill_bytes as f64);
     Some(Expected { seconds, drill: record.id, drill_seconds, drill_bytes })
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    super::{days, review::days_since},
+    super::{days, review::days_since, words::counted},
     Facts, Known, block, chosen, heading,
     places::lower_first,
     row,
@@ -58,7 +58,8 @@ pub(super) fn testing(settings: &Settings, facts: Option<&Facts>) -> String {
             let now = facts.map(|facts| facts.now);
             let last = known.and_then(|known| known.reviews.get(&what).copied()).zip(now);
             let last = last.map(|(last, now)| {
-                format!("{} ({} days ago)", last.format("%Y-%m-%d"), days_since(last, now))
+                let days = u64::try_from(days_since(last, now)).unwrap_or(0);
+                format!("{} ({} ago)", last.format("%Y-%m-%d"), counted(days, "day"))
             });
             let next = now.map(|now| days::next(what, now.date_naive()).to_string());
             add(test, when, who, last, next.unwrap_or_default());

@@ -93,8 +93,7 @@ fn an_incident_is_kept_in_the_store_where_this_machine_takes_nothing() {
     let id = opened["incident"].as_str().unwrap();
     let text = fs::read_to_string(stored_document(&product, id)).unwrap();
     assert!(text.contains("still here"), "{text}");
-    // Where the store takes nothing either, what was found is said all the same,
-    // and a restore goes on.
+    // Where the store takes nothing either, what was found is said all the same.
     let incidents = product.store_dir().join("database/incidents");
     fs::remove_dir_all(&incidents).unwrap();
     fs::write(&incidents, "x").unwrap();
