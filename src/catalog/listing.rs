@@ -135,13 +135,21 @@ impl Catalog {
     /// The entry of an id in a place.
     #[must_use]
     pub fn get(&self, kind: Kind, id: BackupId) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.kind == kind && entry.id == id)
+        self.place(kind, id).map(|at| &self.entries[at])
+    }
+
+    /// Where that entry is: entries are in the order of their ids, and few have
+    /// the same one.
+    fn place(&self, kind: Kind, id: BackupId) -> Option<usize> {
+        let first = self.entries.partition_point(|entry| entry.id < id);
+        let mut of_id = (first..self.entries.len()).take_while(|at| self.entries[*at].id == id);
+        of_id.find(|at| self.entries[*at].kind == kind)
     }
 
     /// Notes what verify found.
     pub fn judge(&mut self, kind: Kind, id: BackupId, verdict: Verdict, now: DateTime<Utc>) {
-        let found = self.entries.iter_mut().find(|entry| (entry.kind, entry.id) == (kind, id));
-        if let Some(entry) = found {
+        if let Some(at) = self.place(kind, id) {
+            let entry = &mut self.entries[at];
             entry.verified = Some(now);
             entry.state = match (verdict, entry.state) {
                 (Verdict::Damaged, _) => State::Damaged,
@@ -268,6 +276,34 @@ mod tests {
         }
         let ids: Vec<String> = catalog.good().map(|entry| entry.id.to_string()).collect();
         assert_eq!(ids, ["2026-11-23T03-00-00Z", "2026-11-23T02-00-00Z", "2026-11-23T01-00-00Z"]);
+    }
+
+    #[test]
+    fn an_entry_is_found_by_its_id_and_its_place() {
+        let mut catalog = Catalog::default();
+        let id = |hour| format!("2026-11-23T0{hour}-00-00Z").parse::<BackupId>().unwrap();
+        for (hour, kind) in [1, 2, 3]
+            .into_iter()
+            .flat_map(|hour| [Kind::Manual, Kind::Scheduled].map(|k| (hour, k)))
+        {
+            catalog.add(Entry {
+                id: id(hour),
+                kind,
+                state: State::Good,
+                archive_bytes: 1,
+                last_modified: id(hour).time(),
+                verified: None,
+            });
+        }
+        catalog.entries.retain(|entry| (entry.id, entry.kind) != (id(2), Kind::Manual));
+        for hour in [1, 2, 3] {
+            let found = catalog.get(Kind::Scheduled, id(hour)).unwrap();
+            assert_eq!((found.id, found.kind), (id(hour), Kind::Scheduled));
+            assert_eq!(catalog.get(Kind::Manual, id(hour)).is_some(), hour != 2);
+        }
+        assert!(catalog.get(Kind::Manual, id(4)).is_none());
+        catalog.judge(Kind::Scheduled, id(2), Verdict::Damaged, id(3).time());
+        assert_eq!(catalog.totals().damaged, 1);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Looks at what the store holds: at start, and whenever it may have changed.
 
+use std::{cmp::Reverse, collections::BinaryHeap};
+
 use super::{due, recent};
 use crate::{
     archive::{Manifest, manifest::Kind},
@@ -112,11 +114,14 @@ async fn newest(
     catalog: &mut Catalog,
     wanted: impl Fn(&Entry) -> bool,
 ) -> Result<Option<Manifest>, CatalogError> {
-    loop {
-        let newest = catalog.good().filter(|entry| wanted(entry)).max_by_key(|e| (e.time(), e.id));
-        let Some((kind, id)) = newest.map(|entry| (entry.kind, entry.id)) else {
-            return Ok(None);
-        };
+    let good = catalog.entries.iter().enumerate().filter(|(_, entry)| entry.state == State::Good);
+    // However many cannot be trusted, the catalog is gone through once.
+    let mut newest: BinaryHeap<_> = good
+        .filter(|(_, entry)| wanted(entry))
+        .map(|(at, entry)| (entry.time(), entry.id, Reverse(at)))
+        .collect();
+    while let Some((_, id, Reverse(at))) = newest.pop() {
+        let kind = catalog.entries[at].kind;
         match catalog::read_manifest(store, layout, catalog, kind, id).await {
             Ok(manifest) => return Ok(Some(manifest)),
             // It was listed a moment ago, and somebody has removed it since.
@@ -124,10 +129,7 @@ async fn newest(
             Err(CatalogError::Store(error)) => return Err(error.into()),
             Err(error) => tracing::error!(backup = %id, %error, "a backup cannot be trusted"),
         }
-        for entry in &mut catalog.entries {
-            if (entry.kind, entry.id) == (kind, id) {
-                entry.state = State::Broken;
-            }
-        }
+        catalog.entries[at].state = State::Broken;
     }
+    Ok(None)
 }
