@@ -5,6 +5,8 @@
 //! a grace period, then SIGKILL, as a group, so that nothing it started stays
 //! behind. Secrets travel in the environment, never in the arguments.
 
+mod priority;
+
 use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
@@ -25,6 +27,10 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub(crate) use priority::NICE;
+pub use priority::Priority;
+use priority::step_back;
+
 /// How much of a child's stderr is remembered, in bytes; the newest wins.
 pub const STDERR_TAIL: usize = 16 * 1024;
 
@@ -43,20 +49,6 @@ pub struct Program {
     dir: Option<PathBuf>,
     priority: Priority,
 }
-
-/// How a child stands to whatever else wants to run on the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Priority {
-    /// As this process.
-    #[default]
-    Usual,
-    /// It lets others go first.
-    Low,
-}
-
-/// How much a child of low priority steps back; the nice value of a server in a
-/// drill, too.
-const NICE: i32 = 10;
 
 /// Inherited by every child: how to find programs, where temporary files go,
 /// and how to speak; none of them carries a secret.
@@ -245,18 +237,6 @@ impl fmt::Debug for Program {
             .field("path", &self.path)
             .field("args", &self.args)
             .finish_non_exhaustive()
-    }
-}
-
-/// Makes a child that has just started give way; one that gives way more already
-/// is left so. That it cannot be done is no reason not to run it.
-fn step_back(child: Option<Pid>) {
-    let Some(pid) = child.and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw())) else {
-        return;
-    };
-    let now = rustix::process::getpriority_process(Some(pid));
-    if now.is_ok_and(|now| now < NICE) {
-        let _ = rustix::process::setpriority_process(Some(pid), NICE);
     }
 }
 

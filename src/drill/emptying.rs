@@ -1,6 +1,6 @@
 //! Empties a database of everything that was not there before.
 
-use super::borrowed::{BorrowError, MARK, failed};
+use super::target::{BorrowError, MARK, failed};
 use crate::{
     postgres::{Target, TargetError, quote},
     restore::Platform,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::borrowed::{BorrowError, failed};
+use super::target::{BorrowError, failed};
 use crate::postgres::{ConnectionUrl, Target};
 
 /// A drill of any process holds this lock of the database while it is in it.

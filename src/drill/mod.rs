@@ -1,9 +1,10 @@
 //! Restoring a backup for the sake of knowing that it restores.
 //!
 //! A drill restores into a [`Sandbox`], a throwaway cluster of this machine's
-//! own PostgreSQL, or into a [`Borrowed`] database of the settings, compares what came out with what the manifest says
-//! ([`compare`]), asks the questions of the settings ([`ask`]), and leaves a
-//! [`Record`]. The job that strings these together is in `jobs/drill.rs`.
+//! own PostgreSQL, or into a [`Borrowed`] database of the settings, compares what
+//! came out with what the manifest says ([`compare`]), asks the questions of the
+//! settings ([`ask`]), and leaves a [`Record`]. The job that strings these
+//! together is in `jobs/drill.rs`.
 //!
 //! What was not looked at is never *passed*: it is *unproven*, with the reason.
 
@@ -15,6 +16,7 @@ mod disk;
 mod emptying;
 mod expect;
 mod held;
+mod ledger;
 mod mark;
 mod own_questions;
 mod page;
@@ -22,21 +24,23 @@ mod record;
 mod remains;
 mod sandbox;
 mod stand_ins;
+mod target;
 mod tuning;
 
 pub use ask::{Question, ask};
-pub use borrowed::{BorrowError, BorrowOptions, Borrowed, MARK};
+pub use borrowed::{BorrowOptions, Borrowed};
 pub use compare::compare;
 pub use disk::{DiskError, NoRoom, enough, needed, watch};
 pub use expect::{Expectation, ExpectationError, Found, Judged};
 pub use held::Held;
+pub use ledger::{ClaimError, claim, read, write};
 pub use mark::{Mark, Marks, marks, marks_in_short};
 pub use own_questions::questions as own_questions;
 pub use page::page;
 pub use record::{
-    Answer, BackupFacts, ClaimError, Comparison, FORMAT, Failure, PlaceFacts, Record, claim,
-    passed_before, read, write,
+    Answer, BackupFacts, Comparison, FORMAT, Failure, PlaceFacts, Record, passed_before,
 };
 pub use sandbox::{Sandbox, SandboxError, SandboxOptions};
 pub use stand_ins::{PLATFORM_ROLES, StandIn, stand_ins};
+pub use target::{BorrowError, MARK};
 pub use tuning::is_large;

@@ -1,34 +1,22 @@
-//! What a drill leaves: `<prefix>drills/<id>.json`, and the same as a page.
+//! What is written down of a drill.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use super::page::page;
 use crate::{
     archive::manifest::Kind,
-    catalog::{BackupId, Key, Layout},
+    catalog::BackupId,
     restore::{Difference, Skipped},
     state::{DrillReport, StageSeconds},
-    store::{Created, ErrorKind, Store, StoreError},
     words::{DrillChoice, DrillPlace, DrillReason, DrillVerdict, Looked},
 };
 
 /// The format that this version writes and reads.
 pub const FORMAT: &str = "reliquary-drill/1";
 
-/// The largest one that is read, in bytes.
-const LIMIT: u64 = 8 * 1024 * 1024;
-
-/// Records read at once.
-const AT_ONCE: usize = 8;
-
 /// How long a failure in short may be, in characters.
 const SHORT: usize = 300;
-
-/// How many seconds in a row may be taken.
-const TRIES: usize = 60;
 
 /// One drill, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -162,95 +150,6 @@ pub struct Answer {
     pub detail: String,
 }
 
-/// A drill's beginning could not be written down.
-#[derive(Debug, thiserror::Error)]
-pub enum ClaimError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// There is no id for it.
-    #[error("other drills have taken every id of the {TRIES} seconds from {0} on")]
-    Taken(BackupId),
-}
-
-/// Writes down that a drill begins, and never over another one: where its second
-/// is taken, it gets the next. Until [`write()`] replaces it this says that the
-/// drill proved nothing, which stays true of one that is killed. A claim whose
-/// answer was lost is found again.
-///
-/// # Errors
-/// When the store fails, or too many ids in a row are taken. The record then keeps
-/// the id that it had.
-pub async fn claim(
-    store: &dyn Store,
-    layout: &Layout,
-    record: &mut Record,
-) -> Result<(), ClaimError> {
-    let began = record.id;
-    let claimed = claim_from(began, store, layout, record).await;
-    if claimed.is_err() {
-        record.id = began;
-    }
-    claimed
-}
-
-async fn claim_from(
-    began: BackupId,
-    store: &dyn Store,
-    layout: &Layout,
-    record: &mut Record,
-) -> Result<(), ClaimError> {
-    for _ in 0..TRIES {
-        let key = layout.key(Key::Drill(record.id));
-        if store.put_if_absent(&key, record.json()).await? == Created::Yes {
-            return Ok(());
-        }
-        let there = read(store, layout, &[record.id]).await?;
-        if there.iter().any(|there| there.token == record.token) {
-            return Ok(());
-        }
-        record.id = record.id.next();
-    }
-    Err(ClaimError::Taken(began))
-}
-
-/// Writes a drill down that has its id by [`claim`], as JSON and as a page.
-///
-/// # Errors
-/// When the store fails.
-pub async fn write(store: &dyn Store, layout: &Layout, record: &Record) -> Result<(), StoreError> {
-    store.put(&layout.key(Key::Drill(record.id)), record.json()).await?;
-    store.put(&layout.key(Key::DrillPage(record.id)), Bytes::from(page(record))).await
-}
-
-/// Reads drills, in their order. What this version cannot read is left out.
-///
-/// # Errors
-/// When the store fails.
-pub async fn read(
-    store: &dyn Store,
-    layout: &Layout,
-    ids: &[BackupId],
-) -> Result<Vec<Record>, StoreError> {
-    futures::stream::iter(ids.to_vec())
-        .map(|id| async move {
-            match store.get(&layout.key(Key::Drill(id)), LIMIT).await {
-                Ok(bytes) => {
-                    let read = serde_json::from_slice::<Record>(&bytes).ok();
-                    Ok(read.filter(|record| record.format == FORMAT && record.id == id))
-                }
-                Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::TooLarge) => {
-                    Ok(None)
-                }
-                Err(error) => Err(error),
-            }
-        })
-        .buffered(AT_ONCE)
-        .try_filter_map(|record| std::future::ready(Ok(record)))
-        .try_collect()
-        .await
-}
-
 /// The drill that a backup's is compared with: of those that passed, the newest of
 /// the newest backup that is older than it, and where there is none, one of that
 /// very backup. What is newer says nothing of what was in an older one.
@@ -263,7 +162,7 @@ pub fn passed_before(records: &[Record], backup: BackupId) -> Option<&Record> {
 }
 
 impl Record {
-    fn json(&self) -> Bytes {
+    pub(super) fn json(&self) -> Bytes {
         let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
         text.push(b'\n');
         Bytes::from(text)
@@ -327,7 +226,6 @@ impl Record {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::store::LocalStore;
 
     pub(in crate::drill) fn record(id: &str, verdict: DrillVerdict) -> Record {
         let id: BackupId = id.parse().unwrap();
@@ -366,55 +264,6 @@ pub(super) mod tests {
             skipped: Vec::new(),
             warnings: Vec::new(),
         }
-    }
-
-    #[tokio::test]
-    async fn a_second_drill_of_the_same_second_does_not_replace_the_first() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = LocalStore::open(dir.path()).await.unwrap();
-        let layout = Layout::new("x/");
-        let mut first = record("2026-12-01T06-00-00Z", DrillVerdict::Passed);
-        let mut second = record("2026-12-01T06-00-00Z", DrillVerdict::Failed);
-        for record in [&mut first, &mut second] {
-            claim(&store, &layout, record).await.unwrap();
-            write(&store, &layout, record).await.unwrap();
-        }
-        assert_eq!(second.id.to_string(), "2026-12-01T06-00-01Z");
-        let gone: BackupId = "2026-12-01T06-00-02Z".parse().unwrap();
-        let read = read(&store, &layout, &[first.id, second.id, gone]).await.unwrap();
-        assert_eq!(read, [first.clone(), second]);
-    }
-
-    #[tokio::test]
-    async fn a_claim_whose_answer_was_lost_is_found_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = LocalStore::open(dir.path()).await.unwrap();
-        let layout = Layout::new("x/");
-        let begun = record("2026-12-01T06-00-00Z", DrillVerdict::Unproven);
-        claim(&store, &layout, &mut begun.clone()).await.unwrap();
-        // It knows nothing of that, and has come to its end meanwhile.
-        let mut ended = Record { verdict: DrillVerdict::Passed, ..begun.clone() };
-        claim(&store, &layout, &mut ended).await.unwrap();
-        assert_eq!(ended.id, begun.id);
-        let mut other = Record { token: "another".to_owned(), ..begun };
-        claim(&store, &layout, &mut other).await.unwrap();
-        assert_eq!(other.id, ended.id.next());
-    }
-
-    #[tokio::test]
-    async fn where_every_id_is_taken_nothing_is_claimed_and_nothing_overwritten() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = LocalStore::open(dir.path()).await.unwrap();
-        let layout = Layout::new("x/");
-        let mut mine = record("2026-12-01T06-00-00Z", DrillVerdict::Passed);
-        let mut id = mine.id;
-        for _ in 0..TRIES {
-            let other = Record { id, token: "another".to_owned(), ..mine.clone() };
-            store.put(&layout.key(Key::Drill(id)), other.json()).await.unwrap();
-            id = id.next();
-        }
-        let error = claim(&store, &layout, &mut mine).await.unwrap_err();
-        assert!(matches!(error, ClaimError::Taken(began) if began == mine.id), "{error}");
     }
 
     #[test]

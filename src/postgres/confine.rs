@@ -4,13 +4,10 @@
 use std::time::Duration;
 
 use super::unprivileged::Account;
-use crate::process::Program;
+use crate::process::{NICE, Program};
 
 /// Trying a program must not hang.
 const TRY_WITHIN: Duration = Duration::from_secs(10);
-
-/// How much it steps back for others.
-const NICE: &[&str] = &["nice", "-n", "10"];
 
 /// Gives it a network of its own, in which there is nothing, and needs no rights.
 const NO_NETWORK: &[&str] = &["unshare", "--user", "--map-current-user", "--net"];
@@ -33,7 +30,10 @@ pub async fn confine() -> Confinement {
         program.output(TRY_WITHIN).await.is_ok()
     };
     let mut confinement = Confinement::default();
-    for (wrap, is_network) in [(NICE, false), (NO_NETWORK, true)] {
+    // It steps back for others, and has no network.
+    let nice = NICE.to_string();
+    let nice = ["nice", "-n", &nice];
+    for (wrap, is_network) in [(&nice[..], false), (NO_NETWORK, true)] {
         if works(wrap).await {
             confinement.wrap.extend(wrap.iter().map(|&word| word.to_owned()));
             confinement.no_network |= is_network;

@@ -8,9 +8,9 @@
 //!
 //! What must always hold, and is tested with random histories: the newest good
 //! backup stays; one whose drill failed takes no place from another, and goes for
-//! nothing but its age where it is all there is; planning again after the plan was carried out changes
-//! nothing; an earlier time never removes more; a policy that keeps more never
-//! removes more.
+//! nothing but its age where it is all there is; planning again after the plan was
+//! carried out changes nothing; an earlier time never removes more; a policy that
+//! keeps more never removes more.
 
 mod debris;
 mod explain;

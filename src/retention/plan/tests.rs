@@ -345,6 +345,20 @@ fn removed(entries: &[Entry], policy: &Policy, now: i64) -> BTreeSet<(BackupId, 
     plan.removed().map(|decision| name(decision.at)).collect()
 }
 
+/// What goes of some entries where they are all there is, and where they are some
+/// of all.
+fn alone_and_among(
+    some: &[Entry],
+    all: &[Entry],
+    policy: &Policy,
+    now: i64,
+) -> [BTreeSet<(BackupId, &'static str)>; 2] {
+    let is_one =
+        |name: &(BackupId, &str)| some.iter().any(|entry| (entry.id, entry.kind.name()) == *name);
+    let among = removed(all, policy, now).into_iter().filter(is_one).collect();
+    [removed(some, policy, now), among]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -424,11 +438,7 @@ proptest! {
     ) {
         let good: Vec<Entry> =
             entries.iter().filter(|entry| entry.state == State::Good).cloned().collect();
-        let alone = removed(&good, &policy, now);
-        let among: BTreeSet<_> = removed(&entries, &policy, now)
-            .into_iter()
-            .filter(|name| good.iter().any(|entry| (entry.id, entry.kind.name()) == *name))
-            .collect();
+        let [alone, among] = alone_and_among(&good, &entries, &policy, now);
         prop_assert_eq!(alone, among);
     }
 
@@ -441,11 +451,7 @@ proptest! {
             entry.state == State::Good && condemned(entry, &drilled).is_none()
         };
         let good: Vec<Entry> = entries.iter().filter(good).cloned().collect();
-        let alone = removed(&good, &policy, now);
-        let among: BTreeSet<_> = removed(&entries, &policy, now)
-            .into_iter()
-            .filter(|name| good.iter().any(|entry| (entry.id, entry.kind.name()) == *name))
-            .collect();
+        let [alone, among] = alone_and_among(&good, &entries, &policy, now);
         prop_assert_eq!(alone, among);
     }
 

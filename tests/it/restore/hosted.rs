@@ -7,7 +7,7 @@ use crate::support::{
 };
 
 /// What the application of a project adds to it.
-const APPLICATION: &str = "
+pub(super) const APPLICATION: &str = "
     insert into auth.users values ('00000000-0000-0000-0000-000000000001', 'a@example.org', now()),
                                   ('00000000-0000-0000-0000-000000000002', 'b@example.org', now());
     insert into auth.identities (user_id) select id from auth.users;
@@ -30,18 +30,18 @@ const APPLICATION: &str = "
     create function on_ddl() returns event_trigger language plpgsql as $$ begin end $$;
     create event trigger watch on ddl_command_end execute function on_ddl();";
 
-fn server() -> Server {
+pub(super) fn server() -> Server {
     Server::start_with(15, ServerOptions { tcp: true, ..ServerOptions::default() })
 }
 
-fn project(server: &Server, name: &str) {
+pub(super) fn project(server: &Server, name: &str) {
     server.create_database(name);
     server.psql_file(name, fixture("supabase.sql"));
 }
 
 /// A fresh project that the platform's own role may restore into, once the SQL has
 /// changed it; the product knows it as `env:TARGET`.
-fn fresh(product: &Product, server: &Server, database: &str, sql: &str) -> Product {
+pub(super) fn fresh(product: &Product, server: &Server, database: &str, sql: &str) -> Product {
     project(server, database);
     server.psql(
         database,
@@ -369,89 +369,4 @@ fn a_part_of_a_managed_schema_that_has_no_home_is_a_loss() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     let lost = "1 row of auth.custom: the target has no such table (data loss)";
     assert!(text.contains(lost) && !text.contains("stopped"), "{text}");
-}
-
-/// What a platform's newer version would stop a restore with in its middle is
-/// known before anything is touched, and named.
-#[test]
-fn what_a_newer_platform_does_not_take_is_known_before() {
-    let source = server();
-    project(&source, "project");
-    source.psql("project", APPLICATION);
-    let product = Product::of(&source, "project");
-    product.backup(&[]);
-    let target = server();
-    for (database, change, lost) in [
-        (
-            "required",
-            "alter table auth.users add tenant int not null",
-            &[
-                "2 rows of auth.users: the target's table wants a value in tenant, which the archive does not hold (data loss)",
-                "2 rows of auth.identities: they point at auth.users, whose rows do not come (data loss)",
-                "foreign key profiles_id_fkey of public.profiles: the rows of auth.users that it points at do not come (data loss)",
-            ][..],
-        ),
-        (
-            "generated",
-            "alter table auth.users drop email;
-             alter table auth.users add email text generated always as (id::text) stored",
-            &[
-                "2 rows of auth.users: the target's table generates email itself (data loss)",
-                "foreign key profiles_id_fkey of public.profiles",
-            ],
-        ),
-        (
-            "pointing",
-            "revoke references on auth.users from postgres_",
-            &[
-                "foreign key profiles_id_fkey of public.profiles: role postgres_ may not let a foreign key point at auth.users (to mend it: GRANT REFERENCES ON auth.users TO postgres_) (data loss)",
-            ],
-        ),
-    ] {
-        let product = fresh(&product, &target, database, change);
-        let all = ["restore", "--to", "env:TARGET", "--create-roles"];
-        let planned = product.run(&[&all[..], &["--dry-run"]].concat());
-        let text = said(&planned);
-        assert_eq!(planned.status.code(), Some(1), "{database}: {text}");
-        for part in lost {
-            assert!(text.contains(part), "{database}: {part}: {text}");
-        }
-        let text = said(&product.run(&all));
-        assert!(!text.contains("stopped") && text.contains("NOT whole"), "{database}: {text}");
-        assert_eq!(target.psql(database, "select count(*) from profiles").trim(), "2");
-    }
-}
-
-/// A table that only the newer platform has stands in nobody's way while it is empty.
-#[test]
-fn an_empty_table_of_the_platform_s_own_does_not_block_clean() {
-    let source = server();
-    project(&source, "project");
-    source.psql(
-        "project",
-        "insert into auth.users values ('00000000-0000-0000-0000-000000000001', 'a@b.c', now())",
-    );
-    let product = Product::of(&source, "project");
-    product.backup(&[]);
-    let target = server();
-    let product = fresh(
-        &product,
-        &target,
-        "fresh",
-        "create table auth.passkeys (id int, user_id uuid references auth.users);
-         alter table auth.passkeys owner to supabase_admin;
-         grant select, insert, update, delete on auth.passkeys to postgres_;",
-    );
-    let all = ["-q", "restore", "--to", "env:TARGET", "--clean", "--yes"];
-    for _ in 0..2 {
-        let output = product.run(&all);
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    }
-    assert_eq!(target.psql("fresh", "select count(*) from auth.users").trim(), "1");
-    // With rows it does: they would point at nothing.
-    target.psql("fresh", "insert into auth.passkeys select 1, id from auth.users");
-    let output = product.run(&all);
-    let text = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("auth.users cannot be emptied: foreign keys of auth.passkeys"), "{text}");
 }

@@ -6,6 +6,7 @@ mod faults;
 mod guards;
 mod hidden;
 mod hosted;
+mod hosted_newer;
 mod hostile;
 mod jobs;
 mod legacy;
