@@ -42,8 +42,13 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     }
     let manifest =
         catalog::read_manifest(store.as_ref(), &layout, &catalog, entry.kind, entry.id).await?;
-    let records = drill::read(store.as_ref(), &layout, &catalog.drills).await?;
-    let drilled = drill::marks(&records).get(&(entry.kind.name(), entry.id)).copied();
+    let read = drill::read(store.as_ref(), &layout, &catalog.drills).await?;
+    if let Some(warning) = read.warning() {
+        eprintln!("warning: {}", visible_lines(&warning));
+    }
+    let drilled = drill::marks(&read.records, Clock::system().now())
+        .get(&(entry.kind.name(), entry.id))
+        .copied();
     if global.json {
         let mut document = json!(manifest);
         document["verified"] = json!(judgement);

@@ -74,7 +74,7 @@ pub fn outlook(
     at: DateTime<Utc>,
 ) -> Outlook {
     let policy = Policy::of(settings);
-    let drilled = drill::marks_in_short(drills.into_iter().flat_map(|drills| &drills.recent));
+    let drilled = drill::marks_in_short(drills.into_iter().flat_map(|drills| &drills.recent), at);
     let plan = retention::plan(&catalog.entries, &drilled, &policy, at);
     let mut reasons: BTreeMap<Keep, u64> = BTreeMap::new();
     for reason in plan.kept().flat_map(|decision| decision.keep.iter()) {

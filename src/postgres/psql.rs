@@ -37,6 +37,9 @@ pub enum PsqlError {
         message: String,
         /// The line of the script in which the statement ended, where it said so.
         line: Option<usize>,
+        /// The error's class; empty where the connection was lost, `None` where it
+        /// did not say.
+        code: Option<String>,
     },
 }
 
@@ -136,11 +139,23 @@ fn stopped(stderr: &str) -> Option<PsqlError> {
     // The first line is ours.
     let line = line.map(|line| line.saturating_sub(1));
     let message = stderr[at + 2..].trim();
+    let code = code(message);
     let message = match message.strip_prefix("ERROR:") {
         Some(said) => without_rows(said.trim_start()),
         None => message.to_owned(),
     };
-    Some(PsqlError::Stopped { message, line })
+    Some(PsqlError::Stopped { message, line, code })
+}
+
+/// The class of an error, of `ERROR:  42P07: …`; empty where `psql` itself says that
+/// it has lost the server.
+fn code(message: &str) -> Option<String> {
+    if let Some(own) = message.strip_prefix("error:") {
+        return own.contains("connection").then(String::new);
+    }
+    let (_, said) = message.split_once(':')?;
+    let (code, rest) = said.trim_start().split_at_checked(5)?;
+    (is_code(code) && rest.starts_with(": ")).then(|| code.to_owned())
 }
 
 /// What `psql` said by itself. A server's notices and warnings may be those of a
@@ -226,9 +241,9 @@ mod tests {
         let stderr = "psql:<stdin>:3: NOTICE:  relation exists, skipping\n\
                       psql:<stdin>:12: ERROR:  42P07: relation \"t\" already exists\n\
                       DETAIL:  It does.\nLOCATION:  f, heap.c:1\n";
-        let Some(PsqlError::Stopped { message, line }) = stopped(stderr) else { panic!() };
+        let Some(PsqlError::Stopped { message, line, code }) = stopped(stderr) else { panic!() };
         assert_eq!(message, "relation \"t\" already exists\nDETAIL:  It does. (SQLSTATE 42P07)");
-        assert_eq!(line, Some(11));
+        assert_eq!((line, code.as_deref()), (Some(11), Some("42P07")));
     }
 
     #[test]
@@ -263,9 +278,17 @@ mod tests {
     #[test]
     fn a_connection_that_was_lost_is_an_error_without_a_line() {
         let stderr = "psql: error: connection to server on socket failed: no such file\n";
-        let Some(PsqlError::Stopped { message, line }) = stopped(stderr) else { panic!() };
+        let Some(PsqlError::Stopped { message, line, code }) = stopped(stderr) else { panic!() };
         assert!(message.contains("connection to server"), "{message}");
-        assert_eq!(line, None);
+        assert_eq!((line, code.as_deref()), (None, Some("")));
+        let ended = "psql:<stdin>:3: FATAL:  57P01: terminating connection\nLOCATION:  x\n\
+                     psql:<stdin>:3: server closed the connection unexpectedly\n\
+                     psql:<stdin>:3: error: connection to server was lost\n";
+        let Some(PsqlError::Stopped { code, .. }) = stopped(ended) else { panic!() };
+        assert_eq!(code.as_deref(), Some(""));
+        let fatal = "psql:<stdin>:3: FATAL:  57P01: terminating connection\nLOCATION:  x\n";
+        let Some(PsqlError::Stopped { code, .. }) = stopped(fatal) else { panic!() };
+        assert_eq!(code.as_deref(), Some("57P01"));
         assert!(stopped("nothing of the kind").is_none());
     }
 }

@@ -6,6 +6,7 @@ use super::entry::{Expected, Found, Looked};
 use crate::{
     archive::Manifest,
     catalog::{self, BackupId, Catalog, CatalogError, Entry, Layout, Query, State},
+    clock::Clock,
     drill::{self, Mark, Record},
     store::Store,
     words::DrillVerdict,
@@ -26,7 +27,7 @@ pub async fn look(
 ) -> Result<Looked, CatalogError> {
     let catalog = catalog::read(store, layout).await?;
     let drills = &catalog.drills[catalog.drills.len().saturating_sub(LOOK_BACK)..];
-    let records = drill::read(store, layout, drills).await?;
+    let records = drill::read(store, layout, drills).await?.records;
     let newest = newest(store, layout, &catalog, failed_at).await?;
     let mut looked = Looked {
         place: store.uri(layout.prefix()),
@@ -42,7 +43,7 @@ pub async fn look(
         looked.why_none = Some(why_none(&catalog, &looked.unusable, failed_at));
         return Ok(looked);
     };
-    let marks = drill::marks(&records);
+    let marks = drill::marks(&records, Clock::system().now());
     let mark = marks.get(&(entry.kind.name(), entry.id));
     // A second that has begun is lost.
     let lost = (failed_at - manifest.source.snapshot_at).num_milliseconds();

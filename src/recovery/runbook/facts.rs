@@ -52,7 +52,7 @@ impl Known {
     pub async fn look(store: &dyn Store, layout: &Layout) -> Result<Self, CatalogError> {
         let catalog = catalog::read(store, layout).await?;
         let drills = &catalog.drills[catalog.drills.len().saturating_sub(LOOK_BACK)..];
-        let records = drill::read(store, layout, drills).await?;
+        let records = drill::read(store, layout, drills).await?.records;
         let totals = catalog.totals();
         let newest = catalog.good().max_by_key(|entry| (entry.time(), entry.id));
         let counts = |state| matches!(state, State::Good | State::Legacy);
