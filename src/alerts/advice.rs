@@ -44,9 +44,11 @@ pub(super) fn advice(problem: &str, stage: Option<Stage>, database: &str) -> Adv
             &["Nothing was deleted. Read why, and mend it before the store fills up."],
             &["status", "list"],
         ),
-        "audit" => {
-            (&["A protection that was there is gone. Read which, and put it back."], &["status"])
-        }
+        "audit" => (
+            &["Look what the audit says of these checks, and put back what is missing. Where the \
+                 change was meant, say so with `--accept`."],
+            &["audit", "audit --accept"],
+        ),
         _ if problem.starts_with("anomaly_") => (
             &[
                 "If nobody did this on purpose, rows may be lost at the source: keep an older \

@@ -1,7 +1,9 @@
 //! What is odd about the newest backup, from manifests alone: it is compared
-//! with the scheduled backups of the day before it. Pure.
+//! with the scheduled backups of the day before it, or, where there are few of
+//! them (after an outage, or with a daily schedule), with the last ones there
+//! are. Pure.
 //!
-//! The day's own median is what is normal, so that a slow change is none, and a
+//! Their own median is what is normal, so that a slow change is none, and a
 //! change that was meant stops being told after half a day.
 
 use std::collections::BTreeMap;
@@ -13,9 +15,11 @@ use super::seen::Finding;
 use crate::{archive::Manifest, figures::counted, visible::visible, words::Severity};
 
 /// Backups no older than this, before the newest one, tell what is normal.
-pub const DAY: TimeDelta = TimeDelta::hours(24);
+const DAY: TimeDelta = TimeDelta::hours(24);
 /// With fewer of them nothing is normal yet.
 const ENOUGH: usize = 3;
+/// So many older ones tell it where the day has too few.
+const OLDER: usize = 24;
 /// So many tables are named; the others are counted.
 const NAMED: usize = 10;
 
@@ -107,25 +111,39 @@ impl Sample {
 /// What is odd.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Anomalies {
+    /// Whether there were enough backups to tell: where there were not, what was
+    /// odd before is not over.
+    pub compared: bool,
     /// What somebody should look at.
     pub problems: Vec<Finding>,
     /// What is good to know: name, title, lines.
     pub news: Vec<(String, String, Vec<String>)>,
 }
 
-/// Compares the newest backup with those of the day before it, which are given
-/// oldest first, the newest last.
+/// With how many of the backups that were made at `times`, oldest first, one made
+/// at `newest` is compared: the last ones.
+#[must_use]
+pub fn usual(times: &[DateTime<Utc>], newest: DateTime<Utc>) -> usize {
+    let of_the_day = times.iter().filter(|time| newest - **time <= DAY).count();
+    if of_the_day >= ENOUGH { of_the_day } else { times.len().min(OLDER) }
+}
+
+/// Compares the newest backup with those before it, which are given oldest
+/// first, the newest last.
 #[must_use]
 pub fn anomalies(samples: &[Sample], thresholds: &Thresholds) -> Anomalies {
-    let Some((newest, before)) = samples.split_last() else { return Anomalies::default() };
-    let day: Vec<&Sample> =
-        before.iter().filter(|sample| newest.time - sample.time <= DAY).collect();
-    if !thresholds.enabled || day.is_empty() {
-        return Anomalies::default();
+    if !thresholds.enabled {
+        // Nothing is odd where nobody wants to know.
+        return Anomalies { compared: true, ..Anomalies::default() };
     }
-    let mut found = Anomalies { news: schema(day[day.len() - 1], newest), ..Anomalies::default() };
-    if day.len() >= ENOUGH {
-        let compared = Compared { newest, day: &day, thresholds };
+    let Some((newest, before)) = samples.split_last() else { return Anomalies::default() };
+    let times: Vec<_> = before.iter().map(|sample| sample.time).collect();
+    let usual = &before[before.len() - usual(&times, newest.time)..];
+    let news = usual.last().map(|last| schema(last, newest)).unwrap_or_default();
+    let mut found = Anomalies { news, ..Anomalies::default() };
+    if usual.len() >= ENOUGH {
+        found.compared = true;
+        let compared = Compared { newest, usual, thresholds };
         let all = [
             ("anomaly_shrank", compared.shrank()),
             ("anomaly_emptied", compared.emptied()),
@@ -148,23 +166,23 @@ pub fn anomalies(samples: &[Sample], thresholds: &Thresholds) -> Anomalies {
 
 struct Compared<'a> {
     newest: &'a Sample,
-    day: &'a [&'a Sample],
+    usual: &'a [Sample],
     thresholds: &'a Thresholds,
 }
 
 impl Compared<'_> {
     fn shrank(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        let usual = median(self.day.iter().map(|sample| sample.bytes));
+        let usual = median(self.usual.iter().map(|sample| sample.bytes));
         if self.is_less(self.newest.bytes, usual) {
             lines.push(format!(
-                "the archive has {} bytes, and the day before it had {usual} ({})",
+                "the archive has {} bytes, and those before it had {usual} ({})",
                 self.newest.bytes,
                 percent(self.newest.bytes, usual),
             ));
         }
         for (table, &rows) in &self.newest.rows {
-            let usual = self.usual(table);
+            let usual = self.rows(table);
             // A table that has none is told of as such.
             if rows > 0 && usual >= self.thresholds.table_rows && self.is_less(rows, usual) {
                 let less = percent(rows, usual);
@@ -175,57 +193,59 @@ impl Compared<'_> {
         self.named(lines)
     }
 
-    /// Tables that had rows in every backup until some time of the day, and in
+    /// Tables that had rows in every backup until some time, and in
     /// none since. A queue, which is empty at times, had none before that too.
     fn emptied(&self) -> Vec<String> {
         let emptied = self.newest.rows.iter().filter(|&(table, &rows)| {
             let filled: Vec<bool> = self
-                .day
+                .usual
                 .iter()
                 .filter_map(|sample| sample.rows.get(table))
                 .map(|&rows| rows > 0)
                 .collect();
             let with_rows = filled.iter().take_while(|&&filled| filled).count();
             let at_once = filled[with_rows..].iter().all(|&filled| !filled);
-            rows == 0 && at_once && with_rows * 2 > self.day.len() && self.tell(table)
+            rows == 0 && at_once && with_rows * 2 > self.usual.len() && self.tell(table)
         });
-        let line = |table| format!("{} has no rows, and had {}", visible(table), self.usual(table));
+        let line = |table| format!("{} has no rows, and had {}", visible(table), self.rows(table));
         self.named(emptied.map(|(table, _)| line(table)).collect())
     }
 
-    /// Tables that were in more than half of the day's backups.
+    /// Tables that were in more than half of the backups before.
     fn gone(&self) -> Vec<String> {
         let mut seen: BTreeMap<&String, usize> = BTreeMap::new();
-        for table in self.day.iter().flat_map(|sample| sample.rows.keys()) {
+        for table in self.usual.iter().flat_map(|sample| sample.rows.keys()) {
             *seen.entry(table).or_default() += 1;
         }
         let gone = seen.into_iter().filter(|(table, times)| {
-            times * 2 > self.day.len() && self.tell(table) && !self.newest.rows.contains_key(*table)
+            times * 2 > self.usual.len()
+                && self.tell(table)
+                && !self.newest.rows.contains_key(*table)
         });
         let line = |table| {
-            let usual = counted(self.usual(table), "row");
+            let usual = counted(self.rows(table), "row");
             format!("{} is not in it, and had {usual}", visible(table))
         };
         self.named(gone.map(|(table, _)| line(table)).collect())
     }
 
     fn slow(&self) -> Vec<String> {
-        let usual = median(self.day.iter().map(|sample| sample.seconds));
+        let usual = median(self.usual.iter().map(|sample| sample.seconds));
         let took = self.newest.seconds;
         let by = u64::try_from(self.thresholds.slower_by.num_seconds()).unwrap_or(0);
         let limit = usual.saturating_mul(u64::from(self.thresholds.slower));
         if took <= limit || took < usual.saturating_add(by) {
             return Vec::new();
         }
-        vec![format!("it took {took} s, and those of the day before took {usual} s")]
+        vec![format!("it took {took} s, and those before it took {usual} s")]
     }
 
     /// The rows that a table usually has, in the backups that hold it.
-    fn usual(&self, table: &str) -> u64 {
+    fn rows(&self, table: &str) -> u64 {
         if !self.tell(table) {
             return 0;
         }
-        median(self.day.iter().filter_map(|sample| sample.rows.get(table).copied()))
+        median(self.usual.iter().filter_map(|sample| sample.rows.get(table).copied()))
     }
 
     fn is_less(&self, now: u64, usual: u64) -> bool {
@@ -292,7 +312,7 @@ fn schema(before: &Sample, newest: &Sample) -> Vec<(String, String, Vec<String>)
 }
 
 fn newest_first(id: &str, lines: Vec<String>) -> Vec<String> {
-    [format!("in backup {id}, compared with the day before it:")].into_iter().chain(lines).collect()
+    [format!("in backup {id}, compared with those before it:")].into_iter().chain(lines).collect()
 }
 
 /// The middle one, the lower of two.

@@ -46,7 +46,7 @@ fn a_table_that_lost_more_than_half_of_its_rows_is_named_with_its_numbers() {
 fn a_small_archive_is_told_even_where_no_table_says_why() {
     let mut samples = day(&[200; 5]);
     samples[4].bytes = 400;
-    let line = "the archive has 400 bytes, and the day before it had 1000 (60% less)";
+    let line = "the archive has 400 bytes, and those before it had 1000 (60% less)";
     assert_eq!(told(&samples), one("anomaly_shrank", line));
 }
 
@@ -85,7 +85,7 @@ fn a_table_that_disappeared_is_told_with_the_rows_it_had() {
 fn a_backup_is_slow_by_a_factor_and_by_minutes(#[case] seconds: u64, #[case] slow: bool) {
     let mut samples = day(&[300; 5]);
     samples[4].seconds = seconds;
-    let line = format!("it took {seconds} s, and those of the day before took 60 s");
+    let line = format!("it took {seconds} s, and those before it took 60 s");
     assert_eq!(told(&samples), if slow { one("anomaly_slow", &line) } else { vec![] });
     for sample in &mut samples[..4] {
         sample.seconds = 120;
@@ -123,12 +123,35 @@ fn nothing_is_odd_where_little_is_known_or_nobody_asked() {
     assert_eq!(told(&[]), []);
     assert_eq!(told(&day(&[5000, 0])), []);
     assert_eq!(told(&day(&[5000, 5000, 0])), []);
-    // What is older than a day is not what was usual.
-    let mut samples = day(&[5000, 5000, 5000, 100]);
-    samples[3].time += TimeDelta::hours(30);
-    assert_eq!(told(&samples), []);
     let off = Thresholds { enabled: false, ..thresholds() };
-    assert_eq!(anomalies(&day(&[5000, 5000, 5000, 0]), &off), Anomalies::default());
+    let silent = Anomalies { compared: true, ..Anomalies::default() };
+    assert_eq!(anomalies(&day(&[5000, 5000, 5000, 0]), &off), silent);
+}
+
+#[test]
+fn what_was_odd_is_not_over_where_there_is_too_little_to_compare() {
+    let compared = |rows: &[u64]| anomalies(&day(rows), &thresholds()).compared;
+    assert!(!compared(&[]) && !compared(&[7]) && !compared(&[7, 7, 7]));
+    assert!(compared(&[7, 7, 7, 7]));
+}
+
+#[test]
+fn after_an_outage_and_with_a_daily_schedule_the_last_backups_are_what_was_usual() {
+    let line = "public.gifts has no rows, and had 5000";
+    let mut samples = day(&[5000, 5000, 5000, 0]);
+    samples[3].time += TimeDelta::days(3);
+    assert_eq!(told(&samples), one("anomaly_emptied", line));
+    let mut samples = day(&[5000, 5000, 5000, 5000, 0]);
+    for (n, sample) in samples.iter_mut().enumerate() {
+        sample.time += TimeDelta::days(i64::try_from(n).unwrap());
+    }
+    assert_eq!(told(&samples), one("anomaly_emptied", line));
+    // Where the day has enough of them, older ones say nothing.
+    let mut samples = day(&[1, 1, 1, 1, 1, 1, 5000, 5000, 5000, 0]);
+    for sample in &mut samples[..6] {
+        sample.time -= TimeDelta::days(2);
+    }
+    assert_eq!(told(&samples), one("anomaly_emptied", line));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     advice::advice,
     pending::Pending,
-    seen::{BACKUPS, Finding, Seen},
+    seen::{ANOMALY, BACKUPS, Finding, Seen},
 };
 use crate::{
     notify::Notice,
@@ -304,6 +304,9 @@ impl About<'_> {
         let (database, what) = (self.database, named(problem));
         let lasted = lasted(entry.since, self.now);
         let title = match event {
+            Event::Resolved if problem.starts_with(ANOMALY) => {
+                format!("{database}: no longer odd, after {lasted}: {what}")
+            }
             Event::Resolved => format!("{database}: over after {lasted}: {what}"),
             Event::Reminder => format!("{database}: still, for {lasted}: {what}"),
             _ => format!("{database}: {what}"),
@@ -312,7 +315,14 @@ impl About<'_> {
         let advice = (!over).then(|| advice(problem, entry.stage, database));
         let (next, commands) = advice.map(|a| (a.next, a.commands)).unwrap_or_default();
         let findings = if over {
-            vec![format!("it is no longer seen; it began {}", rfc3339::format(entry.since))]
+            let began = rfc3339::format(entry.since);
+            let over = if problem.starts_with(ANOMALY) {
+                "it is as it was before, or has lasted for so long that it is what is usual now: \
+                 `reliquary show latest` has the numbers"
+            } else {
+                "it is no longer seen"
+            };
+            vec![format!("{over}; it began {began}")]
         } else {
             entry.lines.clone()
         };
@@ -362,6 +372,7 @@ fn named(problem: &str) -> String {
         "drill_failed" => "a backup did not come back as it was, in a drill".to_owned(),
         "drill_overdue" => "no drill has proven a backup since one was due".to_owned(),
         "pointer" => "LATEST.txt does not name the newest backup".to_owned(),
+        "audit" => "a protection that was there is gone, or is weaker".to_owned(),
         "anomaly_shrank" => "the newest backup holds far less than those before it".to_owned(),
         "anomaly_emptied" => "a table that had rows has none".to_owned(),
         "anomaly_gone" => "a table is no longer in the backups".to_owned(),

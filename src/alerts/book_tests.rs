@@ -22,6 +22,7 @@ fn sight() -> Sight {
         catalog: true,
         anomalies: true,
         drills: true,
+        audit: true,
     }
 }
 

@@ -25,6 +25,6 @@ pub use book::{Book, Open, Policy};
 pub use seen::{Finding, Seen, Sight, seen};
 
 #[cfg(test)]
-mod drill_tests;
+mod check_tests;
 #[cfg(test)]
 mod week_tests;

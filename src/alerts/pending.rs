@@ -17,8 +17,8 @@ use crate::{
 const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(5);
 /// A channel that is back is told within this.
 const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
-/// So many are kept of what is only good to know. Of a problem there is one for
-/// each channel.
+/// So many are kept, for each channel, of what is only good to know. Of a problem
+/// there is one for each.
 const INFOS_KEPT: usize = 20;
 
 /// All of them.
@@ -53,7 +53,7 @@ impl Pending {
         self.0.retain(|alert| !is_old(alert));
         let notice = notice.clone();
         self.0.push(Alert { channel, notice, failures, due: now, under_way: true });
-        let is_info = |alert: &Alert| alert.notice.event == Event::Info;
+        let is_info = |alert: &Alert| alert.channel == channel && alert.notice.event == Event::Info;
         while self.0.iter().filter(|alert| is_info(alert)).count() > INFOS_KEPT {
             let oldest = self.0.iter().position(is_info);
             oldest.map(|at| self.0.remove(at));

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::anomaly::Anomalies;
 use crate::{
+    audit::Worse,
     health::{self, DatabaseHealth, Status},
     state::DatabaseState,
     words::{Outcome, Severity, Stage},
@@ -19,6 +20,9 @@ pub(super) const ANOMALY: &str = "anomaly_";
 /// that the graver one is told although the other was.
 const DRILL_FAILED: &str = "drill_failed";
 const DRILL_OVERDUE: &str = "drill_overdue";
+
+/// The hardening audit came out worse than it did.
+const AUDIT: &str = "audit";
 
 /// The checks of health that tell of it.
 const OF_BACKUPS: [&str; 4] = ["backup_age", "last_run", "store", "scheduler"];
@@ -67,6 +71,8 @@ pub struct Sight {
     pub anomalies: bool,
     /// Whether the records of drills were read.
     pub drills: bool,
+    /// Whether an audit was held against those before it.
+    pub audit: bool,
 }
 
 impl Sight {
@@ -81,6 +87,8 @@ impl Sight {
             self.anomalies
         } else if [DRILL_FAILED, DRILL_OVERDUE].contains(&problem) {
             self.drills
+        } else if problem == AUDIT {
+            self.audit
         } else {
             self.catalog
         }
@@ -131,6 +139,7 @@ pub fn seen(
         let problem = BACKUPS.to_owned();
         problems.insert(0, Finding { problem, severity: Severity::Critical, lines, stage });
     }
+    problems.extend(audit(database));
     if let Some(anomalies) = anomalies {
         problems.extend(anomalies.problems.iter().cloned());
     }
@@ -143,10 +152,27 @@ pub fn seen(
             last_success: database.last_success,
             backups: health.status != Status::Starting,
             catalog: database.catalog.is_some(),
-            anomalies: anomalies.is_some(),
+            anomalies: anomalies.is_some_and(|anomalies| anomalies.compared),
             drills: database.drills.is_some(),
+            audit: compared(database).is_some(),
         },
     }
+}
+
+fn compared(database: &DatabaseState) -> Option<&Vec<Worse>> {
+    database.last_audit.as_ref()?.worse.as_ref()
+}
+
+/// What was safer at an earlier audit than at the last one.
+fn audit(database: &DatabaseState) -> Option<Finding> {
+    let line = |worse: &Worse| format!("{}: was {}, is {}", worse.check, worse.was, worse.is);
+    let lines: Vec<String> = compared(database)?.iter().map(line).collect();
+    (!lines.is_empty()).then(|| Finding {
+        problem: AUDIT.to_owned(),
+        severity: Severity::Warning,
+        lines,
+        stage: None,
+    })
 }
 
 fn repaired(database: &DatabaseState) -> Option<(DateTime<Utc>, Vec<String>)> {

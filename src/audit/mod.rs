@@ -6,6 +6,7 @@
 //! and says which permission would tell; it is never taken for good.
 
 pub mod access;
+mod baseline;
 pub mod bucket;
 pub mod clocks;
 pub mod document;
@@ -16,6 +17,7 @@ pub mod policies;
 mod report;
 pub mod source;
 
+pub use baseline::{Baseline, Worse};
 pub use report::{Exempt, Report, Tally};
 
 use serde::{Deserialize, Serialize};

@@ -12,8 +12,9 @@ use crate::{
     app,
     audit::{Finding, Report},
     clock::Clock,
-    jobs,
+    jobs::{self, audit::Audited},
     lifecycle::{Ended, Signals, interruptible},
+    recovery::audited::Standing,
     words::{Check, CheckResult},
 };
 
@@ -27,11 +28,15 @@ const WIDTH: usize = 100;
 #[command(
     after_help = "It writes two small objects of its own: audit/probe.sql.gz, which it deletes \
     where it may, and audit/latest.json, what it found. Nothing else is changed.\n\nExamples:\n  reliquary audit\n  reliquary --json audit \
-    -d main"
+    -d main\n  reliquary audit --accept"
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
     chosen: Chosen,
+    /// Say that what it finds is meant: the daemon alerts of a check that gets
+    /// worse, and holds its audits against what is found from now on
+    #[arg(long)]
+    accept: bool,
 }
 
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
@@ -41,13 +46,17 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let store = app::store(&settings.store).await?;
     let environment = app::environment(&settings, store, Clock::system());
     let cancel = CancellationToken::new();
-    let work = jobs::audit::run(&environment, &source, &cancel);
+    let standing = if arguments.accept { Standing::Accepted } else { Standing::Aside };
+    let work = jobs::audit::run(&environment, &source, standing, &cancel);
     let ended = interruptible(Signals::install()?, cancel.clone(), GRACE, Box::pin(work)).await;
-    let report = match ended {
-        Ended::Finished(Some(report)) => report,
+    let Audited { report, worse } = match ended {
+        Ended::Finished(Some(audited)) => audited,
         Ended::Finished(None) => bail!("the audit was told to stop"),
         Ended::Interrupted { signal, .. } => return Ok(signal.exit_code()),
     };
+    if arguments.accept && worse.is_none() {
+        bail!("what the audit found could not be kept in the store, and so it is not accepted");
+    }
     if global.json {
         print::json(&json!({
             "database": database.name,

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Environment, Source};
 use crate::{
-    audit::{Exempt, Finding, Report, files},
-    recovery::audited,
+    audit::{Exempt, Finding, Report, Worse, files},
+    recovery::audited::{self, Standing},
     settings::SecretFile,
     words::Check,
 };
@@ -29,6 +29,16 @@ impl Gathered {
     }
 }
 
+/// What an audit came to.
+#[derive(Clone, Debug)]
+pub struct Audited {
+    /// What was found.
+    pub report: Report,
+    /// Which checks are worse than they were; `None` where that cannot be told,
+    /// because the store failed.
+    pub worse: Option<Vec<Worse>>,
+}
+
 /// Makes every check that makes sense for this store and this source.
 /// `None` when it was told to stop.
 ///
@@ -36,8 +46,9 @@ impl Gathered {
 pub async fn run(
     environment: &Environment,
     source: &Source,
+    standing: Standing,
     cancel: &CancellationToken,
-) -> Option<Report> {
+) -> Option<Audited> {
     let work = async {
         let mut gathered = Gathered::default();
         let data = Box::pin(source::check(environment, source, &mut gathered)).await;
@@ -45,17 +56,18 @@ pub async fn run(
         gathered.findings.push(secret_files(source, &environment.secret_files));
         let now = environment.clock.now();
         let report = Report::new(now, gathered.findings, gathered.exempt);
-        // The report is what was asked for; that it is kept for the runbook is not.
-        if let Err(error) = audited::keep(environment.store.as_ref(), &source.layout, &report).await
-        {
+        // The report is what was asked for; that it is kept is not.
+        let store = environment.store.as_ref();
+        let kept = audited::keep(store, &source.layout, &report, standing).await;
+        if let Err(error) = &kept {
             tracing::warn!(%error, "what the audit found was not kept in the store");
         }
-        report
+        Audited { report, worse: kept.ok() }
     };
     tokio::select! {
         biased;
         () = cancel.cancelled() => None,
-        report = work => Some(report),
+        audited = work => Some(audited),
     }
 }
 

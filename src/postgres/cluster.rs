@@ -2,8 +2,8 @@
 //!
 //! It lives in one private directory, listens on a unix socket inside it and
 //! nowhere else, and runs as an unprivileged user even when we are root. No
-//! way out leaves it behind: [`Cluster::stop`] shuts it down in order, `Drop`
-//! at once, and a watcher process that holds our end of a pipe ends it and
+//! way out leaves it behind: [`Cluster::stop`] shuts it down and says so, `Drop`
+//! does as much, and a watcher process that holds our end of a pipe ends it and
 //! removes its directory when we are killed with no time to do either.
 
 mod error;
@@ -54,6 +54,7 @@ const THROWAWAY: &[(&str, &str)] = &[
     ("wal_level", "minimal"),
     ("max_wal_senders", "0"),
     ("max_wal_size", "4GB"),
+    ("wal_init_zero", "off"),
     ("listen_addresses", ""),
     ("unix_socket_permissions", "0777"),
     ("logging_collector", "off"),
@@ -271,13 +272,14 @@ impl Cluster {
             .ssl_mode(PgSslMode::Disable)
     }
 
-    /// Shuts it down in order, then removes its directory.
+    /// Shuts it down, then removes its directory.
     ///
     /// # Errors
     /// When the directory cannot be removed; the server is gone in any case.
     pub async fn stop(mut self) -> Result<(), ClusterError> {
-        // A fast shutdown: clients are disconnected, nothing is waited for.
-        self.signal(Signal::SIGINT);
+        // An immediate shutdown: a checkpoint would write gigabytes of pages
+        // into files that are about to go.
+        self.signal(Signal::SIGQUIT);
         let _ = tokio::time::timeout(STOP_DEADLINE, self.child.wait()).await;
         self.child.stop(Duration::ZERO).await;
         match self.home.take() {

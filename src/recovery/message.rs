@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::{
     entry::{Restored, What},
     incident::Incident,
-    recovered::{Done, Recovered},
+    recovered::{Done, Recovered, named},
     steps::{BEFORE_OPERATION, STEPS},
     words::{count, counted, minutes},
 };
@@ -54,7 +54,7 @@ pub fn message(incident: &Incident, settings: &RunbookSettings) -> Option<String
 #[must_use]
 pub fn is_operational(incident: &Incident) -> bool {
     let done = incident.done();
-    matches!(Recovered::of(incident), Recovered::Whole(_))
+    matches!(Recovered::of(incident), Recovered::Whole(..))
         && BEFORE_OPERATION.iter().all(|step| done.contains(step))
 }
 
@@ -70,26 +70,35 @@ fn summary(
     let cause = cause.as_deref().unwrap_or("an incident whose cause is still being looked for");
     let cause = cause.trim_end_matches('.');
     let window = window(incident, recovered);
-    if let Recovered::Whole((when, _)) = recovered {
+    if let Recovered::Whole((when, whole), parts) = recovered {
         let operational =
             if is_operational(incident) { " All services are now operational." } else { "" };
         return Some(format!(
             "Subject: [Resolved] {product} data restoration completed\n\n\
              Summary: On {}, our production database was restored from backups after {cause}. \
-             {window}{operational}\n",
+             {}{window}{operational}\n",
             when.format("%Y-%m-%d at %H:%M UTC"),
+            afterwards(whole, parts),
         ));
     }
     let came = match recovered {
-        Recovered::Unproven((when, _)) => format!(
-            "On {} a backup was restored; that all of it is there is not proven. {window}",
-            when.format("%Y-%m-%d at %H:%M UTC"),
-        ),
-        Recovered::Parts(parts) => {
-            let parts: Vec<String> = parts.iter().map(part).collect();
-            format!("Restored from backups: {}. {window}", parts.join("; "))
+        Recovered::Whole((when, whole), parts) | Recovered::Unproven((when, whole), parts) => {
+            format!(
+                "On {} a backup was restored; that all of it is there is not proven. {}{window}",
+                when.format("%Y-%m-%d at %H:%M UTC"),
+                afterwards(whole, parts),
+            )
         }
-        _ => "No data was restored from backups.".to_owned(),
+        Recovered::Parts(parts) => format!("Restored from backups: {}. {window}", listed(parts)),
+        Recovered::Unlogged => format!(
+            "A restore is reported as done, and the log does not hold the restore itself: what \
+             came back is not proven. {window}"
+        ),
+        Recovered::Unended => format!(
+            "A restore was begun, and the log does not hold how it ended: what came back is not \
+             known. {window}"
+        ),
+        Recovered::Nothing => "No data was restored from backups.".to_owned(),
     };
     Some(format!(
         "Subject: [Resolved] {product} incident of {}\n\n\
@@ -99,9 +108,27 @@ fn summary(
     ))
 }
 
+/// What was brought back after everything, where anything was, with the backups
+/// that all of it is from.
+fn afterwards(whole: &Restored, parts: &[Done<'_>]) -> String {
+    if parts.is_empty() {
+        return String::new();
+    }
+    format!("It is of backup {}, and after it were restored: {}. ", backup(whole), listed(parts))
+}
+
+fn listed(parts: &[Done<'_>]) -> String {
+    let parts: Vec<String> = parts.iter().map(part).collect();
+    parts.join("; ")
+}
+
 fn part((_, restored): &Done<'_>) -> String {
     let proven = if restored.is_proven() { "" } else { ", which is not proven" };
-    format!("{} only{proven}", only(restored))
+    format!("{} only, of backup {}{proven}", only(restored), backup(restored))
+}
+
+fn backup(restored: &Restored) -> String {
+    restored.backup.as_deref().map_or_else(|| "that is not known".to_owned(), one_line)
 }
 
 fn only(restored: &Restored) -> String {
@@ -116,9 +143,20 @@ fn window(incident: &Incident, recovered: &Recovered<'_>) -> String {
             // A second that has begun is lost.
             let lost = (failed_at - up_to).num_milliseconds();
             let seconds = u64::try_from(lost).unwrap_or(0).div_ceil(1000);
-            format!("Data loss window: {}.", minutes(seconds))
+            format!("Data loss window: {}{}.", minutes(seconds), supposed(incident, recovered))
         }
-        None => "Data loss window: none is known.".to_owned(),
+        None => "Data loss window: not known.".to_owned(),
+    }
+}
+
+/// On what the data-loss window rests, where the log does not say what was restored.
+fn supposed(incident: &Incident, recovered: &Recovered<'_>) -> String {
+    match (recovered, named(incident)) {
+        (Recovered::Unlogged | Recovered::Unended, Some(found)) => format!(
+            ", if it was backup {}, the newest good one of before the failure",
+            found.named()
+        ),
+        _ => String::new(),
     }
 }
 

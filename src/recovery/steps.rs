@@ -13,6 +13,10 @@ pub struct Step {
 /// validation, and the cut over.
 pub(super) const BEFORE_OPERATION: [u8; 2] = [5, 6];
 
+/// The steps, from 1, that nobody has done who has restored nothing: the restore
+/// itself, its validation, and the cut over to what was restored.
+pub(super) const OF_A_RESTORE: [u8; 3] = [4, 5, 6];
+
 /// All of them, in order.
 pub const STEPS: [Step; 7] = [
     Step {

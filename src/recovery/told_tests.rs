@@ -81,6 +81,17 @@ impl Log {
         self.add(What::RestoreEnded { began, restored });
     }
 
+    /// One that went well, of a backup that the incident does not name perhaps.
+    fn restored_from(&mut self, backup: &str, only: &[&str], proof: Option<Proof>) {
+        self.restored(only, proof);
+        let Some(What::RestoreEnded { restored, .. }) =
+            self.entries.last_mut().map(|entry| &mut entry.what)
+        else {
+            panic!()
+        };
+        restored.backup = Some(backup.to_owned());
+    }
+
     fn restored(&mut self, only: &[&str], proof: Option<Proof>) {
         let began = self.began("reliquary restore");
         self.ended(began, "ok", only, proof);
@@ -126,13 +137,15 @@ fn a_restore_of_everything_with_its_proof_is_told_as_one() {
     let mut log = Log::opened(Some("a migration"));
     log.restored(&[], Some(proof(1)));
     log.ticked(&[1, 2, 3, 4, 5, 6]);
-    // What is brought back later takes nothing from it.
+    // What is brought back later of the same backup takes nothing from it.
     log.restored(&["table public.gifts"], Some(proof(1)));
     let text = log.message();
     for part in [
         "Subject: [Resolved] main database data restoration completed\n",
         WHOLE,
-        " after a migration. Data loss window: 30 minutes. All services are now operational.\n",
+        " after a migration. It is of backup 2026-11-23T14-00-00Z, and after it were restored: \
+         table public.gifts only, of backup 2026-11-23T14-00-00Z. Data loss window: 30 minutes. \
+         All services are now operational.\n",
         "- Restored backup 2026-11-23T14-00-00Z into a new server; the rows of its 1 table were \
          counted and are those of the backup (1 in all)\n",
         "- Restored table public.gifts only, from backup 2026-11-23T14-00-00Z; the rows of its 1 \
@@ -158,9 +171,17 @@ fn nobody_is_told_that_all_works_before_it_was_validated_and_cut_over() {
 #[test]
 fn a_part_is_told_as_a_part_and_what_is_not_proven_as_that() {
     for (only, proof, shown) in [
-        (&["section pre-data"][..], None, "section pre-data only, which is not proven"),
-        (&["table public.gifts"], Some(proof(1)), "table public.gifts only. Data"),
-        (&["schema a", "section data"], Some(proof(1)), "schema a, section data only."),
+        (
+            &["section pre-data"][..],
+            None,
+            "section pre-data only, of backup 2026-11-23T14-00-00Z, which is not proven. Data",
+        ),
+        (
+            &["table public.gifts"],
+            Some(proof(1)),
+            "table public.gifts only, of backup 2026-11-23T14-00-00Z. Data",
+        ),
+        (&["schema a", "section data"], Some(proof(1)), "schema a, section data only, of"),
         (&[], Some(unproven()), "a backup was restored; that all of it is there is not proven."),
         (&[], None, "a backup was restored; that all of it is there is not proven."),
         (
@@ -182,14 +203,92 @@ fn a_part_is_told_as_a_part_and_what_is_not_proven_as_that() {
     }
 }
 
+/// An hour before the backup that the incident names.
+const OLDER: &str = "2026-11-23T13-00-00Z";
+
 #[test]
-fn several_parts_are_all_told() {
+fn several_parts_are_all_told_with_the_backup_of_each() {
     let mut log = Log::opened(None);
     log.restored(&["table a.a"], Some(proof(1)));
-    log.restored(&["table a.b"], Some(unproven()));
+    log.restored_from(OLDER, &["table a.b"], Some(unproven()));
     let text = log.message();
-    let shown = "table a.a only; table a.b only, which is not proven. Data loss window";
+    let shown = "table a.a only, of backup 2026-11-23T14-00-00Z; table a.b only, of backup \
+                 2026-11-23T13-00-00Z, which is not proven. Data loss window: 90 minutes.";
     assert!(text.contains(shown), "{text}");
+}
+
+#[test]
+fn a_part_of_an_older_backup_makes_the_window_of_the_whole_longer() {
+    for (part, proof, shown) in [
+        (OLDER, proof(1), "table a.b only, of backup 2026-11-23T13-00-00Z. Data"),
+        (OLDER, unproven(), "of backup 2026-11-23T13-00-00Z, which is not proven. Data"),
+    ] {
+        let mut log = Log::opened(None);
+        log.restored_from(part, &["table a.a"], Some(self::proof(1)));
+        log.restored(&[], Some(self::proof(2)));
+        log.ticked(&[5, 6]);
+        let part_is_proven = proof.holds();
+        log.restored_from(part, &["table a.b"], Some(proof));
+        let text = log.message();
+        assert!(text.contains("It is of backup 2026-11-23T14-00-00Z, and after it"), "{text}");
+        assert!(text.contains(shown), "{text}");
+        assert!(!text.contains("table a.a only, of"), "the whole was brought back since: {text}");
+        assert!(text.contains("Data loss window: 90 minutes."), "{text}");
+        let between = "what was written between 2026-11-23 13:00 UTC and 2026-11-23 14:30 UTC";
+        assert!(text.contains(between), "{text}");
+        assert_eq!(text.contains(WHOLE), part_is_proven, "{text}");
+        assert_eq!(text.contains("operational"), part_is_proven, "{text}");
+    }
+}
+
+#[test]
+fn the_last_restore_of_everything_is_what_is_there() {
+    let mut log = Log::opened(None);
+    log.restored(&[], Some(proof(2)));
+    log.restored_from(OLDER, &[], Some(unproven()));
+    log.ticked(&[5, 6]);
+    let text = log.message();
+    assert!(!text.contains(WHOLE) && !text.contains("operational"), "{text}");
+    assert!(text.contains("that all of it is there is not proven. Data"), "{text}");
+    assert!(text.contains("Data loss window: 90 minutes."), "{text}");
+}
+
+#[test]
+fn what_was_restored_without_the_log_is_not_denied() {
+    const IF: &str = "Data loss window: 30 minutes, if it was backup \
+                      manual/2026-11-23T14-00-00Z, the newest good one of before the failure.";
+    for step in [4, 5, 6] {
+        let mut log = Log::opened(None);
+        log.ticked(&[step]);
+        let text = log.message();
+        let told = "is reported as done, and the log does not hold the restore itself";
+        for part in [told, IF, "Reconcile what was written between 2026-11-23 14:00 UTC"] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(!text.contains(WHOLE) && !text.contains("No data"), "{text}");
+    }
+    // Nor one of which it is not known how it ended.
+    let mut log = Log::opened(None);
+    log.began("reliquary restore");
+    let text = log.message();
+    assert!(text.contains("the log does not hold how it ended"), "{text}");
+    assert!(text.contains(IF) && !text.contains("No data"), "{text}");
+    // Where no backup is named, nobody knows how much is lost.
+    let mut log = Log::opened(None);
+    let What::Looked(looked) = &mut log.entries[1].what else { panic!() };
+    looked.backup = None;
+    log.ticked(&[4]);
+    let text = log.message();
+    assert!(text.contains("Data loss window: not known."), "{text}");
+    assert!(!text.contains("Reconcile"), "{text}");
+}
+
+#[test]
+fn how_much_is_lost_is_not_known_of_a_backup_of_after_the_failure() {
+    let mut log = Log::opened(None);
+    log.restored_from("2026-11-23T15-00-00Z", &[], Some(proof(1)));
+    let text = log.message();
+    assert!(text.contains("Data loss window: not known."), "{text}");
 }
 
 #[test]

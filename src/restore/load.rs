@@ -1,20 +1,17 @@
 //! Rows into new tables: many sessions at once, each member one COPY.
 //!
-//! The sessions take runs of members from one queue, those of the largest
-//! tables first. What each holds in memory is one member, compressed and not.
+//! What each session holds in memory is one member, compressed and not.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
 
 use super::{
     error::Failure,
     framing::{Begun, Framing, FramingError},
-    members::{Archive, Run, runs},
+    members::{Archive, Run},
     progress::Progress,
+    queue::Queue,
     statement::name_of,
 };
 use crate::{
@@ -25,23 +22,8 @@ use crate::{
     postgres::{CopyIn, Target},
 };
 
-/// How much of an archive one request to the store asks for, in bytes.
-const RUN: u64 = 8 * 1024 * 1024;
-
 /// How many bytes of rows go into one message to the server.
 const MESSAGE: usize = 128 * 1024;
-
-/// Members of one table that one session loads.
-struct Item {
-    table: usize,
-    members: Vec<Member>,
-}
-
-struct Queue {
-    items: VecDeque<Item>,
-    /// How many runs of each table are not done.
-    left: HashMap<usize, usize>,
-}
 
 /// What the sessions share.
 struct Shared {
@@ -62,7 +44,7 @@ pub(super) async fn load(
     let shared = Arc::new(Shared {
         archive: archive.clone(),
         tables: tables.to_vec(),
-        queue: Mutex::new(queue(tables, order)),
+        queue: Mutex::new(Queue::new(tables, order)),
         progress: progress.clone(),
     });
     // Dropping the set, when this future is dropped, ends them all.
@@ -82,31 +64,13 @@ pub(super) async fn load(
     Ok(back)
 }
 
-fn queue(tables: &[Table], order: &[usize]) -> Queue {
-    let mut queue = Queue { items: VecDeque::new(), left: HashMap::new() };
-    for &table in order {
-        for members in runs(&tables[table].members, RUN) {
-            *queue.left.entry(table).or_default() += 1;
-            queue.items.push_back(Item { table, members });
-        }
-    }
-    queue
-}
-
 async fn take(shared: Arc<Shared>, mut session: Target) -> Result<Target, Failure> {
     loop {
-        let item = lock(&shared.queue).items.pop_front();
-        let Some(item) = item else { return Ok(session) };
-        let table = &shared.tables[item.table];
-        copy(&shared.archive, table, item.members, &mut session, &shared.progress).await?;
-        let whole = {
-            let mut queue = lock(&shared.queue);
-            queue.left.get_mut(&item.table).is_some_and(|left| {
-                *left -= 1;
-                *left == 0
-            })
-        };
-        if whole {
+        let taken = lock(&shared.queue).take();
+        let Some((table, members)) = taken else { return Ok(session) };
+        copy(&shared.archive, &shared.tables[table], members, &mut session, &shared.progress)
+            .await?;
+        if lock(&shared.queue).done(table) {
             shared.progress.add_table();
         }
     }

@@ -46,6 +46,7 @@ mod post;
 mod prepare;
 mod progress;
 mod proof;
+mod queue;
 mod report;
 mod rest;
 mod roles;

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::RunReport;
-use crate::words::{Check, CheckResult};
+use crate::{
+    audit::Worse,
+    words::{Check, CheckResult},
+};
 
 /// What the last audit came to. Its findings name hosts and files, and so they
 /// stand in the log and not here.
@@ -22,6 +25,10 @@ pub struct AuditReport {
     pub unknown: u64,
     /// Which failed.
     pub failed: Vec<Check>,
+    /// Which came to less than in an earlier audit; `None` where that could not
+    /// be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worse: Option<Vec<Worse>>,
 }
 
 impl AuditReport {

@@ -125,8 +125,15 @@ fn whatever_comes_in_names_nobody() {
         database.ended(failed.clone(), false, None);
         database.verify_ended(failed.clone());
         database.sweep_ended(SweepReport { run: failed, ..SweepReport::default() });
-        database.last_audit =
-            Some(AuditReport { pass: 0, warn: 0, fail: 1, unknown: 0, failed: vec![], run });
+        database.last_audit = Some(AuditReport {
+            pass: 0,
+            warn: 0,
+            fail: 1,
+            unknown: 0,
+            failed: vec![],
+            worse: None,
+            run,
+        });
     });
     state.update_channel(ChannelKind::Email, |channel| channel.error = error());
     // What came in already is told on, too.

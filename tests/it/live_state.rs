@@ -176,6 +176,7 @@ pub(crate) fn filled(hours: i64) -> (Clock, App) {
                 fail: 0,
                 unknown: 1,
                 failed: Vec::new(),
+                worse: Some(Vec::new()),
             });
             let run = run(JobKind::Sweep, Outcome::Ok, at(-585), None);
             database.sweep_ended(SweepReport { run, removed: 24, ..SweepReport::default() });

@@ -44,8 +44,14 @@ async function renew() {
       return;
     }
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    const icon = page.querySelector('link[rel=icon]');
+    const main = page.querySelector('main#main');
+    if (!icon || !main || !page.getElementById('old')) {
+      why = 'Something else answers in the place of Reliquary.';
+      return;
+    }
     failed = false;
-    document.querySelector('link[rel=icon]').replaceWith(page.querySelector('link[rel=icon]'));
+    document.querySelector('link[rel=icon]').replaceWith(icon);
     document.title = page.title;
     if (String(getSelection())) {
       why = 'Text is selected, so this page is not renewed.';
@@ -55,7 +61,7 @@ async function renew() {
       const same = page.getElementById(details.id);
       if (same) same.open = true;
     }
-    document.querySelector('main').replaceWith(page.querySelector('main'));
+    document.querySelector('main').replaceWith(main);
     fresh = Date.now();
   } catch {
     why = '';

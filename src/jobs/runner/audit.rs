@@ -8,8 +8,11 @@ use super::{
     turn::{End, InTurn},
 };
 use crate::{
-    audit::Report,
-    jobs::{Environment, Source, audit},
+    jobs::{
+        Environment, Source,
+        audit::{self, Audited},
+    },
+    recovery::audited::Standing,
     settings::{DatabaseSettings, Schedule},
     state::{AuditReport, Progress, RunReport},
     words::{CheckResult, JobKind, Outcome, Stage},
@@ -24,7 +27,7 @@ pub(super) enum Results {
     #[default]
     BrokeDown,
     Stopped,
-    Made(Report),
+    Made(Audited),
 }
 
 impl InTurn for Audit {
@@ -48,8 +51,8 @@ impl InTurn for Audit {
         cancel: CancellationToken,
     ) -> Results {
         progress.enter(Stage::Audit);
-        match audit::run(&environment, &source, &cancel).await {
-            Some(report) => Results::Made(report),
+        match audit::run(&environment, &source, Standing::Compared, &cancel).await {
+            Some(audited) => Results::Made(audited),
             None => Results::Stopped,
         }
     }
@@ -66,7 +69,7 @@ impl InTurn for Audit {
                 (Outcome::Failed, Some(Stage::Panic), Some(error.to_owned()))
             }
             Some(Results::Stopped) => (Outcome::Cancelled, None, None),
-            Some(Results::Made(report)) => {
+            Some(Results::Made(Audited { report, .. })) => {
                 let failed: Vec<&str> = report.failed().map(|f| f.check.as_str()).collect();
                 if failed.is_empty() {
                     (Outcome::Ok, None, None)
@@ -94,7 +97,7 @@ impl InTurn for Audit {
     async fn tell(runner: &mut Runner, run: RunReport, results: Results) {
         let name = runner.source.settings.name.clone();
         runner.metrics.run_ended(&name, &run);
-        let Results::Made(report) = results else {
+        let Results::Made(Audited { report, worse }) = results else {
             tracing::info!(database = name, outcome = run.outcome.as_str(), "audit");
             runner.state.update(&name, |database| database.running = None);
             return runner.say_what_is_next();
@@ -123,6 +126,7 @@ impl InTurn for Audit {
             fail: count(CheckResult::Fail),
             unknown: count(CheckResult::Unknown),
             failed: report.failed().map(|finding| finding.check).collect(),
+            worse,
             run,
         };
         tracing::info!(

@@ -1,9 +1,9 @@
-//! The manifests of the last day, as far as they are compared.
+//! The manifests of the last backups, as far as they are compared.
 
 use chrono::{DateTime, Utc};
 
 use crate::{
-    alerts::anomaly::{Anomalies, DAY, Sample, Thresholds, anomalies},
+    alerts::anomaly::{Anomalies, Sample, Thresholds, anomalies, usual},
     archive::manifest::Kind,
     catalog::{self, CatalogError, Layout},
     store::Store,
@@ -44,9 +44,13 @@ impl Samples {
             .good()
             .filter(|entry| entry.kind == Kind::Scheduled)
             .map(|entry| (entry.time(), entry.id))
-            .filter(|(time, _)| newest - *time <= DAY && *time <= newest)
+            .filter(|(time, _)| *time <= newest)
             .collect();
         ids.sort_unstable();
+        let before: Vec<_> =
+            ids.iter().map(|(time, _)| *time).filter(|time| *time < newest).collect();
+        let compared = usual(&before, newest) + (ids.len() - before.len());
+        ids.drain(..ids.len() - compared);
         self.kept.retain(|sample| ids.iter().any(|(_, id)| id.to_string() == sample.id));
         for (_, id) in ids {
             if self.kept.iter().any(|sample| sample.id == id.to_string()) {

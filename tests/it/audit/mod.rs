@@ -14,6 +14,7 @@ use reliquary::{
     audit::{Finding, Report},
     clock::Clock,
     jobs,
+    recovery::audited::Standing,
     settings::{Settings, Sources, load},
     store::S3Options,
     words::{Check, CheckResult},
@@ -68,7 +69,8 @@ impl Installation {
         let environment = app::environment(&settings, store, clock);
         let source = app::source(settings.databases.values().next().unwrap()).unwrap();
         let cancel = CancellationToken::new();
-        jobs::audit::run(&environment, &source, &cancel).await.unwrap()
+        let audited = jobs::audit::run(&environment, &source, Standing::Aside, &cancel).await;
+        audited.unwrap().report
     }
 }
 

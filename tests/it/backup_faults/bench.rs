@@ -76,6 +76,12 @@ impl Bench {
         Self { server: Arc::new(server), clock, env, local, files }
     }
 
+    /// Dumps the database once and says the same from then on.
+    pub(super) fn replaying(mut self) -> Self {
+        self.use_tools(&self.server.replayed_dump().to_owned());
+        self
+    }
+
     /// Adds a table whose rows no compressor makes smaller: its archive takes
     /// two parts.
     pub(super) fn fatten(&self) {

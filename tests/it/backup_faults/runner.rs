@@ -86,7 +86,7 @@ async fn quarter_of_an_hour(bench: &Bench, daemon: &Daemon) {
 /// slot gets its backup, and only one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_fault_is_mended_within_the_slot_without_a_duplicate() {
-    let bench = Bench::new().await;
+    let bench = Bench::new().await.replaying();
     let calls = sweep(&bench, Plan::Nth).await;
     assert!(calls >= 10, "{calls}");
 }
@@ -94,7 +94,7 @@ async fn any_fault_is_mended_within_the_slot_without_a_duplicate() {
 /// The same for a store that goes away at any call and comes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_outage_is_mended_within_the_slot_without_a_duplicate() {
-    let bench = Bench::new().await;
+    let bench = Bench::new().await.replaying();
     sweep(&bench, Plan::Outage).await;
 }
 

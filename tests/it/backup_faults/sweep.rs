@@ -17,7 +17,7 @@ const FAULTS: [Fault; 3] =
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_of_one_part_survives_any_fault_of_the_store() {
-    let bench = Bench::new().await;
+    let bench = Bench::new().await.replaying();
     for fault in FAULTS {
         let differs = |operation: &str| fault.differs_for(operation);
         let calls = sweep(&bench, &bench, |nth| Plan::Nth(nth, fault), differs).await;
@@ -40,7 +40,7 @@ async fn a_backup_of_several_parts_survives_any_fault_of_the_store() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_survives_a_store_that_goes_away_at_any_call() {
-    let bench = Bench::new().await;
+    let bench = Bench::new().await.replaying();
     for fault in [Fault::Rejected, Fault::AcceptedThenFailed] {
         let differs = |operation: &str| fault.differs_for(operation);
         sweep(&bench, &bench, |nth| Plan::Outage(nth, fault), differs).await;

@@ -83,9 +83,13 @@ fn settings(text: &str) -> Settings {
     load(&sources).unwrap_or_else(|problems| panic!("{problems}")).0
 }
 
-/// One database, every hour, everything else by default.
+/// One database in which nothing changes, every hour, everything else by default.
 fn hourly(server: &Server) -> Settings {
-    settings(&format!("databases.main.url = {:?}\ndatabases.main.attempts = 3", server.url("app")))
+    settings(&format!(
+        "databases.main.url = {:?}\ndatabases.main.attempts = 3\npostgres.client_dirs = [{:?}]",
+        server.url("app"),
+        server.replayed_dump(),
+    ))
 }
 
 /// A directory as a store.

@@ -51,8 +51,10 @@ impl Day {
         }
         let settings = settings(&format!(
             "databases.main.url = {:?}\ndatabases.main.attempts = 3\n{lines}\n\
-             retention.keep_for = \"6h\"\nretention.keep_last = 3",
-            server.url("app")
+             retention.keep_for = \"6h\"\nretention.keep_last = 3\n\
+             postgres.client_dirs = [{:?}]",
+            server.url("app"),
+            server.replayed_dump(),
         ));
         let life = Life::settled(&settings, store.clone(), &clock).await;
         Self { server, dir, store, settings, clock, life }

@@ -197,6 +197,32 @@ async fn a_password_in_the_address_is_no_alarm_and_a_lost_one_is_said() {
     });
 }
 
+/// A proxy's own page, a portal: what is shown stays, and is renewed again when
+/// Reliquary answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_page_in_its_place_is_said_and_takes_nothing_away() {
+    let name = "another_page_in_its_place_is_said_and_takes_nothing_away";
+    let Some(mut browser) = browser(name) else { return };
+    let server = Server::of(filled(3).1).await;
+    let url = format!("http://{}/", server.address);
+    tokio::task::block_in_place(|| {
+        browser.look(360, 800, "light");
+        browser.open(&url);
+        browser.value("document.querySelector('main').mark = 1");
+        browser.value("window.real = fetch");
+        for other in ["We are back soon.", "<main id=main>Sign in</main>"] {
+            browser.value(&format!("void (fetch = async () => new Response('{other}'))"));
+            let said = "document.getElementById('old').textContent.includes('Something else')";
+            browser.until(&format!("(renew(), {said})"));
+            assert_eq!(browser.value("document.querySelector('main').mark"), 1);
+            assert_eq!(browser.value("document.body.textContent.endsWith('null')"), false);
+        }
+        browser.value("void (fetch = window.real)");
+        browser.until("(renew(), !document.querySelector('main').mark)");
+        browser.until("document.getElementById('old').hidden");
+    });
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_scripts_it_is_whole_and_comes_again_by_itself() {
     let name = "without_scripts_it_is_whole_and_comes_again_by_itself";

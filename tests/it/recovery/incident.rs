@@ -209,6 +209,7 @@ fn a_restore_of_one_table_is_told_as_that_and_a_backup_that_was_planted_is_not_t
     let close = product.run(&["incident", "close", "--cause", "\u{1b}[31m a typo"]);
     let said = super::said(&close);
     assert!(said.contains("nobody has ticked 1. Assess scope, 2. "), "{said}");
-    assert!(said.contains("Restored from backups: table public.Church only. Data"), "{said}");
+    let part = "Restored from backups: table public.Church only, of backup ";
+    assert!(said.contains(part) && said.contains("Data loss window: "), "{said}");
     assert!(!said.contains("our production database") && !said.contains('\u{1b}'), "{said}");
 }

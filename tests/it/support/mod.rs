@@ -7,5 +7,6 @@ pub(crate) mod odd_store;
 pub(crate) mod pg;
 pub(crate) mod postgres;
 pub(crate) mod product;
+mod replay;
 pub(crate) mod s3;
 pub(crate) mod tools;

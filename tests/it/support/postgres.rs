@@ -10,14 +10,18 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::mpsc,
+    sync::{OnceLock, mpsc},
     thread::JoinHandle,
 };
 
 use reliquary::postgres::cluster::{Cluster, ClusterOptions, init_data_dir};
+use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::tools::{command, tool_dirs};
+use super::{
+    replay,
+    tools::{command, tool_dirs},
+};
 
 /// A running server that is this test's alone; dropping it, by a panic too,
 /// ends it and removes its data.
@@ -25,6 +29,7 @@ pub(crate) struct Server {
     bin_dir: PathBuf,
     url: String,
     tcp_port: Option<u16>,
+    replay: OnceLock<TempDir>,
     stop: Option<oneshot::Sender<()>>,
     keeper: Option<JoinHandle<()>>,
 }
@@ -99,6 +104,7 @@ impl Server {
             bin_dir: bin_dir.to_owned(),
             url,
             tcp_port,
+            replay: OnceLock::new(),
             stop: Some(stop),
             keeper: Some(keeper),
         };
@@ -128,6 +134,12 @@ impl Server {
     /// The directory of the programs of this server's own major.
     pub(crate) fn bin_dir(&self) -> &Path {
         &self.bin_dir
+    }
+
+    /// A directory whose `pg_dump` dumps a database once and says the same from
+    /// then on; for one database, in which nothing changes.
+    pub(crate) fn replayed_dump(&self) -> &Path {
+        self.replay.get_or_init(|| replay::folder(&self.bin("pg_dump"))).path()
     }
 
     /// Makes an empty database and returns its connection string.

@@ -1,4 +1,5 @@
-//! Drills that fail or are overdue, from the live state to the alerts.
+//! Drills that fail or are overdue and audits that come out worse, from the live
+//! state to the alerts.
 
 use std::time::Duration;
 
@@ -6,11 +7,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Book, Policy, seen};
 use crate::{
+    audit::Worse,
     health::{self, ProcessHealth},
     notify::Notice,
     settings::Schedule,
-    state::{CatalogTotals, DatabaseState, DrillHistory, DrillReport, Liveness, RunReport},
-    words::{DrillChoice, DrillReason, DrillVerdict, JobKind, Outcome, Severity, Stage},
+    state::{
+        AuditReport, CatalogTotals, DatabaseState, DrillHistory, DrillReport, Liveness, RunReport,
+    },
+    words::{
+        Check, CheckResult, DrillChoice, DrillReason, DrillVerdict, JobKind, Outcome, Severity,
+        Stage,
+    },
 };
 
 const POLICY: Policy = Policy {
@@ -135,4 +142,35 @@ fn a_new_process_that_has_not_read_the_drills_yet_gives_no_all_clear() {
     assert_eq!(told.len(), 1);
     let told = live(&mut book, ("02T07:10", "02T09:10"), |now| database(now, None));
     assert_eq!(short(&told), [] as [String; 0]);
+}
+
+#[test]
+fn a_protection_that_is_gone_is_told_until_an_audit_finds_it_again() {
+    let audited = |now: DateTime<Utc>, worse: Option<Vec<Worse>>| {
+        let run = RunReport {
+            job: JobKind::Audit,
+            outcome: Outcome::Ok,
+            started: now,
+            seconds: 1.0,
+            stage: None,
+            error: None,
+            backup: None,
+        };
+        let failed = Vec::new();
+        let last_audit = AuditReport { run, pass: 9, warn: 0, fail: 0, unknown: 0, failed, worse };
+        DatabaseState { last_audit: Some(last_audit), ..database(now, Some(proven("02T06:05"))) }
+    };
+    let gone =
+        vec![Worse { check: Check::Versioning, was: CheckResult::Pass, is: CheckResult::Warn }];
+    let mut book = Book::default();
+    let told = live(&mut book, ("10T00:00", "10T06:00"), |now| audited(now, Some(gone.clone())));
+    assert_eq!(short(&told), ["opened audit warning"]);
+    assert_eq!(told[0].findings, ["versioning: was pass, is warn"]);
+    assert_eq!(told[0].commands, ["reliquary audit -d main", "reliquary audit --accept -d main"]);
+    // A new process has made no audit yet, and one that it made told nothing.
+    let unaudited = |now| database(now, Some(proven("02T06:05")));
+    assert_eq!(live(&mut book, ("10T06:00", "10T12:00"), unaudited), []);
+    assert_eq!(live(&mut book, ("10T12:00", "10T18:00"), |now| audited(now, None)), []);
+    let told = live(&mut book, ("10T18:00", "10T20:00"), |now| audited(now, Some(Vec::new())));
+    assert_eq!(short(&told), ["resolved audit warning"]);
 }
