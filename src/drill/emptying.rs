@@ -78,7 +78,7 @@ ORDER BY o.class, o.is_part DESC, o.oid DESC";
 /// Each takes a lock until the end of its transaction, and a server has room for so
 /// many only.
 const LARGE_OBJECTS: &str = "SELECT pg_catalog.count(pg_catalog.lo_unlink(oid)) FROM
-    (SELECT oid FROM pg_catalog.pg_largeobject_metadata LIMIT 1000) some";
+    (SELECT oid FROM pg_catalog.pg_largeobject_metadata LIMIT 1000) AS batch";
 
 /// So many things are dropped in one transaction.
 const AT_ONCE: usize = 25;
