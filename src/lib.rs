@@ -37,7 +37,7 @@
 //! - The manifest is written last and the pointer after it; removal goes the
 //!   other way.
 //! - A failed or partial listing decides nothing.
-//! - A child process has its own group, a bounded tail of stderr, and a deadline.
+//! - A child process has its own group, a bounded memory of stderr, and a deadline.
 //! - Memory is bounded by settings, never by the database.
 //! - One [`metrics::Metrics`], one [`health::evaluate`]: command line, HTTP and
 //!   Prometheus all read the same ones.

@@ -6,9 +6,9 @@
 //! behind. Secrets travel in the environment, never in the arguments.
 
 mod priority;
+mod remembered;
 
 use std::{
-    collections::VecDeque,
     ffi::{OsStr, OsString},
     fmt, io,
     os::fd::OwnedFd,
@@ -22,7 +22,7 @@ use nix::{
     unistd::Pid,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
+    io::AsyncReadExt as _,
     process::{ChildStdin, ChildStdout},
     task::JoinHandle,
 };
@@ -30,9 +30,7 @@ use tokio::{
 pub(crate) use priority::NICE;
 pub use priority::Priority;
 use priority::step_back;
-
-/// How much of a child's stderr is remembered, in bytes; the newest wins.
-pub const STDERR_TAIL: usize = 16 * 1024;
+pub use remembered::STDERR_KEPT;
 
 /// How long a child may take to end after SIGTERM.
 pub const TERM_GRACE: Duration = Duration::from_secs(5);
@@ -75,23 +73,23 @@ pub enum ProcessError {
         reason: io::Error,
     },
     /// It ended with an error.
-    #[error("{program} {status}{}", tail_suffix(.stderr))]
+    #[error("{program} {status}{}", stderr_suffix(.stderr))]
     Failed {
         /// The program's file name.
         program: String,
         /// Its exit code or signal, in words.
         status: String,
-        /// The end of what it wrote to stderr.
+        /// What is remembered of its stderr.
         stderr: String,
     },
     /// It was still running at its deadline and was ended.
-    #[error("{program} did not finish within {} s{}", .deadline.as_secs(), tail_suffix(.stderr))]
+    #[error("{program} did not finish within {} s{}", .deadline.as_secs(), stderr_suffix(.stderr))]
     TimedOut {
         /// The program's file name.
         program: String,
         /// The deadline.
         deadline: Duration,
-        /// The end of what it wrote to stderr.
+        /// What is remembered of its stderr.
         stderr: String,
     },
     /// Reading from it or waiting for it failed.
@@ -104,7 +102,7 @@ pub enum ProcessError {
     },
 }
 
-fn tail_suffix(stderr: &str) -> String {
+fn stderr_suffix(stderr: &str) -> String {
     let stderr = stderr.trim();
     if stderr.is_empty() { String::new() } else { format!(": {stderr}") }
 }
@@ -197,7 +195,7 @@ impl Program {
         let mut child = command
             .spawn()
             .map_err(|reason| ProcessError::Start { program: self.name(), reason })?;
-        let stderr = child.stderr.take().map(|pipe| tokio::spawn(read_tail(pipe)));
+        let stderr = child.stderr.take().map(|pipe| tokio::spawn(remembered::read(pipe)));
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         if self.priority == Priority::Low {
             step_back(group);
@@ -264,7 +262,7 @@ pub struct Exit {
     pub program: String,
     /// Its exit code or signal; `None` where it could not be learnt.
     pub status: Option<ExitStatus>,
-    /// The end of what it wrote to stderr.
+    /// What is remembered of its stderr.
     pub stderr: String,
 }
 
@@ -312,7 +310,11 @@ impl Child {
             .await
             .map_err(|reason| ProcessError::Wait { program: self.name.clone(), reason })?;
         self.ended = true;
-        Ok(Exit { program: self.name.clone(), status: Some(status), stderr: self.tail().await })
+        Ok(Exit {
+            program: self.name.clone(),
+            status: Some(status),
+            stderr: self.remembered().await,
+        })
     }
 
     /// Ends it: SIGTERM to the group, up to `grace`, then SIGKILL.
@@ -325,7 +327,7 @@ impl Child {
         // A grandchild may still hold the group: it goes too.
         self.signal(Signal::SIGKILL);
         self.ended = true;
-        Exit { program: self.name.clone(), status, stderr: self.tail().await }
+        Exit { program: self.name.clone(), status, stderr: self.remembered().await }
     }
 
     fn signal(&self, signal: Signal) {
@@ -335,13 +337,13 @@ impl Child {
         }
     }
 
-    async fn tail(&mut self) -> String {
+    async fn remembered(&mut self) -> String {
         let Some(mut task) = self.stderr.take() else {
             return String::new();
         };
         // A grandchild that keeps stderr open must not keep us waiting.
-        if let Ok(tail) = tokio::time::timeout(TERM_GRACE, &mut task).await {
-            return tail.unwrap_or_default();
+        if let Ok(text) = tokio::time::timeout(TERM_GRACE, &mut task).await {
+            return text.unwrap_or_default();
         }
         task.abort();
         String::new()
@@ -386,20 +388,6 @@ fn describe(status: Option<ExitStatus>) -> String {
         },
         None => "ended in an unknown way".to_owned(),
     }
-}
-
-async fn read_tail(mut pipe: impl AsyncRead + Unpin) -> String {
-    let mut tail = VecDeque::with_capacity(1024);
-    let mut chunk = [0_u8; 4096];
-    while let Ok(count) = pipe.read(&mut chunk).await {
-        if count == 0 {
-            break;
-        }
-        tail.extend(&chunk[..count]);
-        let excess = tail.len().saturating_sub(STDERR_TAIL);
-        tail.drain(..excess);
-    }
-    String::from_utf8_lossy(tail.make_contiguous()).into_owned()
 }
 
 #[cfg(test)]

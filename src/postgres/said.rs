@@ -11,6 +11,9 @@ pub(super) struct Said<'a> {
     pub(super) detail: Option<&'a str>,
     pub(super) hint: Option<&'a str>,
     pub(super) context: Option<&'a str>,
+    /// Whether it is of a statement that code of the database ran. That code may
+    /// have put it together of a row, so that even a name in it is one's.
+    pub(super) of_code: bool,
 }
 
 /// Errors of a value that speak of names or single characters, and of no value.
@@ -34,6 +37,13 @@ const BEHIND_A_KEY: [&str; 4] = [
     ") is not present in table ",
     ") is still referenced from table ",
 ];
+
+/// How a message goes on behind a value, where it does.
+const BEHIND_A_VALUE: &str = " is out of range for type ";
+
+/// How the context of PL/pgSQL ends where the statement was a text, or may have
+/// been one.
+const OF_A_TEXT: [&str; 3] = ["EXECUTE", " RETURN QUERY", " OPEN"];
 
 /// Every quotation mark that a server writes, in any language.
 const QUOTES: [char; 7] = ['"', '«', '»', '„', '“', '”', '‘'];
@@ -69,8 +79,12 @@ impl Said<'_> {
         let context = self.context.unwrap_or_default();
         // Where it was raised stands first; `RAISE` is said in every language.
         let first = context.lines().next().unwrap_or_default();
-        let by_pl = |line: &str| line.starts_with("PL/") && !line.starts_with("PL/pgSQL");
-        first.ends_with(" RAISE")
+        let by_pl = |line: &str| {
+            line.starts_with("PL/")
+                && (!line.starts_with("PL/pgSQL") || OF_A_TEXT.iter().any(|of| line.contains(of)))
+        };
+        self.of_code
+            || first.ends_with(" RAISE")
             || first.ends_with(" ASSERT")
             || context.lines().any(|line| by_pl(line.trim_start()))
     }
@@ -91,15 +105,12 @@ impl Said<'_> {
         if !code.starts_with("22") || OF_NO_VALUE.contains(&code) {
             return message.to_owned();
         }
-        // A value may hold quotes of its own: all from the first to the last goes.
-        match (message.find(QUOTES), message.rfind(QUOTES)) {
-            (Some(first), Some(last)) => {
-                let last =
-                    message[last..].chars().next().map_or(last, |quote| last + quote.len_utf8());
-                format!("{}\"…\"{}", &message[..first], &message[last..])
-            }
-            _ => message.to_owned(),
-        }
+        // A value may hold quotes and lines of its own, and its end may be missing:
+        // all from the first quote goes, but for what only the server says.
+        let Some(first) = message.find(QUOTES) else { return message.to_owned() };
+        let behind = message.rfind(BEHIND_A_VALUE).map_or("", |at| &message[at..]);
+        let behind = if behind.contains('\n') { "" } else { behind };
+        format!("{}\"…\"{behind}", &message[..first])
     }
 
     fn detail(&self) -> Option<String> {
@@ -118,7 +129,9 @@ impl Said<'_> {
             if line.starts_with("COPY ") {
                 // Behind the line and the column stands the value, or the row. It
                 // may have lines of its own.
-                kept.push(line.split(": ").next().unwrap_or_default());
+                let place = line.split(": ").next().unwrap_or_default();
+                // What is no place is a value's own.
+                kept.extend(is_place(place).then_some(place));
                 break;
             }
             if line.starts_with("PL/") || line.starts_with("SQL function ") {
@@ -127,6 +140,14 @@ impl Said<'_> {
         }
         (!kept.is_empty()).then(|| kept.join("\n"))
     }
+}
+
+/// Whether it goes on with a line's number: `COPY donor, line 3, column id`.
+fn is_place(copy: &str) -> bool {
+    copy.split(", ").skip(1).any(|part| {
+        let number = part.split_once(' ').map_or("", |(_, number)| number);
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// `Key (id)=(7) already exists.` without the 7.
@@ -147,7 +168,7 @@ mod tests {
 
     fn said(code: &str, message: &str, detail: &str, context: &str) -> String {
         let (detail, context) = (Some(detail), Some(context));
-        Said { code, message, detail, hint: None, context }.without_rows()
+        Said { code, message, detail, context, ..Said::default() }.without_rows()
     }
 
     #[test]
@@ -210,6 +231,13 @@ mod tests {
                 "ungültige Eingabesyntax für Typ integer: \"…\"",
             ),
             (
+                "22P02",
+                "invalid input syntax for type integer: \"Jane Doe",
+                "",
+                "COPY Jane",
+                "invalid input syntax for type integer: \"…\"",
+            ),
+            (
                 "22P04",
                 "missing data for column \"name\"",
                 "",
@@ -250,6 +278,10 @@ mod tests {
             ("42501", raised),
             ("XX000", "PL/Perl function \"f\"\nCOPY donor, line 3: \"Jane\""),
             ("", raised),
+            ("42703", "PL/pgSQL function f(text) line 3 at EXECUTE"),
+            ("42601", "PL/pgSQL function f(text) line 3 at FOR over EXECUTE statement\nCOPY t"),
+            ("42P01", "PL/pgSQL function f(text) line 3 at RETURN QUERY"),
+            ("3F000", "SQL statement \"x\"\nPL/pgSQL-Funktion f(text) Zeile 3 bei EXECUTE"),
         ] {
             let hint = Some("ask Jane Doe");
             let said = Said {
@@ -258,6 +290,7 @@ mod tests {
                 detail: Some("Key (name)=(x) is of Jane Doe"),
                 hint,
                 context: Some(context),
+                of_code: false,
             };
             let said = said.without_rows();
             assert!(!said.contains("Jane"), "{code}: {said}");
@@ -268,6 +301,15 @@ mod tests {
                 assert!(said.ends_with("at RAISE\nCOPY donor, line 3"), "{said}");
             }
         }
+        // Of a statement that code ran, and that it may have put together of a row.
+        let name = Said {
+            code: "42703",
+            message: "column \"jane_doe_card_4242\" does not exist",
+            context: Some("PL/pgSQL function f(text) line 3 at RETURN"),
+            of_code: true,
+            ..Said::default()
+        };
+        assert!(!name.without_rows().contains("jane"));
         // What the server says of itself stays.
         for (code, message) in [
             ("42501", "permission denied for table donor"),

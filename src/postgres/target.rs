@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::TryStreamExt as _;
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, Row as _, ValueRef as _,
-    postgres::{PgCopyIn, PgDatabaseError},
+    postgres::{PgCopyIn, PgDatabaseError, PgErrorPosition},
 };
 
 use super::{
@@ -98,6 +98,7 @@ impl From<sqlx::Error> for TargetError {
             detail: database.detail(),
             hint: database.hint(),
             context: database.r#where(),
+            of_code: matches!(database.position(), Some(PgErrorPosition::Internal { .. })),
         };
         Self { message: said.without_rows(), code: code.to_owned() }
     }

@@ -13,18 +13,18 @@ async fn output_is_returned_and_the_environment_is_clean() {
 }
 
 #[tokio::test]
-async fn a_failure_carries_the_end_of_stderr() {
+async fn a_failure_carries_stderr() {
     let error = shell("echo first >&2; echo last >&2; exit 3").output(SOON).await.unwrap_err();
     assert_eq!(error.to_string(), "sh ended with exit code 3: first\nlast");
 }
 
 #[tokio::test]
-async fn stderr_is_bounded_and_keeps_the_newest() {
+async fn stderr_is_bounded_and_keeps_the_newest_and_the_oldest() {
     let script = "i=0; while [ $i -lt 4000 ]; do echo line$i >&2; i=$((i+1)); done; exit 1";
     let error = shell(script).output(SOON).await.unwrap_err();
     let ProcessError::Failed { stderr, .. } = error else { panic!("{error}") };
-    assert!(stderr.len() <= STDERR_TAIL);
-    assert!(stderr.ends_with("line3999\n"));
+    assert!(stderr.len() <= STDERR_KEPT);
+    assert!(stderr.starts_with("line0\n") && stderr.ends_with("line3999\n"));
 }
 
 #[tokio::test]

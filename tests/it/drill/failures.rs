@@ -116,6 +116,39 @@ fn a_statement_that_fails_is_a_restore_error() {
     let (reason, message) = reason(&product.drill(3, &["2025-01-02T03-00-00Z"]), "failed");
     assert_eq!(reason, "restore_error", "{message}");
     assert!(message.contains("no_such_type"), "{message}");
+    // Of one that fails over a row, nothing of the row is kept anywhere.
+    let long = "Jane of 12 Elm Street, ".repeat(2200);
+    for (id, sql, says) in [
+        (
+            "2025-01-02T04-00-00Z",
+            "CREATE TABLE public.a (b text CHECK (b !~ 'Jane'));\nCOPY public.a (b) FROM stdin;\n\
+             Jane card 4242: error: declined for jane@example.org\n\\.\n",
+            "violates check constraint \"a_b_check\"",
+        ),
+        (
+            "2025-01-02T05-00-00Z",
+            &format!(
+                "CREATE TABLE public.a (b integer);\nCOPY public.a (b) FROM stdin;\n{long}\n\\.\n"
+            ),
+            "invalid input syntax for type integer: \"…\"",
+        ),
+    ] {
+        product.legacy(id, &dump(sql));
+        let output = product.run(&["--json", "drill", id]);
+        let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let message = record["failure"]["message"].as_str().unwrap();
+        assert!(message.contains(says), "{message}");
+        let page = record["id"].as_str().unwrap();
+        let page = product.store_dir().join(format!("database/drills/{page}.md"));
+        let page = fs::read_to_string(page).unwrap();
+        assert!(page.contains(says), "{page}");
+        let health = said(&product.run(&["--json", "status"]));
+        for text in [said(&output), page, health] {
+            for part in ["Jane", "jane@", "4242", "declined", "Elm"] {
+                assert!(!text.contains(part), "{part}: {text}");
+            }
+        }
+    }
     assert!(is_empty(room.path()));
 }
 

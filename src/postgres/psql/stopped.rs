@@ -1,0 +1,305 @@
+//! What `psql` said when it stopped, without any row.
+//!
+//! Everything that it says while it reads the script begins with the place in
+//! it; what follows in further lines may be a value, and so may look like
+//! anything. Only what stands where `psql` puts it is read, and what cannot be
+//! read is not said.
+
+use super::{super::said::Said, PsqlError};
+
+/// What stands before all that is said of a script.
+const PLACE: &str = "psql:<stdin>:";
+
+/// How an error of the server begins.
+const OF_THE_SERVER: [&str; 3] = ["ERROR:", "FATAL:", "PANIC:"];
+/// How one of `psql` itself does; up to version 14, the gravest are `fatal`.
+const OWN: [&str; 2] = ["error:", "fatal:"];
+/// And how what is no error.
+const NOTICES: [&str; 5] = ["NOTICE:", "WARNING:", "INFO:", "LOG:", "DEBUG:"];
+
+/// Something that was said of the script.
+struct Told<'a> {
+    line: usize,
+    /// Its first line, behind the place.
+    text: &'a str,
+    /// Its other lines.
+    more: Vec<&'a str>,
+}
+
+impl Told<'_> {
+    fn begins(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.text.starts_with(word))
+    }
+}
+
+/// Reads the error of `psql:<stdin>:12: ERROR:  …`.
+pub(super) fn stopped(stderr: &str) -> Option<PsqlError> {
+    let told = told(stderr);
+    if told.is_empty() {
+        let message = own_words(stderr).strip_prefix("psql: ")?.trim().to_owned();
+        let is_error = OWN.iter().any(|word| message.starts_with(word));
+        let code = lost(&message);
+        return is_error.then_some(PsqlError::Stopped { message, line: None, code });
+    }
+    // It stops at the first error, so what stands before a notice is none.
+    let notice = told.iter().rposition(|told| told.begins(&NOTICES)).map_or(0, |at| at + 1);
+    let mut errors =
+        told[notice..].iter().filter(|told| told.begins(&OF_THE_SERVER) || told.begins(&OWN));
+    let error = errors.next()?;
+    // Several are of one statement, or one of them is part of a value.
+    if errors.any(|other| other.line != error.line) {
+        return None;
+    }
+    let (message, code) = match OF_THE_SERVER.iter().find_map(|word| error.text.strip_prefix(word))
+    {
+        Some(text) => without_rows(text.trim_start(), &error.more)?,
+        None => (error.text.to_owned(), lost(error.text)),
+    };
+    // The first line is ours.
+    Some(PsqlError::Stopped { message, line: Some(error.line.saturating_sub(1)), code })
+}
+
+/// The class of an error of `psql` itself: the empty one, where it has lost the server.
+fn lost(own: &str) -> Option<String> {
+    own.contains("connection to server").then(String::new)
+}
+
+/// What `psql` said by itself before it began with the script. A server's notices
+/// and warnings may be those of a function, which speaks of rows.
+pub(super) fn own_words(stderr: &str) -> String {
+    let before = stderr.lines().take_while(|line| !line.starts_with(PLACE));
+    let own: Vec<&str> = before.skip_while(|line| !line.starts_with("psql: ")).collect();
+    own.join("\n")
+}
+
+fn told(stderr: &str) -> Vec<Told<'_>> {
+    let mut found: Vec<Told<'_>> = Vec::new();
+    for line in stderr.lines() {
+        let placed = line.strip_prefix(PLACE).and_then(|rest| {
+            let (number, text) = rest.split_once(": ")?;
+            Some((number.parse().ok()?, text))
+        });
+        match (placed, found.last_mut()) {
+            (Some((line, text)), _) => found.push(Told { line, text, more: Vec::new() }),
+            (None, Some(told)) => told.more.push(line),
+            (None, None) => {}
+        }
+    }
+    found
+}
+
+/// What the server said, as `psql` shows it: `42P07: relation …`, and lines that
+/// begin with the name of a field; and its class, where the server itself has said
+/// it. Nothing where it is not shown like that.
+fn without_rows(text: &str, more: &[&str]) -> Option<(String, Option<String>)> {
+    let (code, message) = text.split_once(": ").filter(|(code, _)| is_code(code))?;
+    // By where the names stand among all names; the message has none.
+    let mut fields: Vec<(Option<usize>, String)> = vec![(None, message.to_owned())];
+    for line in more {
+        match (field(line), fields.last_mut()) {
+            (Some((at, rest)), _) => fields.push((Some(at), rest.to_owned())),
+            (None, Some((_, field))) => {
+                field.push('\n');
+                field.push_str(line);
+            }
+            (None, None) => {}
+        }
+    }
+    // The server shows each once, in this order. Where a value has lines that look
+    // like them, nobody can tell which are its own.
+    let is_mixed = !fields.is_sorted_by(|(one, _), (next, _)| one < next);
+    let field = |wanted: &str| {
+        let has_name = |at: &Option<usize>| at.is_some_and(|at| FIELDS[at] == wanted);
+        let found = fields.iter().filter(|_| !is_mixed).find(|(at, _)| has_name(at));
+        found.map(|(_, text)| text.as_str())
+    };
+    let said = Said {
+        code,
+        message: &fields[0].1,
+        detail: field("DETAIL:"),
+        hint: field("HINT:"),
+        context: field("CONTEXT:"),
+        of_code: is_mixed || field("QUERY:").is_some(),
+    };
+    if said.is_raised() {
+        return Some((said.without_rows(), None));
+    }
+    Some((format!("{} (SQLSTATE {code})", said.without_rows()), Some(code.to_owned())))
+}
+
+/// How the parts of an error begin, in their order. `LINE` shows the statement,
+/// with its values.
+const FIELDS: [&str; 11] = [
+    "LINE ",
+    "DETAIL:",
+    "HINT:",
+    "QUERY:",
+    "CONTEXT:",
+    "SCHEMA NAME:",
+    "TABLE NAME:",
+    "COLUMN NAME:",
+    "DATATYPE NAME:",
+    "CONSTRAINT NAME:",
+    "LOCATION:",
+];
+
+/// Which part begins with a line, and how it goes on.
+fn field(line: &str) -> Option<(usize, &str)> {
+    FIELDS.iter().enumerate().find_map(|(at, name)| {
+        let rest = line.strip_prefix(name)?;
+        let is_field = at > 0 || rest.starts_with(|c: char| c.is_ascii_digit());
+        is_field.then(|| (at, rest.trim_start()))
+    })
+}
+
+fn is_code(text: &str) -> bool {
+    text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(stderr: &str) -> (String, Option<usize>) {
+        match stopped(stderr) {
+            Some(PsqlError::Stopped { message, line, .. }) => (message, line),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_error_is_found_with_its_line() {
+        let stderr = "psql:<stdin>:3: NOTICE:  00000: relation exists, skipping\n\
+                      psql:<stdin>:12: ERROR:  42P07: relation \"t\" already exists\n\
+                      DETAIL:  It does.\nLOCATION:  f, heap.c:1\n";
+        let shown = "relation \"t\" already exists\nDETAIL:  It does. (SQLSTATE 42P07)";
+        assert_eq!(said(stderr), (shown.to_owned(), Some(11)));
+    }
+
+    #[test]
+    fn an_error_s_class_tells_a_server_that_went_away_from_one_that_refused() {
+        let code = |stderr: &str| match stopped(stderr) {
+            Some(PsqlError::Stopped { code, .. }) => code,
+            other => panic!("{other:?}"),
+        };
+        let at = |said: &str| code(&format!("psql:<stdin>:9: {said}\nLOCATION:  x\n"));
+        assert_eq!(at("ERROR:  42501: permission denied").as_deref(), Some("42501"));
+        assert_eq!(at("FATAL:  57P01: terminating connection").as_deref(), Some("57P01"));
+        assert_eq!(at("error: connection to server was lost").as_deref(), Some(""));
+        assert_eq!(code("psql: error: connection to server failed: no\n").as_deref(), Some(""));
+        assert_eq!(at("ERROR:  P0001: donor Jane"), None, "the dump's own code says so");
+        assert_eq!(at("error: invalid command"), None);
+    }
+
+    #[test]
+    fn rows_of_a_script_are_not_said() {
+        let stderr = "psql:<stdin>:9: ERROR:  22P02: invalid input syntax for type integer: \"Jane\"\n\
+                      LINE 1: INSERT INTO t VALUES ('Jane', 'Doe');\n                              ^\n\
+                      CONTEXT:  COPY t, line 2, column a: \"Jane\"\nTABLE NAME:  t\nLOCATION:  x\n";
+        assert_eq!(
+            said(stderr).0,
+            "invalid input syntax for type integer: \"…\"\nCONTEXT:  COPY t, line 2, column a \
+             (SQLSTATE 22P02)"
+        );
+    }
+
+    #[test]
+    fn a_row_that_looks_like_an_error_is_not_said() {
+        let shown = "new row for relation \"t\" violates check constraint \"c\"\n\
+                     CONTEXT:  COPY t, line 1 (SQLSTATE 23514)";
+        for row in [
+            "Jane Doe card 4242: error: declined for jane@example.org",
+            "Jane: ERROR: 42P01: jane@example.org",
+            "Jane\nERROR:  42P01: Jane\npsql: error: Jane\npsql:<stdin>: error: Jane",
+            "Jane\npsql:<stdin>:9: error: Jane",
+        ] {
+            let stderr = format!(
+                "psql:<stdin>:9: ERROR:  23514: new row for relation \"t\" violates check \
+                 constraint \"c\"\nDETAIL:  Failing row contains ({row}).\nCONTEXT:  COPY t, line \
+                 1: \"Jane\"\nSCHEMA NAME:  public\nTABLE NAME:  t\nCONSTRAINT NAME:  c\n\
+                 LOCATION:  ExecConstraints, execMain.c:2023\n"
+            );
+            let (message, line) = said(&stderr);
+            assert!(shown.starts_with(message.trim_end_matches(" (SQLSTATE 23514)")), "{message}");
+            assert_eq!(line, Some(8));
+        }
+        // Where nobody can tell which is the error, none is said.
+        for stderr in [
+            "psql:<stdin>:9: ERROR:  23514: no\nDETAIL:  (a\npsql:<stdin>:3: error: Jane\n",
+            "psql:<stdin>:9: ERROR:  23514: no\nDETAIL:  (a\npsql:<stdin>:3: NOTICE:  Jane\nJane\n",
+            "psql:<stdin>:9: ERROR:  Jane\n",
+            "psql:<stdin>:9: ERROR:  Jane: Doe\n",
+            "psql:<stdin>:9: FATAL:  Jane\n",
+            "Jane Doe of 12 Elm Street: error: no\nJane\nCONTEXT:  COPY t, line 1: \"Jane\"\n",
+        ] {
+            assert!(stopped(stderr).is_none(), "{stderr}");
+            assert_eq!(own_words(stderr), "");
+        }
+    }
+
+    #[test]
+    fn a_value_whose_end_is_cut_off_or_looks_like_a_field_is_not_said() {
+        for (value, shown) in [
+            ("Jane Doe\n…\nDoe, Jane\"\nCONTEXT:  COPY t, line 1, column a: \"Jane\"", "22P02"),
+            ("Jane Doe\n…\n", "22P02"),
+            ("Jane \"J\" Doe\nLINE up, Jane\"\n", "22P02"),
+            ("Jane \"J\" Doe\nLINE 3: Jane\"\n", "22P02"),
+            ("Jane\nHINT:  Jane\n\"\nLOCATION:  x", "22P02"),
+            ("Jane\nLOCATION:  Jane\n\"\nCONTEXT:  COPY Jane\nLOCATION:  x", "raised"),
+            ("Jane\nCONTEXT:  COPY Jane\nCONTEXT:  COPY t, line 1: \"Jane\"", "raised"),
+        ] {
+            let stderr = format!(
+                "psql:<stdin>:9: ERROR:  22P02: invalid input syntax for type integer: \"{value}\n"
+            );
+            let (message, _) = said(&stderr);
+            assert!(!message.contains("Jane") && !message.contains("Doe"), "{message}");
+            assert!(message.contains(shown), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_a_function_raises_is_not_said() {
+        let stderr = "psql:<stdin>:8: WARNING:  01000: donor Jane is odd\nLOCATION:  x\n\
+                      psql:<stdin>:9: ERROR:  P0001: donor Jane\nDoe has no church\n\
+                      DETAIL:  Jane\nHINT:  Jane\n\
+                      CONTEXT:  PL/pgSQL function f() line 3 at RAISE\nLOCATION:  x\n";
+        assert_eq!(
+            said(stderr).0,
+            "code of the database raised an error (SQLSTATE P0001); what it says may hold a row \
+             and is left out\nCONTEXT:  PL/pgSQL function f() line 3 at RAISE"
+        );
+        let dynamic = "psql:<stdin>:9: ERROR:  42703: column \"jane_4242\" does not exist\n\
+                       LINE 1: SELECT jane_4242\n               ^\nHINT:  Jane\n\
+                       QUERY:  SELECT jane_4242\nCONTEXT:  PL/pgSQL function f() line 3 at RETURN\n";
+        let message = said(dynamic).0;
+        assert!(!message.contains("jane") && message.contains("42703"), "{message}");
+        let killed = "psql:<stdin>:8: WARNING:  01000: donor Jane\nJane\npsql: error: Jane\n";
+        assert!(stopped(killed).is_none());
+        assert_eq!(own_words(killed), "");
+    }
+
+    #[test]
+    fn what_psql_says_by_itself_is_said() {
+        let stderr = "psql: error: connection to server on socket failed: no such file\n\
+                      \tIs the server running?\n";
+        let (message, line) = said(stderr);
+        assert!(message.contains("connection to server"), "{message}");
+        assert!(message.ends_with("Is the server running?"), "{message}");
+        assert_eq!(line, None);
+        let lost = "psql:<stdin>:9: FATAL:  57P01: terminating connection due to administrator \
+                    command\nLOCATION:  ProcessInterrupts, postgres.c:3259\n\
+                    server closed the connection unexpectedly\n\tThis probably means\n\
+                    psql:<stdin>:9: error: connection to server was lost\n";
+        let shown = "terminating connection due to administrator command (SQLSTATE 57P01)";
+        assert_eq!(said(lost), (shown.to_owned(), Some(8)));
+        for word in ["error", "fatal"] {
+            let gone = format!(
+                "psql:<stdin>:9: server closed the connection unexpectedly\n\tThis means\n\
+                 psql:<stdin>:9: {word}: connection to server was lost\n"
+            );
+            assert_eq!(said(&gone).0, format!("{word}: connection to server was lost"));
+        }
+        assert!(stopped("nothing of the kind").is_none());
+        assert_eq!(own_words("psql: out of memory\n"), "psql: out of memory");
+    }
+}
