@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// So many drills are looked back at: two years of monthly ones, two each time.
-const LOOK_BACK: usize = 48;
+pub const LOOK_BACK: usize = 48;
 
 /// The newest of these that are looked at.
 #[must_use]

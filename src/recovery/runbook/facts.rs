@@ -13,9 +13,6 @@ use crate::{
     words::Review,
 };
 
-/// Drills that are read.
-const LOOK_BACK: usize = 50;
-
 /// What is known at a time, by the databases' names.
 #[derive(Debug)]
 pub struct Facts {
@@ -51,10 +48,9 @@ impl Known {
     /// When the store cannot be listed or read.
     pub async fn look(store: &dyn Store, layout: &Layout) -> Result<Self, CatalogError> {
         let catalog = catalog::read(store, layout).await?;
-        let drills = &catalog.drills[catalog.drills.len().saturating_sub(LOOK_BACK)..];
-        let records = drill::read(store, layout, drills).await?;
+        let records = drill::read(store, layout, &catalog.drills).await?;
         let totals = catalog.totals();
-        let newest = catalog.good().max_by_key(|entry| (entry.time(), entry.id));
+        let newest = drill::newest_good(&catalog, &drill::marks(&records), None).entry;
         let counts = |state| matches!(state, State::Good | State::Legacy);
         Ok(Self {
             newest: newest.map(|entry| entry.id),
