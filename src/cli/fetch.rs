@@ -52,7 +52,9 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let settings = global.settings(false)?;
     let Opened { store, layout, catalog, .. } = arguments.which.open(&settings).await?;
     let damaged = arguments.damaged;
-    let entry = arguments.which.find_readable(&catalog, "fetch ID", damaged)?;
+    let which = &arguments.which;
+    let entry =
+        which.find_to_restore(store.as_ref(), &layout, &catalog, "fetch ID", damaged).await?;
     let file = destination(arguments.output.as_deref(), &name(entry.id, damaged));
     let request = Request {
         catalog: &catalog,

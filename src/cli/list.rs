@@ -12,7 +12,7 @@ use crate::{
     catalog::{self, Catalog, CatalogError, Entry, Layout, State},
     clock::Clock,
     drill::{self, Mark, Marks},
-    retention, rfc3339,
+    rfc3339,
     store::{ErrorKind, Store},
     visible::{visible, visible_lines},
     words::DrillVerdict,
@@ -207,10 +207,10 @@ fn reason(mark: Mark) -> String {
 fn meaning(entry: &Entry, mark: Mark, drilled: &Marks) -> Option<&'static str> {
     if mark.verdict != DrillVerdict::Failed || entry.state == State::Damaged {
         None
-    } else if retention::condemned(entry, drilled).is_some() {
+    } else if drill::condemned(entry, drilled).is_some() {
         Some(
-            "did not come back in its drill: it counts as no good one in retention; try an older \
-             one with `reliquary drill ID`",
+            "did not come back in its drill: it counts as no good one, and only its own ID restores \
+             it; try an older one with `reliquary drill ID`",
         )
     } else if mark.condemned().is_some() {
         Some("was read back whole since its drill failed: it counts as good, and as undrilled")

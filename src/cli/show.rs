@@ -46,9 +46,8 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     if let Some(warning) = read.warning() {
         eprintln!("warning: {}", visible_lines(&warning));
     }
-    let drilled = drill::marks(&read.records, Clock::system().now())
-        .get(&(entry.kind.name(), entry.id))
-        .copied();
+    let marks = drill::marks(&read.records, Clock::system().now());
+    let drilled = drill::mark(entry, &marks).copied();
     if global.json {
         let mut document = json!(manifest);
         document["verified"] = json!(judgement);
@@ -60,6 +59,14 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         if let Some(Mark { verdict, reason, time }) = drilled {
             let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
             println!("drilled    {verdict}{reason} at {}", rfc3339::format(time));
+            if drill::condemned(entry, &marks).is_some() {
+                let before = drill::newest_good(&catalog, &marks, Some(entry.time())).entry;
+                let before = before.map_or_else(
+                    || "there is no good one before it".to_owned(),
+                    |before| format!("the newest good one before it is {}", before.id),
+                );
+                println!("           it counts as no good one; {before}");
+            }
         }
         print!("{}", recipe(&uri, endpoint, &manifest.archive.key, &source_roles(&manifest)));
     }

@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     DONE, FAILED, Global, UNHEALTHY, print, progress,
-    which::{Opened, Which},
+    which::{self, Opened, Which},
 };
 use crate::{
     app,
     catalog::{Catalog, Entry, Key, Layout, State},
     clock::Clock,
+    drill::{self, Marks},
     jobs::{
         Environment,
         survey::survey,
@@ -78,6 +79,7 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     if entries.is_empty() {
         bail!("there is nothing to verify; `reliquary list` shows what there is");
     }
+    let marks = which::marks(store.as_ref(), &layout, &catalog).await.unwrap_or_default();
     let environment = app::environment(&settings, store.clone(), Clock::system());
     let options = Options {
         threads: (settings.archive.threads / arguments.jobs).max(1),
@@ -93,7 +95,9 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let mut done = Vec::new();
     let mut tell = |entry: &Entry, result: Result<Verified, VerifyError>| {
         if !global.json {
-            shown.aside(|| say(&environment, &layout, &catalog, entry, &result, global.quiet));
+            shown.aside(|| {
+                say(&environment, &layout, &catalog, &marks, entry, &result, global.quiet);
+            });
         }
         done.push((entry.clone(), result));
     };
@@ -218,6 +222,7 @@ fn say(
     environment: &Environment,
     layout: &Layout,
     catalog: &Catalog,
+    marks: &Marks,
     entry: &Entry,
     result: &Result<Verified, VerifyError>,
     quiet: bool,
@@ -233,7 +238,7 @@ fn say(
     };
     if verified.is_damaged() {
         let uri = environment.store.uri(&layout.key(Key::Archive(entry.kind, entry.id)));
-        print!("{}", damaged(verified, catalog, &uri));
+        print!("{}", damaged(verified, catalog, marks, &uri));
     } else if !quiet {
         println!("{}", undamaged(verified));
         for remark in &verified.judgement.remarks {
@@ -270,7 +275,7 @@ fn undamaged(verified: &Verified) -> String {
     }
 }
 
-fn damaged(verified: &Verified, catalog: &Catalog, uri: &str) -> String {
+fn damaged(verified: &Verified, catalog: &Catalog, marks: &Marks, uri: &str) -> String {
     let judgement = &verified.judgement;
     let mut text = format!("{} is DAMAGED\n  {uri}\n", judgement.id);
     for finding in judgement.findings.iter().take(SHOWN) {
@@ -284,7 +289,9 @@ fn damaged(verified: &Verified, catalog: &Catalog, uri: &str) -> String {
         text += &format!("  … and {more} more; --json shows them\n");
     }
     let time = judgement.id.time();
-    let others = || catalog.good().filter(|entry| entry.id != judgement.id);
+    let is_other =
+        |entry: &&Entry| entry.id != judgement.id && drill::condemned(entry, marks).is_none();
+    let others = || catalog.good().filter(is_other);
     let before = others().filter(|entry| entry.time() <= time).max_by_key(|entry| entry.time());
     let newest = others().max_by_key(|entry| entry.time());
     text += &match (before, newest) {

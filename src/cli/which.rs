@@ -8,9 +8,13 @@ use clap::Args;
 use super::{Chosen, Misused};
 use crate::{
     app,
-    catalog::{self, BackupId, Catalog, Entry, FindError, Layout, Query},
+    catalog::{self, Catalog, Entry, FindError, Layout, Query},
+    clock::Clock,
+    drill::{self, Marks, NewestGood},
     settings::{DatabaseSettings, Settings},
     store::Store,
+    visible::visible_lines,
+    words::DrillReason,
 };
 
 /// The arguments by which a backup is named.
@@ -94,11 +98,79 @@ impl Which {
         let found = if damaged { query.find_readable(catalog) } else { query.find(catalog) };
         found.map_err(|error| match error.damaged() {
             Some(id) => {
-                let command = self.command(usage, id);
+                let command = self.command(usage, &id.to_string());
                 anyhow!("{error}; what can be read of it comes with `{command} --damaged`")
             }
             None => self.told(error, usage),
         })
+    }
+
+    /// The same, to be restored. What did not come back in its drill is taken where
+    /// it is asked for by its id; where the newest is, it is passed over. Either is told.
+    pub(super) async fn find_to_restore<'a>(
+        &self,
+        store: &dyn Store,
+        layout: &Layout,
+        catalog: &'a Catalog,
+        usage: &str,
+        damaged: bool,
+    ) -> Result<&'a Entry> {
+        let found = self.find_readable(catalog, usage, damaged)?;
+        let Some(marks) = marks(store, layout, catalog).await else { return Ok(found) };
+        let until = match self.query()? {
+            Query::Prefix(..) => {
+                if let Some(reason) = drill::condemned(found, &marks) {
+                    let newest = drill::newest_good(catalog, &marks, Some(found.time()));
+                    eprintln!("warning: {}", self.all_the_same(found, reason, &newest, usage));
+                }
+                return Ok(found);
+            }
+            Query::Latest => None,
+            Query::At(time) => Some(time),
+        };
+        let newest = drill::newest_good(catalog, &marks, until);
+        for (passed_over, reason) in &newest.passed_over {
+            if newest.entry.is_some() {
+                eprintln!("warning: {}", self.passed_over(passed_over, *reason, usage));
+            }
+        }
+        newest.entry.ok_or_else(|| match newest.passed_over.first() {
+            Some((entry, reason)) => anyhow!(
+                "there is no good backup but what did not come back in a drill; the newest of it \
+                 is {} ({reason}), to be asked for by its id: `{}`",
+                entry.id,
+                self.command(usage, &entry.kind.named(&entry.id))
+            ),
+            None => FindError::Empty.into(),
+        })
+    }
+
+    /// What is said of one that is not taken although it is the newest.
+    fn passed_over(&self, entry: &Entry, reason: DrillReason, usage: &str) -> String {
+        format!(
+            "{} is newer, and did not come back in its drill ({reason}), so that it is passed over; \
+             `{}` takes it all the same",
+            entry.id,
+            self.command(usage, &entry.kind.named(&entry.id))
+        )
+    }
+
+    /// What is said of one that is taken since it was asked for.
+    fn all_the_same(
+        &self,
+        entry: &Entry,
+        reason: DrillReason,
+        newest: &NewestGood<'_>,
+        usage: &str,
+    ) -> String {
+        let older = newest.entry.map_or_else(
+            || "there is no good one before it".to_owned(),
+            |older| {
+                let command = self.command(usage, &older.kind.named(&older.id));
+                format!("the newest good one before it comes with `{command}`")
+            },
+        );
+        format!("{} did not come back in its drill ({reason}); {older}", entry.id)
     }
 
     /// What fits, to be looked at; see [`Query::find_any`].
@@ -109,14 +181,35 @@ impl Which {
     /// An error with the command that gets the person on.
     fn told(&self, error: FindError, usage: &str) -> anyhow::Error {
         let Some(id) = error.legacy() else { return error.into() };
-        anyhow!("{error}: `{}`", self.command(usage, id))
+        anyhow!("{error}: `{}`", self.command(usage, &id.to_string()))
     }
 
     /// The command for one by its id.
-    fn command(&self, usage: &str, id: BackupId) -> String {
-        let usage = usage.replace("ID", &id.to_string());
+    fn command(&self, usage: &str, id: &str) -> String {
+        let usage = usage.replace("ID", id);
         let database = self.chosen.database.as_ref();
         let database = database.map_or(String::new(), |name| format!(" -d {name}"));
         format!("reliquary {usage}{database}")
+    }
+}
+
+/// What drills found of each backup; `None` where that cannot be read, which is
+/// told, and stands in nobody's way.
+pub(super) async fn marks(store: &dyn Store, layout: &Layout, catalog: &Catalog) -> Option<Marks> {
+    match drill::read(store, layout, &catalog.drills).await {
+        Ok(read) => {
+            if let Some(warning) = read.warning() {
+                eprintln!("warning: {}", visible_lines(&warning));
+            }
+            Some(drill::marks(&read.records, Clock::system().now()))
+        }
+        Err(error) => {
+            let error = visible_lines(&error.to_string());
+            eprintln!(
+                "warning: what drills found cannot be read, so that nobody knows whether a backup \
+                 is one that does not come back: {error}"
+            );
+            None
+        }
     }
 }

@@ -36,7 +36,16 @@ impl Mark {
         self.verdict == DrillVerdict::Passed
     }
 
-    /// Why the backup is no good one, where this says so.
+    /// Why the backup is no good one, where this says so and no verify has read it
+    /// back whole since.
+    #[must_use]
+    pub fn condemns(&self, verified: Option<DateTime<Utc>>) -> Option<DrillReason> {
+        let is_read_back = verified.is_some_and(|verified| verified > self.time);
+        let holds = |reason: &DrillReason| *reason != DrillReason::ArchiveDamaged || !is_read_back;
+        self.condemned().filter(holds)
+    }
+
+    /// Why the backup was no good one then, where this says so.
     #[must_use]
     pub fn condemned(&self) -> Option<DrillReason> {
         self.reason.filter(|reason| self.verdict == DrillVerdict::Failed && reason.condemns())

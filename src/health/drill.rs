@@ -40,7 +40,11 @@ pub(super) fn drill(now: DateTime<Utc>, database: &DatabaseState) -> Check {
     let mut parts = Vec::new();
     if let Some(failed) = &drills.failure {
         let condemned = failed.reason.is_some_and(DrillReason::condemns);
-        let worth = if condemned { "; retention counts that backup as no good one" } else { "" };
+        let worth = if condemned {
+            "; retention counts that backup as no good one, and only its own ID restores it"
+        } else {
+            ""
+        };
         parts.push(format!(
             "{}{worth}; {}drills/{}.md has everything; it stands until a drill of a backup as new \
              passes",

@@ -156,7 +156,7 @@ fn a_drill_that_failed_says_what_its_backup_still_counts_for() {
             let failed = report("11-02T06:05", DrillVerdict::Failed, Some(reason));
             database.drills.as_mut().unwrap().failure = Some(failed);
         });
-        detail.contains("retention counts that backup as no good one")
+        detail.contains("; retention counts that backup as no good one, and only its own ID")
     };
     assert!(said(DrillReason::RowsDiffer) && !said(DrillReason::CheckFailed));
 }

@@ -1,7 +1,7 @@
 //! What the last days have left in the store, and what retention makes of it:
 //! a catalog in few words, for whoever shows it. Pure.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
@@ -10,6 +10,7 @@ use crate::{
     catalog::{Catalog, Entry, State},
     clock, drill,
     figures::span,
+    jobs::drill::history::LOOK_BACK,
     retention::{self, Policy},
     settings::{DatabaseSettings, SweepMode},
     state::{DrillHistory, Going, Hours, Outlook, Stored, WINDOW},
@@ -44,6 +45,16 @@ pub fn stored(catalog: &Catalog, now: DateTime<Utc>) -> Hours<Stored> {
         });
     }
     hours
+}
+
+/// The newest good backups, newest first. As few drills as are looked back at can
+/// not have condemned them all.
+#[must_use]
+pub fn newest(catalog: &Catalog, now: DateTime<Utc>) -> Arc<[Stored]> {
+    let is_past = |entry: &&Entry| entry.time() <= now + clock::TOLERANCE;
+    let mut good: Vec<&Entry> = catalog.good().filter(is_past).collect();
+    good.sort_by_key(|entry| Reverse((entry.time(), entry.id)));
+    good.into_iter().take(LOOK_BACK + 1).map(|entry| one(entry, Worth::Good)).collect()
 }
 
 fn one(entry: &Entry, worth: Worth) -> Stored {
@@ -189,6 +200,22 @@ mod tests {
         assert_eq!((&*found[1].id, found[1].worth), (&*verified.id.to_string(), Worth::Good));
         assert_eq!((found[1].count, found[1].damaged), (3, 1));
         assert!(found[1].scheduled && !found[0].scheduled, "{found:#?}");
+    }
+
+    #[test]
+    fn the_newest_good_ones_are_told_one_by_one_and_one_more_than_drills_are_known_of() {
+        let minutes = TimeDelta::minutes;
+        let newest = newest(
+            &catalog((0..300).map(|at| {
+                let state = if at == 3 { State::Damaged } else { State::Good };
+                entry(minutes(at - 10), Kind::Scheduled, state)
+            })),
+            now(),
+        );
+        assert_eq!(newest.len(), LOOK_BACK + 1);
+        assert!(newest.iter().is_sorted_by(|one, next| one.time > next.time), "{newest:#?}");
+        assert!(newest[0].time <= now() + clock::TOLERANCE, "{newest:#?}");
+        assert!(newest.iter().all(|one| one.worth == Worth::Good && one.count == 1));
     }
 
     #[test]

@@ -63,11 +63,13 @@ impl Survey {
 pub fn tell(state: &state::State, name: &str, catalog: &Catalog, newest: Option<&Manifest>) {
     let last_success = due::last_success(catalog, state.now());
     let (totals, stored) = (totals(catalog), recent::stored(catalog, state.now()));
+    let newest_good = recent::newest(catalog, state.now());
     let reviews = catalog.reviews.iter().map(|(what, id)| (*what, id.time())).collect();
     state.update(name, |database| {
         database.reviews = reviews;
         database.catalog = Some(totals);
         database.stored = stored;
+        database.newest = newest_good;
         database.catalog_error = None;
         database.last_success = last_success;
         if let Some(manifest) = newest {

@@ -7,7 +7,7 @@ use crate::{
     archive::manifest::Kind,
     catalog::{BackupId, EntryId},
     rfc3339,
-    words::DrillVerdict,
+    words::{DrillReason, DrillVerdict},
 };
 
 /// The format that this version writes and reads.
@@ -98,12 +98,26 @@ pub struct Looked {
     pub legacy: Option<BackupId>,
     /// Backups of before the failure that are newer and cannot be used.
     pub unusable: Vec<BackupId>,
+    /// Backups of before the failure that are newer and did not come back in a drill.
+    #[serde(default)]
+    pub condemned: Vec<Condemned>,
     /// Good backups that began after the failure.
     pub newer: u64,
     /// What was written within so many seconds before the failure is not in the backup.
     pub loss_seconds: Option<u64>,
     /// How long a restore will take, by what drills took.
     pub expected: Option<Expected>,
+}
+
+/// A backup that a drill found to be no good one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condemned {
+    /// Its id.
+    pub id: BackupId,
+    /// Which place it stands in.
+    pub kind: Kind,
+    /// What the drill found.
+    pub reason: DrillReason,
 }
 
 /// The backup to restore.
@@ -161,6 +175,14 @@ pub struct Restored {
     pub target: Option<String>,
     /// What was counted in the end.
     pub proof: Option<Proof>,
+}
+
+impl Condemned {
+    /// As a command takes it.
+    #[must_use]
+    pub fn named(&self) -> String {
+        self.kind.named(&self.id)
+    }
 }
 
 impl Found {

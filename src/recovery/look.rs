@@ -2,18 +2,15 @@
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{Expected, Found, Looked};
+use super::entry::{Condemned, Expected, Found, Looked};
 use crate::{
     archive::Manifest,
     catalog::{self, BackupId, Catalog, CatalogError, Entry, Layout, Query, State},
     clock::Clock,
-    drill::{self, Mark, Record},
+    drill::{self, Mark, Marks, Record},
     store::Store,
     words::DrillVerdict,
 };
-
-/// Drills that are read; more of them say nothing more.
-const LOOK_BACK: usize = 50;
 
 /// Looks for the newest good backup whose snapshot is not younger than the
 /// failure, and for what is known of it.
@@ -26,25 +23,25 @@ pub async fn look(
     failed_at: DateTime<Utc>,
 ) -> Result<Looked, CatalogError> {
     let catalog = catalog::read(store, layout).await?;
-    let drills = &catalog.drills[catalog.drills.len().saturating_sub(LOOK_BACK)..];
-    let records = drill::read(store, layout, drills).await?.records;
-    let newest = newest(store, layout, &catalog, failed_at).await?;
+    let records = drill::read(store, layout, &catalog.drills).await?.records;
+    let marks = drill::marks(&records, Clock::system().now());
+    let newest = newest(store, layout, &catalog, &marks, failed_at).await?;
     let mut looked = Looked {
         place: store.uri(layout.prefix()),
         backup: None,
         why_none: None,
         legacy: newest.legacy,
         unusable: newest.unusable,
+        condemned: newest.condemned,
         newer: newest.newer,
         loss_seconds: None,
         expected: None,
     };
     let Some((entry, manifest)) = newest.backup else {
-        looked.why_none = Some(why_none(&catalog, &looked.unusable, failed_at));
+        looked.why_none = Some(why_none(&catalog, &looked, failed_at));
         return Ok(looked);
     };
-    let marks = drill::marks(&records, Clock::system().now());
-    let mark = marks.get(&(entry.kind.name(), entry.id));
+    let mark = drill::mark(entry, &marks);
     // A second that has begun is lost.
     let lost = (failed_at - manifest.source.snapshot_at).num_milliseconds();
     looked.loss_seconds = Some(u64::try_from(lost).unwrap_or(0).div_ceil(1000));
@@ -75,7 +72,9 @@ pub async fn newest_before<'c>(
     catalog: &'c Catalog,
     failed_at: DateTime<Utc>,
 ) -> Result<Option<&'c Entry>, CatalogError> {
-    let newest = newest(store, layout, catalog, failed_at).await?;
+    let records = drill::read(store, layout, &catalog.drills).await?.records;
+    let marks = drill::marks(&records, Clock::system().now());
+    let newest = newest(store, layout, catalog, &marks, failed_at).await?;
     Ok(newest.backup.map(|(entry, _)| entry))
 }
 
@@ -85,6 +84,7 @@ struct Newest<'c> {
     backup: Option<(&'c Entry, Manifest)>,
     legacy: Option<BackupId>,
     unusable: Vec<BackupId>,
+    condemned: Vec<Condemned>,
     newer: u64,
 }
 
@@ -92,6 +92,7 @@ async fn newest<'c>(
     store: &dyn Store,
     layout: &Layout,
     catalog: &'c Catalog,
+    marks: &Marks,
     failed_at: DateTime<Utc>,
 ) -> Result<Newest<'c>, CatalogError> {
     let newer = catalog.good().filter(|entry| entry.time() > failed_at).count() as u64;
@@ -116,8 +117,11 @@ async fn newest<'c>(
             // The id is when it began; what was damaged in between is in it.
             Ok(manifest) if manifest.source.snapshot_at > failed_at => newest.newer += 1,
             Ok(manifest) => {
-                newest.backup = Some((entry, manifest));
-                break;
+                let Some(reason) = drill::condemned(entry, marks) else {
+                    newest.backup = Some((entry, manifest));
+                    break;
+                };
+                newest.condemned.push(Condemned { id: entry.id, kind: entry.kind, reason });
             }
             Err(CatalogError::Store(error)) => return Err(error.into()),
             Err(_) => newest.unusable.push(entry.id),
@@ -126,10 +130,19 @@ async fn newest<'c>(
     Ok(newest)
 }
 
-fn why_none(catalog: &Catalog, unusable: &[BackupId], failed_at: DateTime<Utc>) -> String {
+fn why_none(catalog: &Catalog, looked: &Looked, failed_at: DateTime<Utc>) -> String {
+    if let Some(condemned) = looked.condemned.first() {
+        return format!(
+            "{} began before it, and did not come back in its drill ({}); `reliquary restore {}` \
+             takes it all the same",
+            condemned.id,
+            condemned.reason,
+            condemned.named()
+        );
+    }
     match Query::At(failed_at).find(catalog) {
         Err(error) => error.to_string(),
-        Ok(entry) if unusable.contains(&entry.id) => {
+        Ok(entry) if looked.unusable.contains(&entry.id) => {
             format!("{} began before it, and its manifest cannot be used", entry.id)
         }
         Ok(entry) => format!("{} began before it, and its snapshot was taken after it", entry.id),

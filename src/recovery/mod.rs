@@ -29,7 +29,9 @@ pub mod runbook;
 mod steps;
 mod words;
 
-pub use entry::{Closed, Entry, Expected, FORMAT, Found, Looked, Opened, Proof, Restored, What};
+pub use entry::{
+    Closed, Condemned, Entry, Expected, FORMAT, Found, Looked, Opened, Proof, Restored, What,
+};
 pub use folder::{Folder, FolderError};
 pub use incident::Incident;
 pub use journal::{Drawn, Journal, JournalError, Kept};

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    entry::{Entry, Expected, Found, Looked, Restored, What},
+    entry::{Condemned, Entry, Expected, Found, Looked, Restored, What},
     hand::step_line,
     incident::{Attempt, Incident},
     message::message,
@@ -103,6 +103,11 @@ fn facts(looked: &Looked, row: &mut impl FnMut(&str, &str)) {
     if !looked.unusable.is_empty() {
         let ids: Vec<String> = looked.unusable.iter().map(|id| format!("`{id}`")).collect();
         row("Newer, and not to be used", &format!("{} (damaged or unreadable)", ids.join(", ")));
+    }
+    if !looked.condemned.is_empty() {
+        let told = |one: &Condemned| format!("`{}` ({})", one.named(), one.reason);
+        let told: Vec<String> = looked.condemned.iter().map(told).collect();
+        row("Newer, and did not come back in a drill", &told.join(", "));
     }
     if looked.newer > 0 {
         row(

@@ -49,6 +49,7 @@ impl Log {
             why_none: None,
             legacy: None,
             unusable: vec![],
+            condemned: vec![],
             newer: 0,
             loss_seconds: Some(1770),
             expected: None,

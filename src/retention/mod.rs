@@ -28,5 +28,5 @@ pub use debris::{Debris, debris};
 pub use explain::{explain, why};
 pub use plan::{Decision, Plan, Reasons, plan, young_until};
 pub use policy::Policy;
-pub use proof::{Drilled, condemned};
+pub use proof::Drilled;
 pub use refusal::{Refusal, check, check_clock};

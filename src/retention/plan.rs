@@ -15,11 +15,12 @@ use chrono::{DateTime, Datelike, Utc};
 
 use super::{
     Policy,
-    proof::{Drilled, Proof, condemned, proof},
+    proof::{Drilled, Proof, proof},
 };
 use crate::{
     archive::manifest::Kind,
     catalog::{BackupId, Entry, State},
+    drill,
     words::{DrillReason, DrillVerdict, Keep, Period},
 };
 
@@ -120,7 +121,7 @@ pub fn plan(entries: &[Entry], drilled: &Drilled, policy: &Policy, now: DateTime
         .map(|at| Decision {
             at,
             keep: Reasons::default(),
-            condemned: condemned(&entries[at], drilled),
+            condemned: drill::condemned(&entries[at], drilled),
         })
         .collect();
     decisions.sort_by_key(|decision| when(&entries[decision.at]));

@@ -80,6 +80,9 @@ pub struct DatabaseState {
     pub backup_schedule: Option<Schedule>,
     /// What stands in the store of the last days.
     pub stored: Hours<Stored>,
+    /// The newest good backups, newest first: one more than drills are known of, so
+    /// that they can not all have failed one.
+    pub newest: Arc<[Stored]>,
     /// What backups of the last days measured, as far as their manifests were read.
     pub measures: Hours<Measure>,
     /// What the last backups of this process measured, each of them.
@@ -163,6 +166,7 @@ impl DatabaseState {
             reviews: BTreeMap::new(),
             backup_schedule: None,
             stored: Hours::default(),
+            newest: Arc::default(),
             measures: Hours::default(),
             made: Made::default(),
             failures: Hours::default(),

@@ -1,13 +1,10 @@
 //! A decorator for commands that people wait for in an incident: a store that
-//! does not answer is away, and is not asked again.
+//! does not answer is away, and is not asked again for a while.
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -23,20 +20,26 @@ use super::{
 /// How long each call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a store that did not answer is left alone. A restore takes longer, and
+/// what it came to must not be lost because the bucket was away when it began.
+const REST: Duration = Duration::from_mins(1);
+
 /// A store that is not waited for.
 #[derive(Debug)]
 pub struct Impatient {
     store: Arc<dyn Store>,
     patience: Duration,
-    is_away: AtomicBool,
+    rest: Duration,
+    /// When it last did not answer.
+    away: Mutex<Option<Instant>>,
 }
 
 impl Impatient {
     /// Each call of `store` has 10 seconds; after one that had no answer every
-    /// further one fails at once.
+    /// further one of the next minute fails at once.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, patience: PATIENCE, is_away: AtomicBool::new(false) }
+        Self { store, patience: PATIENCE, rest: REST, away: Mutex::default() }
     }
 
     async fn asked<T>(
@@ -51,17 +54,22 @@ impl Impatient {
             kind: ErrorKind::TimedOut,
             detail,
         };
-        if self.is_away.load(Ordering::Acquire) {
-            return Err(failed("it did not answer before, and is not asked again".to_owned()));
+        if self.is_away() {
+            return Err(failed("it did not answer before, and is not asked again yet".to_owned()));
         }
         let result = tokio::time::timeout(self.patience, call)
             .await
             .unwrap_or_else(|_| Err(failed(format!("{} s", self.patience.as_secs()))));
         if let Err(StoreError { kind: ErrorKind::TimedOut | ErrorKind::Unavailable, .. }) = &result
         {
-            self.is_away.store(true, Ordering::Release);
+            *self.away.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
         result
+    }
+
+    fn is_away(&self) -> bool {
+        let away = *self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        away.is_some_and(|since| since.elapsed() < self.rest)
     }
 }
 
@@ -185,6 +193,19 @@ mod tests {
         store.put("b", "x".into()).await.unwrap_err();
         assert!(begun.elapsed() < PATIENCE);
         assert_eq!(faulty.calls().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_was_away_when_a_restore_began_is_asked_again_when_it_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let local = Arc::new(LocalStore::open(dir.path()).await.unwrap());
+        let faulty = Arc::new(FaultyStore::new(local, Plan::Nth(1, Fault::Rejected)));
+        let store = Impatient::new(Arc::clone(&faulty) as Arc<dyn Store>);
+        store.put("a", "x".into()).await.unwrap_err();
+        store.put("a", "x".into()).await.unwrap_err();
+        assert_eq!(faulty.calls().len(), 1);
+        let store = Impatient { rest: Duration::ZERO, ..store };
+        store.put("a", "x".into()).await.unwrap();
     }
 
     #[tokio::test]

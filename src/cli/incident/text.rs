@@ -73,6 +73,10 @@ fn facts(looked: &Looked) -> String {
     for id in &looked.unusable {
         text += &format!("unusable   {id}\n");
     }
+    for condemned in &looked.condemned {
+        let (backup, reason) = (condemned.named(), condemned.reason);
+        text += &format!("unusable   {backup}, which did not come back in its drill ({reason})\n");
+    }
     if let Some(seconds) = looked.loss_seconds {
         let minutes = counted(seconds.div_ceil(60), "minute");
         text += &format!("data loss  {minutes} before the failure\n");

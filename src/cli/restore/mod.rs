@@ -242,7 +242,13 @@ impl Command<'_> {
             Some(log) if !arguments.which.is_named() => {
                 log.backup(store.as_ref(), &layout, &catalog).await?.clone()
             }
-            _ => arguments.which.find_readable(&catalog, "restore ID --to URL", damaged)?.clone(),
+            _ => {
+                let (which, usage) = (&arguments.which, "restore ID --to URL");
+                which
+                    .find_to_restore(store.as_ref(), &layout, &catalog, usage, damaged)
+                    .await?
+                    .clone()
+            }
         };
         self.backup = Some(entry.id.to_string());
         // A source that cannot be read is none that could be the target.

@@ -22,6 +22,9 @@ const PAGE: usize = 48;
 /// proved nothing, must not hide what was found before.
 const VERDICTS: usize = 128;
 
+/// Verdicts that are known at most: the last page is read whole.
+pub const LOOK_BACK: usize = VERDICTS + PAGE;
+
 /// And no further than over so many records, whatever they are.
 const MOST: usize = 1536;
 

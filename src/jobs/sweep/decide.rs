@@ -94,8 +94,7 @@ async fn read_newest(
 ) -> Result<(), Refusal> {
     loop {
         // One that did not come back in a drill is nothing to rely on.
-        let good = catalog.good().filter(|entry| retention::condemned(entry, drilled).is_none());
-        let newest = good.max_by_key(|entry| (entry.time(), entry.id));
+        let newest = drill::newest_good(catalog, drilled, None).entry;
         let Some((kind, id)) =
             newest.filter(|entry| entry.time() >= stale_before).map(|entry| (entry.kind, entry.id))
         else {

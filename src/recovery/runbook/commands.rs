@@ -51,8 +51,10 @@ pub(super) fn variables(settings: &Settings) -> String {
 pub(super) fn with_reliquary(settings: &Settings) -> String {
     let mut text = heading("Restore with Reliquary");
     text += "It refuses a target that is the source or is not empty, checks every byte, and counts \
-             every table's rows in the end. With `--incident` it takes the newest good backup of \
-             before the failure, and writes command, times, result and proof into the log.\n";
+             every table's rows in the end. A backup that did not come back in its drill is \
+             passed over, and only its own id takes it. With `--incident` it takes the newest good \
+             backup of before the failure, and writes command, times, result and proof into the \
+             log.\n";
     for database in settings.databases.values() {
         let d = chosen(settings, &database.name);
         text += &format!("\nDatabase {}:\n\n", database.name);

@@ -8,13 +8,11 @@ use super::super::{audited, entry::Expected, look::expected};
 use crate::{
     audit::Report,
     catalog::{self, BackupId, CatalogError, Layout, State},
+    clock::Clock,
     drill::{self, Record},
     store::Store,
     words::Review,
 };
-
-/// Drills that are read.
-const LOOK_BACK: usize = 50;
 
 /// What is known at a time, by the databases' names.
 #[derive(Debug)]
@@ -51,10 +49,10 @@ impl Known {
     /// When the store cannot be listed or read.
     pub async fn look(store: &dyn Store, layout: &Layout) -> Result<Self, CatalogError> {
         let catalog = catalog::read(store, layout).await?;
-        let drills = &catalog.drills[catalog.drills.len().saturating_sub(LOOK_BACK)..];
-        let records = drill::read(store, layout, drills).await?.records;
+        let records = drill::read(store, layout, &catalog.drills).await?.records;
         let totals = catalog.totals();
-        let newest = catalog.good().max_by_key(|entry| (entry.time(), entry.id));
+        let marks = drill::marks(&records, Clock::system().now());
+        let newest = drill::newest_good(&catalog, &marks, None).entry;
         let counts = |state| matches!(state, State::Good | State::Legacy);
         Ok(Self {
             newest: newest.map(|entry| entry.id),

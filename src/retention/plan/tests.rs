@@ -390,7 +390,7 @@ proptest! {
         let mut scheduled: Vec<&Entry> = good.filter(|e| e.kind == Kind::Scheduled).collect();
         scheduled.sort_by_key(|entry| std::cmp::Reverse((entry.time(), entry.id)));
         let (came_back, failed): (Vec<&Entry>, Vec<&Entry>) =
-            scheduled.into_iter().partition(|entry| condemned(entry, &drilled).is_none());
+            scheduled.into_iter().partition(|entry| drill::condemned(entry, &drilled).is_none());
         let missing = policy.keep_last.saturating_sub(came_back.len());
         for last in came_back.iter().take(policy.keep_last).chain(failed.iter().take(missing)) {
             prop_assert!(!removed.contains(&(last.id, last.kind.name())));
@@ -463,7 +463,7 @@ proptest! {
     ) {
         let drilled = drilled(&entries);
         let good = |entry: &&Entry| {
-            entry.state == State::Good && condemned(entry, &drilled).is_none()
+            entry.state == State::Good && drill::condemned(entry, &drilled).is_none()
         };
         let good: Vec<Entry> = entries.iter().filter(good).cloned().collect();
         let [alone, among] = alone_and_among(&good, &entries, &policy, now);
@@ -481,7 +481,7 @@ proptest! {
         let mut after = before.clone();
         after.extend([mark(entry, CONDEMNING[reason])]);
         // A verify since then may know better, and make it good.
-        prop_assume!(condemned(entry, &after).is_some());
+        prop_assume!(drill::condemned(entry, &after).is_some());
         let gone = |drilled| -> BTreeSet<usize> {
             let plan = plan(&entries, drilled, &policy, at(now));
             plan.removed().map(|decision| decision.at).collect()

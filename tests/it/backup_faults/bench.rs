@@ -78,7 +78,8 @@ impl Bench {
 
     /// Dumps the database once and says the same from then on.
     pub(super) fn replaying(mut self) -> Self {
-        self.use_tools(&self.server.replayed_dump().to_owned());
+        let server = Arc::clone(&self.server);
+        self.use_tools(server.replayed_dump());
         self
     }
 

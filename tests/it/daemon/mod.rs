@@ -86,9 +86,9 @@ fn settings(text: &str) -> Settings {
 /// One database in which nothing changes, every hour, everything else by default.
 fn hourly(server: &Server) -> Settings {
     settings(&format!(
-        "databases.main.url = {:?}\ndatabases.main.attempts = 3\npostgres.client_dirs = [{:?}]",
+        "databases.main.url = {:?}\ndatabases.main.attempts = 3\npostgres.client_dirs = ['{}']",
         server.url("app"),
-        server.replayed_dump(),
+        server.replayed_dump().display(),
     ))
 }
 

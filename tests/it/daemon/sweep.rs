@@ -52,9 +52,9 @@ impl Day {
         let settings = settings(&format!(
             "databases.main.url = {:?}\ndatabases.main.attempts = 3\n{lines}\n\
              retention.keep_for = \"6h\"\nretention.keep_last = 3\n\
-             postgres.client_dirs = [{:?}]",
+             postgres.client_dirs = ['{}']",
             server.url("app"),
-            server.replayed_dump(),
+            server.replayed_dump().display(),
         ));
         let life = Life::settled(&settings, store.clone(), &clock).await;
         Self { server, dir, store, settings, clock, life }

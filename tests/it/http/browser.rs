@@ -208,8 +208,10 @@ async fn another_page_in_its_place_is_said_and_takes_nothing_away() {
     tokio::task::block_in_place(|| {
         browser.look(360, 800, "light");
         browser.open(&url);
+        browser.value("window.real = fetch, void (fetch = async () => new Response(''))");
+        // What was asked for before that is not under way any more.
+        browser.until("!busy");
         browser.value("document.querySelector('main').mark = 1");
-        browser.value("window.real = fetch");
         for other in ["We are back soon.", "<main id=main>Sign in</main>"] {
             browser.value(&format!("void (fetch = async () => new Response('{other}'))"));
             let said = "document.getElementById('old').textContent.includes('Something else')";

@@ -1,8 +1,11 @@
 //! One person, one incident.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use super::{document, ends, installation, report, room, stored_document};
+use reliquary::catalog::BackupId;
+use serde_json::json;
+
+use super::{document, ends, installation, report, room, said, stored_document};
 
 #[test]
 fn an_incident_finds_out_by_itself_what_can_be_found_out() {
@@ -72,6 +75,76 @@ fn the_newest_backup_of_before_the_failure_is_named_and_the_window_is_never_too_
     assert!(opened["looked"]["backup"].is_null(), "{opened}");
     let why = opened["looked"]["why_none"].as_str().unwrap();
     assert!(why.contains("no good backup began at or before"), "{why}");
+}
+
+/// The record of a drill that found other rows than were dumped.
+fn rows_differ(store: &Path, backup: &str) {
+    let id = backup.parse::<BackupId>().unwrap().next();
+    let record = json!({
+        "format": reliquary::drill::FORMAT, "id": id, "database": "main", "operator": "Ada",
+        "choice": "newest", "version": "0.1.0", "started": id.time(), "finished": id.time(),
+        "seconds": 1.0, "restore_seconds": 1.0, "verdict": "failed",
+        "failure": { "reason": "rows_differ", "message": "table public.x" },
+        "backup": {
+            "id": backup, "kind": "scheduled", "legacy": false, "archive_bytes": 1,
+            "sha256": null, "rows": null, "source_version": null,
+        },
+        "sandbox": null, "stages": [], "tables_compared": 0, "rows_compared": 0,
+        "different": [], "comparisons": [], "checks": [], "stand_ins": [],
+        "missing_extensions": [], "skipped": [], "warnings": [],
+    });
+    fs::create_dir_all(store.join("database/drills")).unwrap();
+    fs::write(store.join(format!("database/drills/{id}.json")), record.to_string()).unwrap();
+}
+
+#[test]
+fn what_did_not_come_back_in_its_drill_is_taken_by_its_own_id_alone() {
+    let (_server, product) = installation();
+    let good = product.backup(&[]).id;
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let bad = product.backup(&[]).id;
+    rows_differ(&product.store_dir(), &bad);
+
+    let opened = product.run(&["incident", "open"]);
+    let text = said(&opened);
+    let unusable = format!("unusable   {bad}, which did not come back in its drill (rows_differ)");
+    assert!(text.contains(&unusable), "{text}");
+    assert!(text.contains(&format!("reliquary restore {good} --to env:TARGET_URL")), "{text}");
+    let shown = product.succeed(&["incident", "show"]);
+    let row = format!("| Newer, and did not come back in a drill | `{bad}` (rows_differ) |");
+    assert!(shown.contains(&row), "{shown}");
+
+    let sql = |arguments: &[&str]| {
+        let output =
+            product.run(&[&["restore", "--to", "-", "--section", "pre-data"], arguments].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let passed_over = format!("warning: {bad} is newer, and did not come back in its drill");
+    assert!(sql(&[]).contains(&passed_over));
+    assert!(sql(&["--at", "2999-01-01 00:00Z"]).contains(&passed_over));
+    let asked_for = sql(&[&bad]);
+    let older =
+        format!("the newest good one before it comes with `reliquary restore {good} --to URL`");
+    assert!(asked_for.contains(&older), "{asked_for}");
+    assert!(!sql(&[&good]).contains("drill"));
+    let fetched = report(&product, &["fetch"]);
+    assert_eq!(fetched["id"], good);
+    assert!(
+        product.succeed(&["show"]).contains(&format!("the newest good one before it is {good}"))
+    );
+    let runbook = product.succeed(&["runbook"]);
+    assert!(runbook.contains(&format!("| main | `{good}` |")), "{runbook}");
+
+    // Where there is no other, only its id takes it.
+    rows_differ(&product.store_dir(), &good);
+    let refused = ends(&product, 1, &["restore", "--to", "-"]);
+    let by_id = format!("to be asked for by its id: `reliquary restore {bad} --to URL`");
+    assert!(refused.contains(&by_id), "{refused}");
+    let opened = report(&product, &["incident", "open"]);
+    assert!(opened["looked"]["backup"].is_null(), "{opened}");
+    let why = opened["looked"]["why_none"].as_str().unwrap();
+    assert!(why.contains("did not come back in its drill (rows_differ)"), "{why}");
 }
 
 #[test]

@@ -5,10 +5,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{distance, seconds};
 use crate::{
-    clock,
+    archive::manifest::Kind,
+    clock, drill,
     figures::{age, size, span},
     health::{DatabaseHealth, Status},
     state::{DatabaseState, Stored},
+    words::DrillReason,
 };
 
 /// Why nothing that only the store tells is known.
@@ -37,10 +39,46 @@ pub(in crate::http::page) enum Tone {
     Bad,
 }
 
-/// The newest good backup of the last days.
-pub(super) fn newest(known: &DatabaseState) -> Option<&Stored> {
-    let last = known.last_success?;
-    known.stored.get(last).filter(|stored| stored.time == last)
+/// The newest good backup, as restores and incidents take it.
+#[derive(Default)]
+struct Newest<'a> {
+    /// When it was made; `None` where there is none.
+    time: Option<DateTime<Utc>>,
+    /// What is known of it, once the store was listed with it.
+    stored: Option<&'a Stored>,
+    /// Newer ones that did not come back in their drills, newest first.
+    passed_over: Vec<(&'a Stored, DrillReason)>,
+}
+
+fn newest(now: DateTime<Utc>, known: &DatabaseState) -> Newest<'_> {
+    let Some(last) = known.last_success else { return Newest::default() };
+    let mut newest = Newest::default();
+    for stored in known.newest.iter() {
+        if stored.time < last && newest.passed_over.is_empty() {
+            // One was made since the store was listed.
+            break;
+        }
+        let Some(reason) = condemned(now, known, stored) else {
+            return Newest { time: Some(stored.time), stored: Some(stored), ..newest };
+        };
+        newest.passed_over.push((stored, reason));
+    }
+    if newest.passed_over.is_empty() {
+        newest.time = Some(last);
+    }
+    newest
+}
+
+/// Why a drill says that this is no good backup, where it does.
+pub(super) fn condemned(
+    now: DateTime<Utc>,
+    known: &DatabaseState,
+    stored: &Stored,
+) -> Option<DrillReason> {
+    let kind = if stored.manual { Kind::Manual } else { Kind::Scheduled };
+    let of_it = known.drills.iter().flat_map(|drills| &drills.recent);
+    let marks = drill::marks_in_short(of_it.filter(|report| report.backup == stored.id), now);
+    marks.get(&(kind.name(), stored.id.parse().ok()?))?.condemns(stored.verified)
 }
 
 pub(super) fn headline(
@@ -48,7 +86,14 @@ pub(super) fn headline(
     known: &DatabaseState,
     health: &DatabaseHealth,
 ) -> String {
-    let last = known.last_success.map(|time| age(now, time));
+    let newest = newest(now, known);
+    let last = newest.time.map(|time| age(now, time));
+    if !newest.passed_over.is_empty() {
+        let last = last.map_or("there is no other good one".to_owned(), |age| {
+            format!("the last good one is {age} old")
+        });
+        return format!("The newest backup did not come back in its drill; {last}.");
+    }
     match (health.status, last) {
         (Status::Ok, Some(age)) => format!("The last good backup is {age} old."),
         (Status::Ok, None) => "All is well.".to_owned(),
@@ -73,17 +118,28 @@ pub(super) fn answers(
     health: &DatabaseHealth,
 ) -> Vec<Answer> {
     vec![
-        is_there(known, health),
+        is_there(now, known, health),
         how_old(now, known, health),
         is_proven(now, known),
         how_long(now, known),
     ]
 }
 
-fn is_there(known: &DatabaseState, health: &DatabaseHealth) -> Answer {
+fn is_there(now: DateTime<Utc>, known: &DatabaseState, health: &DatabaseHealth) -> Answer {
     let question = "Is there a good backup?";
     let totals = known.catalog.clone().unwrap_or_default();
-    let Some(last) = known.last_success else {
+    let newest = newest(now, known);
+    let passed_over: String = newest
+        .passed_over
+        .iter()
+        .map(|(stored, reason)| format!("{} did not come back in its drill ({reason})", stored.id))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if newest.time.is_none() && !passed_over.is_empty() {
+        let detail = format!("{passed_over}, and there is no other");
+        return Answer { question, words: "No".to_owned(), detail, tone: Tone::Bad };
+    }
+    let Some(last) = newest.time else {
         let (answer, detail, tone) = match (health.status, &known.catalog) {
             (_, None) => ("Not known", UNLISTED, Tone::Doubtful),
             (Status::Starting, _) => {
@@ -98,19 +154,29 @@ fn is_there(known: &DatabaseState, health: &DatabaseHealth) -> Answer {
         let detail = format!("{detail}{legacy}");
         return Answer { question, words: answer.to_owned(), detail, tone };
     };
-    let id = newest(known).map_or_else(|| crate::rfc3339::format(last), |one| one.id.clone());
-    let measured = known.last_backup.map(|backup| format!(", {}", size(backup.archive_bytes)));
+    let id = newest.stored.map_or_else(|| crate::rfc3339::format(last), |one| one.id.clone());
+    let made = known.last_backup.map(|backup| backup.archive_bytes);
+    let bytes = newest.stored.map(|stored| stored.bytes).or(made);
+    let measured = bytes.map(|bytes| format!(", {}", size(bytes)));
+    let condemned = newest.passed_over.len() as u64;
     let good = known.catalog.as_ref().map(|totals| totals.scheduled + totals.manual);
+    let good = good.map(|good| good.saturating_sub(condemned));
     let good = good.map(|good| format!("; {good} good ones in all")).unwrap_or_default();
     let damaged = match totals.damaged {
         0 => String::new(),
         count => format!(", and {count} damaged that count for nothing"),
     };
+    let is_all_good = totals.damaged == 0 && passed_over.is_empty();
+    let passed_over = if passed_over.is_empty() {
+        passed_over
+    } else {
+        format!("; newer, and no good one: {passed_over}")
+    };
     Answer {
         question,
         words: "Yes".to_owned(),
-        detail: format!("{id}{}{good}{damaged}", measured.unwrap_or_default()),
-        tone: if totals.damaged == 0 { Tone::Good } else { Tone::Doubtful },
+        detail: format!("{id}{}{good}{damaged}{passed_over}", measured.unwrap_or_default()),
+        tone: if is_all_good { Tone::Good } else { Tone::Doubtful },
     }
 }
 
@@ -128,7 +194,7 @@ fn how_old(now: DateTime<Utc>, known: &DatabaseState, health: &DatabaseHealth) -
             "the next one is due now".to_owned()
         }
     });
-    let Some(last) = known.last_success else {
+    let Some(last) = newest(now, known).time else {
         let (words, detail, tone) = match (&known.catalog, health.status) {
             (None, _) => ("Not known", format!("{UNLISTED}; {next}"), Tone::Doubtful),
             (_, Status::Starting) => ("There is none", next, Tone::Doubtful),
@@ -162,7 +228,7 @@ fn is_proven(now: DateTime<Utc>, known: &DatabaseState) -> Answer {
     if let Some(why) = undrilled(known) {
         return unknown(question, why);
     }
-    let newest = newest(known);
+    let newest = newest(now, known).stored;
     let verified = known.catalog.as_ref().map_or(0, |totals| totals.verified);
     let read_back = match newest.and_then(|stored| stored.verified) {
         Some(time) => format!("every byte of the newest was read back {}", distance(now, time)),

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Timelike as _, Utc};
 
-use super::{Shown, glance::proves, seconds};
+use super::{
+    Shown,
+    glance::{condemned, proves},
+    seconds,
+};
 use crate::{
     figures::{count, size},
     state::{DatabaseState, Stored, hour},
@@ -273,6 +277,9 @@ impl Looker<'_> {
         if let Some(measure) = measure {
             let size = measure.size;
             parts.push(format!("{} rows in {}", count(size.rows), seconds(size.seconds)));
+        }
+        if let Some(reason) = condemned(self.now, self.known, stored) {
+            parts.push(format!("did not come back in its drill ({reason})"));
         }
         if stored.count > 1 {
             parts.push(format!("the best of {} of this hour", stored.count));

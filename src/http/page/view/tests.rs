@@ -11,7 +11,8 @@ use crate::{
         Outlook, RunReport, StageSeconds, Stored,
     },
     words::{
-        DrillChoice, DrillStage, DrillVerdict, JobKind, Keep, Outcome, Stage, SweepRefusal, Worth,
+        DrillChoice, DrillReason, DrillStage, DrillVerdict, JobKind, Keep, Outcome, Stage,
+        SweepRefusal, Worth,
     },
 };
 
@@ -54,6 +55,8 @@ pub(in crate::http::page) fn with_backups(name: &str, hours: i64) -> DatabaseSta
             count: 1,
             damaged: 0,
         });
+        let newest = known.stored.get(time).cloned().into_iter();
+        known.newest = newest.chain(known.newest.iter().cloned()).collect();
         let size = BackupSize {
             archive_bytes: bytes,
             dump_bytes: bytes * 3,
@@ -179,6 +182,34 @@ fn before_the_store_was_listed_nothing_is_said_of_it() {
     known.catalog_error = None;
     let why = "what drills have found was not read yet";
     assert_eq!(one(known).answers[2].detail, why);
+}
+
+#[test]
+fn a_backup_that_did_not_come_back_in_its_drill_is_not_named_as_the_good_one() {
+    let failed = |ago: i64| DrillReport {
+        reason: Some(DrillReason::RowsDiffer),
+        ..drill(now() - TimeDelta::minutes(5), hours_ago(ago), DrillVerdict::Failed)
+    };
+    let page = one(drilled(with_backups("main", 720), vec![failed(0)]));
+    let (good, condemned) = (id(hours_ago(1)), id(hours_ago(0)));
+    assert_eq!(told(&page)[..2], [("Yes", Tone::Doubtful), ("1h 30m", Tone::Good)]);
+    let detail = &page.answers[0].detail;
+    let newer = format!("newer, and no good one: {condemned} did not come back in its drill");
+    assert!(detail.starts_with(&good) && detail.contains(&newer), "{detail}");
+    assert!(
+        detail.contains("719 good ones in all") && detail.contains("(rows_differ)"),
+        "{detail}"
+    );
+    let headline = "The newest backup did not come back in its drill; the last good one is 1h 30m \
+                    old.";
+    assert_eq!(page.headline, headline);
+    // Another one's drill takes nothing from it.
+    let page = one(drilled(with_backups("main", 720), vec![failed(3)]));
+    assert!(page.answers[0].detail.starts_with(&condemned), "{:?}", page.answers[0]);
+    // There is none but what did not come back.
+    let page = one(drilled(with_backups("main", 2), vec![failed(0), failed(1)]));
+    assert_eq!(told(&page)[..2], [("No", Tone::Bad), ("There is none", Tone::Bad)]);
+    assert!(page.answers[0].detail.contains("and there is no other"));
 }
 
 #[test]
