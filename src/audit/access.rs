@@ -61,16 +61,20 @@ pub fn policy_grants(
         }
         Err(finding) => return finding,
     };
-    let (mut strangers, mut narrowed, mut writers, mut readers) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut strangers, mut narrowed, mut writers, mut readers, mut unknown) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let own = identity.map(Identity::principal);
     for statement in document.statements.iter().filter(|statement| statement.allows) {
         for principal in &statement.principals {
             let name = principal.name().to_owned();
             let foreign = match (principal, identity) {
                 (Principal::Everybody | Principal::Other(_), _) => true,
+                (Principal::Service(_), _) => false,
                 // Whose account this is cannot be told without an identity.
-                (Principal::Service(_), _) | (_, None) => false,
+                (_, None) => {
+                    unknown.push(describe(&name, statement));
+                    continue;
+                }
                 (_, Some(own)) => principal.account() != Some(own.account.as_str()),
             };
             if foreign && statement.conditions.is_empty() {
@@ -95,6 +99,17 @@ pub fn policy_grants(
             check,
             format!("the bucket's policy lets in: {}", list(&mut strangers)),
             format!("take these statements out; {}", put_policy(bucket)),
+        );
+    }
+    if !unknown.is_empty() {
+        return Finding::unknown(
+            check,
+            format!(
+                "whose credentials these are is not known, and so not whether they are strangers \
+                 whom the bucket's policy lets in: {}",
+                list(&mut unknown)
+            ),
+            format!("make sure that each of them is yours; {}", get_policy(bucket)),
         );
     }
     if !narrowed.is_empty() {

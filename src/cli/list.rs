@@ -14,7 +14,7 @@ use crate::{
     drill::{self, Mark, Marks},
     rfc3339,
     store::{ErrorKind, Store},
-    visible::visible,
+    visible::{visible, visible_lines},
     words::DrillVerdict,
 };
 
@@ -102,8 +102,14 @@ async fn show(opened: &Opened<'_>, limit: usize) -> Result<()> {
 async fn read<'a>(opened: &'a Opened<'_>, limit: usize) -> Result<(Vec<Row<'a>>, Marks)> {
     let Opened { store, layout, catalog, .. } = opened;
     let rows = rows(store.as_ref(), layout, catalog, limit).await?;
-    let drills = drill::read(store.as_ref(), layout, &catalog.drills).await?;
-    Ok((rows, drill::marks(&drills)))
+    let (warning, drills) = match drill::read(store.as_ref(), layout, &catalog.drills).await {
+        Ok(read) => (read.warning(), read.records),
+        Err(error) => (Some(format!("what drills have found cannot be read: {error}")), Vec::new()),
+    };
+    if let Some(warning) = warning {
+        eprintln!("warning: {}", visible_lines(&warning));
+    }
+    Ok((rows, drill::marks(&drills, Clock::system().now())))
 }
 
 /// A key that stands elsewhere in the store, from one page of a listing. It is a

@@ -42,8 +42,11 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     }
     let manifest =
         catalog::read_manifest(store.as_ref(), &layout, &catalog, entry.kind, entry.id).await?;
-    let records = drill::read(store.as_ref(), &layout, &catalog.drills).await?;
-    let marks = drill::marks(&records);
+    let read = drill::read(store.as_ref(), &layout, &catalog.drills).await?;
+    if let Some(warning) = read.warning() {
+        eprintln!("warning: {}", visible_lines(&warning));
+    }
+    let marks = drill::marks(&read.records, Clock::system().now());
     let drilled = drill::mark(entry, &marks).copied();
     if global.json {
         let mut document = json!(manifest);

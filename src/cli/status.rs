@@ -129,8 +129,11 @@ async fn look(settings: &Settings) -> Result<StatusDocument> {
             Ok(found) => {
                 tell(&state, &database.name, &found.catalog, found.newest.as_ref());
                 let mut drills = Drills::default();
-                drills.refresh(store.as_ref(), &layout, &found.catalog.drills).await?;
-                drills.tell(&state, &database.name, &found.catalog);
+                match drills.refresh(store.as_ref(), &layout, &found.catalog.drills).await {
+                    Ok(()) => drills.tell(&state, &database.name, &found.catalog),
+                    // Health then says of drills that they were not looked at.
+                    Err(error) => warn(&format!("what drills have found cannot be read: {error}")),
+                }
             }
             Err(error) => {
                 state.update(&database.name, |state| {
@@ -144,6 +147,10 @@ async fn look(settings: &Settings) -> Result<StatusDocument> {
     let mut document = status::document(&state, &app::status_info(store.as_ref()));
     forget_the_process(&mut document);
     Ok(document)
+}
+
+fn warn(what: &str) {
+    eprintln!("warning: {}", visible_lines(what));
 }
 
 /// Takes out what is said of a daemon's life: nobody has started one here.

@@ -187,6 +187,7 @@ fn document(
         "debris": debris,
         "unfinished_uploads": uploads,
         "unfinished_uploads_error": decided.uploads_unknown.as_ref().map(ToString::to_string),
+        "drills_error": decided.drills_unknown,
         "young_debris": decided.debris.young,
         "manual_without_manifest": decided.debris.manual,
         "foreign": { "count": inventory.catalog.foreign, "keys": inventory.foreign },

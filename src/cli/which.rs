@@ -9,6 +9,7 @@ use super::{Chosen, Misused};
 use crate::{
     app,
     catalog::{self, Catalog, Entry, FindError, Layout, Query},
+    clock::Clock,
     drill::{self, Marks, NewestGood},
     settings::{DatabaseSettings, Settings},
     store::Store,
@@ -196,7 +197,12 @@ impl Which {
 /// told, and stands in nobody's way.
 pub(super) async fn marks(store: &dyn Store, layout: &Layout, catalog: &Catalog) -> Option<Marks> {
     match drill::read(store, layout, &catalog.drills).await {
-        Ok(records) => Some(drill::marks(&records)),
+        Ok(read) => {
+            if let Some(warning) = read.warning() {
+                eprintln!("warning: {}", visible_lines(&warning));
+            }
+            Some(drill::marks(&read.records, Clock::system().now()))
+        }
         Err(error) => {
             let error = visible_lines(&error.to_string());
             eprintln!(

@@ -31,13 +31,14 @@ pub struct Question {
 /// Asks all of them, each in a transaction of its own that only reads.
 ///
 /// `backup_time` is told to the queries as `current_setting('reliquary.backup_time')`;
-/// `last` gives a question's value in the backup before, where a drill of it passed.
+/// `last` gives a question's value in the backup before, where a drill of it passed,
+/// or why that is not known.
 pub async fn ask(
     questions: &[Question],
     session: &mut Target,
     backup_time: DateTime<Utc>,
     deadline: Duration,
-    last: impl Fn(&str) -> Option<String>,
+    last: impl Fn(&str) -> Result<Option<String>, String>,
 ) -> Vec<Answer> {
     let mut answers = Vec::new();
     for question in questions {
@@ -58,19 +59,21 @@ pub async fn ask(
             // the table that it asks for is not there, say.
             Err(error) => answer(Looked::Failed, None, error.to_string()),
             Ok(found) => {
-                let judged = question.expect.judge(&found, last(&question.name).as_deref());
                 let value = match &question.expect {
                     Expectation::Rows(..) => Some(found.rows.to_string()),
                     _ => found.value.as_ref().map(|value| value.chars().take(KEPT).collect()),
                 };
-                match judged {
-                    Judged::Yes => answer(Looked::Ok, value, String::new()),
-                    Judged::First => {
+                let looks_back = question.expect.looks_back();
+                let last = if looks_back { last(&question.name) } else { Ok(None) };
+                match last.map(|last| question.expect.judge(&found, last.as_deref())) {
+                    Err(why) => answer(Looked::CouldNotRun, value, why),
+                    Ok(Judged::Yes) => answer(Looked::Ok, value, String::new()),
+                    Ok(Judged::First) => {
                         let detail = "no older backup that passed was asked this: nothing to \
                                       compare with yet";
                         answer(Looked::Ok, value, detail.to_owned())
                     }
-                    Judged::No(detail) => answer(Looked::Failed, value, detail),
+                    Ok(Judged::No(detail)) => answer(Looked::Failed, value, detail),
                 }
             }
         });

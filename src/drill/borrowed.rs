@@ -30,9 +30,8 @@ const IS_MARKED: &str = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_namespace
 pub struct Borrowed {
     held: Held,
     facts: PlaceFacts,
-    kept: Kept,
-    /// Roles that were made for the backup.
-    made: Mutex<Vec<String>>,
+    /// What the mark says; it grows with the roles that are made for the backup.
+    kept: Mutex<Kept>,
     /// Tables of the platform that the backup fills, as SQL writes them.
     filled: Vec<String>,
 }
@@ -105,8 +104,7 @@ impl Borrowed {
                 server_version: facts.server.text.clone(),
                 network: "its own".to_owned(),
             },
-            kept,
-            made: Mutex::default(),
+            kept: Mutex::new(kept),
             filled,
         };
         if is_marked {
@@ -115,7 +113,8 @@ impl Borrowed {
         if is_marked || options.is_throwaway {
             borrowed.empty().await?;
         }
-        borrowed.kept.write(&mut borrowed.held.control).await?;
+        let kept = borrowed.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        kept.write(&mut borrowed.held.control).await?;
         Ok(borrowed)
     }
 
@@ -141,11 +140,13 @@ impl Borrowed {
         let there = session.names("SELECT rolname::text FROM pg_catalog.pg_roles").await;
         let there = there.map_err(&doing)?;
         for role in roles.iter().filter(|role| !there.contains(role) && !role.starts_with("pg_")) {
-            match session.run(&format!("CREATE ROLE {} NOLOGIN", quote(role))).await {
-                Ok(()) => {
-                    let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-                    made.push(role.clone());
-                }
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            kept.roles.push(role.clone());
+            // Both or neither: a drill that is killed leaves none that the mark does not
+            // name, and never one of somebody else's that it does.
+            let create = format!("CREATE ROLE {} NOLOGIN; {}", quote(role), kept.statement());
+            match session.run(&create).await {
+                Ok(()) => *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept,
                 // What lacks it is judged by the restore.
                 Err(error) if error.is_denied() => break,
                 Err(error) => return Err(doing(error)),
@@ -156,7 +157,8 @@ impl Borrowed {
     }
 
     async fn empty(&mut self) -> Result<(), BorrowError> {
-        emptying::empty(&self.kept, &self.filled, &mut self.held.control).await
+        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        emptying::empty(kept, &self.filled, &mut self.held.control).await
     }
 
     /// Empties it, drops the roles that were made for it, and takes the mark away.
@@ -188,7 +190,8 @@ impl Borrowed {
         self.end_the_restore().await?;
         self.empty().await?;
         let control = &mut self.held.control;
-        for role in self.made.get_mut().unwrap_or_else(PoisonError::into_inner) {
+        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for role in &kept.roles {
             let role = quote(role);
             // One that has come to own something elsewhere meanwhile stays.
             let _ = control.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;

@@ -1,5 +1,7 @@
 //! Empties a database of everything that was not there before.
 
+use serde::{Deserialize, Serialize};
+
 use super::target::{BorrowError, MARK, failed};
 use crate::{
     postgres::{Target, TargetError, quote},
@@ -37,41 +39,58 @@ WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid 
                   AND d.deptype = 'e')
 ORDER BY what <> 'EVENT TRIGGER ', on_table IS NOT NULL, what DESC, name";
 
-/// What is in the schema `public`, which stays for the sake of its grants, and
-/// casts, as DROP names them. What goes with something else is not listed.
-const IN_PUBLIC: &str = "
+/// What is in a schema, and with `public` casts, as DROP names them. What goes with
+/// something else is not listed. The parts of a table come before it.
+fn in_schema(ident: &str) -> String {
+    format!("{IN_SCHEMA_BEGIN}'{}'{IN_SCHEMA_END}", ident.replace('\'', "''"))
+}
+
+const IN_SCHEMA_BEGIN: &str = "
 SELECT pg_catalog.format('DROP %s IF EXISTS %s CASCADE',
          CASE WHEN i.type IN ('function', 'procedure', 'aggregate') THEN 'ROUTINE' ELSE i.type END,
          i.identity)
 FROM (
-  SELECT 'pg_class'::regclass AS class, oid, relnamespace AS namespace FROM pg_class
+  SELECT 'pg_class'::regclass AS class, oid, relnamespace AS namespace, relispartition AS is_part
+  FROM pg_class
   WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
-  UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace FROM pg_proc
-  UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace FROM pg_type t
+  UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace, false FROM pg_proc
+  UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace, false FROM pg_type t
   WHERE t.typelem = 0 AND (t.typrelid = 0 OR EXISTS (
     SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
-  UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace FROM pg_collation
-  UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace FROM pg_operator
-  UNION ALL SELECT 'pg_opclass'::regclass, oid, opcnamespace FROM pg_opclass
-  UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfnamespace FROM pg_opfamily
-  UNION ALL SELECT 'pg_conversion'::regclass, oid, connamespace FROM pg_conversion
-  UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgnamespace FROM pg_ts_config
-  UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictnamespace FROM pg_ts_dict
-  UNION ALL SELECT 'pg_ts_parser'::regclass, oid, prsnamespace FROM pg_ts_parser
-  UNION ALL SELECT 'pg_ts_template'::regclass, oid, tmplnamespace FROM pg_ts_template
-  UNION ALL SELECT 'pg_cast'::regclass, oid, to_regnamespace('public') FROM pg_cast WHERE oid >= 16384
+  UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace, false FROM pg_collation
+  UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace, false FROM pg_operator
+  UNION ALL SELECT 'pg_opclass'::regclass, oid, opcnamespace, false FROM pg_opclass
+  UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfnamespace, false FROM pg_opfamily
+  UNION ALL SELECT 'pg_conversion'::regclass, oid, connamespace, false FROM pg_conversion
+  UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgnamespace, false FROM pg_ts_config
+  UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictnamespace, false FROM pg_ts_dict
+  UNION ALL SELECT 'pg_ts_parser'::regclass, oid, prsnamespace, false FROM pg_ts_parser
+  UNION ALL SELECT 'pg_ts_template'::regclass, oid, tmplnamespace, false FROM pg_ts_template
+  UNION ALL SELECT 'pg_cast'::regclass, oid, to_regnamespace('public'), false FROM pg_cast WHERE oid >= 16384
 ) o CROSS JOIN LATERAL pg_catalog.pg_identify_object(o.class, o.oid, 0) i
-WHERE o.namespace = to_regnamespace('public')
+WHERE o.namespace = to_regnamespace(";
+
+const IN_SCHEMA_END: &str = ")
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid
                   AND d.objsubid = 0 AND d.deptype IN ('e', 'i'))
-ORDER BY o.class, o.oid DESC";
+ORDER BY o.class, o.is_part DESC, o.oid DESC";
 
-const LARGE_OBJECTS: &str = "SELECT pg_catalog.count(pg_catalog.lo_unlink(oid))
-    FROM pg_catalog.pg_largeobject_metadata";
+/// Each takes a lock until the end of its transaction, and a server has room for so
+/// many only.
+const LARGE_OBJECTS: &str = "SELECT pg_catalog.count(pg_catalog.lo_unlink(oid)) FROM
+    (SELECT oid FROM pg_catalog.pg_largeobject_metadata LIMIT 1000) AS batch";
 
-/// What is kept: what was there before the first drill.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Kept(Vec<String>);
+/// So many things are dropped in one transaction.
+const AT_ONCE: usize = 25;
+
+/// What the mark says: what is kept, which was there before the first drill, and what
+/// drills have made that is in no database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    there: Vec<String>,
+    /// Roles, which a killed drill cannot drop.
+    pub(super) roles: Vec<String>,
+}
 
 impl Kept {
     /// What is there before a first drill, without schemas of people, which may be
@@ -84,7 +103,8 @@ impl Kept {
         let managed: Vec<String> =
             platform.managed.iter().map(|name| format!("SCHEMA {}", quote(name))).collect();
         let is_kept = |what: &String| !what.starts_with("SCHEMA ") || managed.contains(what);
-        Ok(Self(there.into_iter().filter(is_kept).collect()))
+        let there = there.into_iter().filter(is_kept).collect();
+        Ok(Self { there, roles: Vec::new() })
     }
 
     /// What the mark holds.
@@ -93,21 +113,28 @@ impl Kept {
             "SELECT coalesce(pg_catalog.obj_description('{MARK}'::regnamespace, 'pg_namespace'), '')"
         );
         let text = control.names(&sql).await.map_err(failed("read its mark"))?.concat();
-        let kept = serde_json::from_str(&text).map_err(|_| {
+        serde_json::from_str(&text).map_err(|_| {
             BorrowError::Refused(format!(
                 "its schema {MARK} is not one that a drill has made; drop it where all is well"
             ))
-        })?;
-        Ok(Self(kept))
+        })
+    }
+
+    fn contains(&self, what: &String) -> bool {
+        self.there.contains(what)
     }
 
     /// Makes the mark.
     pub(super) async fn write(&self, control: &mut Target) -> Result<(), BorrowError> {
-        let text = serde_json::to_string(&self.0).unwrap_or_default().replace('\'', "''");
-        let sql = format!(
-            "BEGIN; CREATE SCHEMA IF NOT EXISTS {MARK}; COMMENT ON SCHEMA {MARK} IS '{text}'; COMMIT"
-        );
+        let sql =
+            format!("BEGIN; CREATE SCHEMA IF NOT EXISTS {MARK}; {}; COMMIT", self.statement());
         control.run(&sql).await.map_err(failed("mark it"))
+    }
+
+    /// The statement that puts it into a mark that is there.
+    pub(super) fn statement(&self) -> String {
+        let text = serde_json::to_string(self).unwrap_or_default().replace('\'', "''");
+        format!("COMMENT ON SCHEMA {MARK} IS '{text}'")
     }
 }
 
@@ -119,18 +146,42 @@ pub(super) async fn empty(
     control: &mut Target,
 ) -> Result<(), BorrowError> {
     let doing = failed("empty it");
-    control.number(LARGE_OBJECTS).await.map_err(&doing)?;
+    while control.number(LARGE_OBJECTS).await.map_err(&doing)? > 0 {}
     let asked: Vec<(String, String)> =
         filled.iter().map(|table| (table.clone(), String::new())).collect();
     let occupied = control.occupied(&asked).await?;
     delete(occupied, control).await.map_err(&doing)?;
     for what in control.names(OUTER).await.map_err(&doing)? {
-        if !kept.0.contains(&what) {
+        if !kept.contains(&what) {
+            if let Some(schema) = what.strip_prefix("SCHEMA ") {
+                hollow(schema, control).await.map_err(&doing)?;
+            }
             control.run(&format!("DROP {what} CASCADE")).await.or_else(gone).map_err(&doing)?;
         }
     }
-    for drop in control.names(IN_PUBLIC).await.map_err(&doing)? {
+    for drop in control.names(&in_schema("public")).await.map_err(&doing)? {
         control.run(&drop).await.or_else(gone).map_err(&doing)?;
+    }
+    Ok(())
+}
+
+/// Drops what is in a schema that goes, a few things at a time: all of them at once
+/// are too many for a server's locks where they are many. What does not go here goes
+/// with the schema, which tells why where it does not.
+async fn hollow(schema: &str, control: &mut Target) -> Result<(), TargetError> {
+    for drops in control.names(&in_schema(schema)).await?.chunks(AT_ONCE) {
+        match control.run(&drops.join("; ")).await {
+            Err(error) if error.is_lost() => return Err(error),
+            Ok(()) => continue,
+            Err(_) => {}
+        }
+        for drop in drops {
+            control.run(drop).await.or_else(
+                |error| {
+                    if error.is_lost() { Err(error) } else { Ok(()) }
+                },
+            )?;
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! are claimed here, and records written and read.
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 
 use super::{
     page::page,
@@ -66,7 +66,7 @@ async fn claim_from(
             return Ok(());
         }
         let there = read(store, layout, &[record.id]).await?;
-        if there.iter().any(|there| there.token == record.token) {
+        if there.records.iter().any(|there| there.token == record.token) {
             return Ok(());
         }
         record.id = record.id.next();
@@ -83,7 +83,40 @@ pub async fn write(store: &dyn Store, layout: &Layout, record: &Record) -> Resul
     store.put(&layout.key(Key::DrillPage(record.id)), Bytes::from(page(record))).await
 }
 
-/// Reads drills, in their order. What this version cannot read is left out.
+/// Drills that were read.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// Those that could be, in their order.
+    pub records: Vec<Record>,
+    /// Those that are there and say nothing to us.
+    pub unknown: Vec<Unknown>,
+}
+
+/// A drill of which nothing but its beginning is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// Its id.
+    pub id: BackupId,
+    /// Why it cannot be read.
+    pub why: String,
+}
+
+impl Read {
+    /// What is to be said of those that say nothing.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let Unknown { id, why } = self.unknown.first()?;
+        let more = match self.unknown.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        Some(format!("the record of the drill {id}{more} cannot be read: {why}"))
+    }
+}
+
+/// Reads drills, in their order. One that is not there is left out. One that the store
+/// keeps from us, or that this version cannot read, stops nobody from reading the
+/// others.
 ///
 /// # Errors
 /// When the store fails.
@@ -91,24 +124,39 @@ pub async fn read(
     store: &dyn Store,
     layout: &Layout,
     ids: &[BackupId],
-) -> Result<Vec<Record>, StoreError> {
-    futures::stream::iter(ids.to_vec())
-        .map(|id| async move {
-            match store.get(&layout.key(Key::Drill(id)), LIMIT).await {
-                Ok(bytes) => {
-                    let read = serde_json::from_slice::<Record>(&bytes).ok();
-                    Ok(read.filter(|record| record.format == FORMAT && record.id == id))
-                }
-                Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::TooLarge) => {
-                    Ok(None)
-                }
-                Err(error) => Err(error),
-            }
-        })
-        .buffered(AT_ONCE)
-        .try_filter_map(|record| std::future::ready(Ok(record)))
-        .try_collect()
-        .await
+) -> Result<Read, StoreError> {
+    let mut each = futures::stream::iter(ids.to_vec())
+        .map(|id| async move { (id, one(store, layout, id).await) })
+        .buffered(AT_ONCE);
+    let mut read = Read::default();
+    while let Some((id, found)) = each.next().await {
+        match found? {
+            Ok(record) => read.records.extend(record),
+            Err(why) => read.unknown.push(Unknown { id, why }),
+        }
+    }
+    Ok(read)
+}
+
+/// One of them, or why it says nothing to us.
+async fn one(
+    store: &dyn Store,
+    layout: &Layout,
+    id: BackupId,
+) -> Result<Result<Option<Record>, String>, StoreError> {
+    let bytes = match store.get(&layout.key(Key::Drill(id)), LIMIT).await {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(Ok(None)),
+        Err(error) if matches!(error.kind, ErrorKind::TooLarge | ErrorKind::Denied(_)) => {
+            return Ok(Err(error.to_string()));
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(match serde_json::from_slice::<Record>(&bytes) {
+        Ok(record) if record.format == FORMAT && record.id == id => Ok(Some(record)),
+        Ok(_) => Err("it is of another format, or another drill's".to_owned()),
+        Err(error) => Err(error.to_string()),
+    })
 }
 
 #[cfg(test)]
@@ -130,7 +178,8 @@ mod tests {
         assert_eq!(second.id.to_string(), "2026-12-01T06-00-01Z");
         let gone: BackupId = "2026-12-01T06-00-02Z".parse().unwrap();
         let read = read(&store, &layout, &[first.id, second.id, gone]).await.unwrap();
-        assert_eq!(read, [first.clone(), second]);
+        assert_eq!(read.records, [first.clone(), second]);
+        assert_eq!(read.unknown, []);
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use super::record::Record;
 use crate::{
     archive::manifest::Kind,
     catalog::BackupId,
+    clock,
     state::DrillReport,
     words::{DrillReason, DrillVerdict},
 };
@@ -53,32 +54,47 @@ impl Mark {
 
 /// What the newest drill of each backup says of it.
 #[must_use]
-pub fn marks(records: &[Record]) -> Marks {
-    newest(records.iter().map(|record| {
-        let reason = record.failure.as_ref().map(|failure| failure.reason);
-        let mark = Mark { verdict: record.verdict, reason, time: record.finished };
-        ((record.backup.kind.name(), record.backup.id), mark)
-    }))
+pub fn marks(records: &[Record], now: DateTime<Utc>) -> Marks {
+    newest(
+        now,
+        records.iter().map(|record| {
+            let reason = record.failure.as_ref().map(|failure| failure.reason);
+            let mark = Mark { verdict: record.verdict, reason, time: record.finished };
+            ((record.backup.kind.name(), record.backup.id), mark)
+        }),
+    )
 }
 
 /// The same by drills in short.
 #[must_use]
-pub fn marks_in_short<'a>(reports: impl IntoIterator<Item = &'a DrillReport>) -> Marks {
-    newest(reports.into_iter().filter_map(|report| {
-        let is_manual = report.kind == Kind::Manual.name();
-        let kind = if is_manual { Kind::Manual } else { Kind::Scheduled };
-        let DrillReport { verdict, reason, finished: time, .. } = *report;
-        Some(((kind.name(), report.backup.parse().ok()?), Mark { verdict, reason, time }))
-    }))
+pub fn marks_in_short<'a>(
+    reports: impl IntoIterator<Item = &'a DrillReport>,
+    now: DateTime<Utc>,
+) -> Marks {
+    newest(
+        now,
+        reports.into_iter().filter_map(|report| {
+            let is_manual = report.kind == Kind::Manual.name();
+            let kind = if is_manual { Kind::Manual } else { Kind::Scheduled };
+            let DrillReport { verdict, reason, finished: time, .. } = *report;
+            Some(((kind.name(), report.backup.parse().ok()?), Mark { verdict, reason, time }))
+        }),
+    )
 }
 
-fn newest(marks: impl Iterator<Item = ((&'static str, BackupId), Mark)>) -> Marks {
+fn newest(
+    now: DateTime<Utc>,
+    marks: impl Iterator<Item = ((&'static str, BackupId), Mark)>,
+) -> Marks {
     let mut newest = Marks::new();
     for (backup, mark) in marks {
         let held = newest.entry(backup).or_insert(mark);
         // One that came to nothing takes nothing away from what is known.
         let known = |mark: Mark| mark.verdict != DrillVerdict::Unproven;
-        if (known(mark), mark.time) >= (known(*held), held.time) {
+        // What a clock that was ahead has dated would win for ever.
+        let is_past = |mark: Mark| mark.time <= now + clock::TOLERANCE;
+        let rank = |mark: Mark| (known(mark), is_past(mark), mark.time);
+        if rank(mark) >= rank(*held) {
             *held = mark;
         }
     }
@@ -91,6 +107,22 @@ mod tests {
 
     use super::*;
     use crate::drill::{Failure, record::tests::record};
+
+    fn now() -> DateTime<Utc> {
+        "2026-12-09T06:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn what_a_clock_ahead_has_dated_gives_way_to_what_was_found_since() {
+        let found = |drills: &[(&str, DrillVerdict)]| {
+            let records: Vec<Record> = drills.iter().map(|(id, v)| record(id, *v)).collect();
+            marks(&records, now()).into_values().next().unwrap().verdict
+        };
+        let ahead = ("2036-12-01T06-00-00Z", Passed);
+        assert_eq!(found(&[("2026-12-08T06-00-00Z", Failed), ahead]), Failed);
+        assert_eq!(found(&[("2026-12-08T06-00-00Z", Unproven), ahead]), Passed);
+        assert_eq!(found(&[ahead]), Passed, "it is all that is known");
+    }
 
     #[test]
     fn what_was_not_looked_at_takes_no_mark_away_and_gives_none_that_is_better() {
@@ -108,9 +140,9 @@ mod tests {
                 .enumerate()
                 .map(|(at, verdict)| record(&format!("2026-12-0{}T06-00-00Z", at + 1), *verdict))
                 .collect();
-            let found = marks(&records);
+            let found = marks(&records, now());
             let reports: Vec<DrillReport> = records.iter().map(Record::report).collect();
-            assert_eq!(marks_in_short(&reports), found);
+            assert_eq!(marks_in_short(&reports, now()), found);
             let found: Vec<DrillVerdict> = found.values().map(|mark| mark.verdict).collect();
             assert_eq!(found, [expected], "{verdicts:?}");
         }
@@ -121,7 +153,7 @@ mod tests {
         let condemned = |verdict, reason| {
             let failure = Some(Failure { reason, message: String::new() });
             let record = Record { failure, ..record("2026-12-01T06-00-00Z", verdict) };
-            marks(&[record]).values().next().and_then(Mark::condemned)
+            marks(&[record], now()).values().next().and_then(Mark::condemned)
         };
         for reason in
             [DrillReason::ArchiveDamaged, DrillReason::RestoreError, DrillReason::RowsDiffer]

@@ -35,7 +35,7 @@ pub use disk::{DiskError, NoRoom, enough, needed, watch};
 pub use expect::{Expectation, ExpectationError, Found, Judged};
 pub use good::{NewestGood, condemned, mark, newest_good};
 pub use held::Held;
-pub use ledger::{ClaimError, claim, read, write};
+pub use ledger::{ClaimError, Read, Unknown, claim, read, write};
 pub use mark::{Mark, Marks, marks, marks_in_short};
 pub use own_questions::questions as own_questions;
 pub use page::page;
@@ -46,3 +46,6 @@ pub use sandbox::{Sandbox, SandboxError, SandboxOptions};
 pub use stand_ins::{PLATFORM_ROLES, StandIn, stand_ins};
 pub use target::{BorrowError, MARK};
 pub use tuning::is_large;
+
+#[cfg(test)]
+pub(crate) use record::tests::record as a_record;

@@ -224,10 +224,10 @@ impl Record {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(in crate::drill) fn record(id: &str, verdict: DrillVerdict) -> Record {
+    pub(crate) fn record(id: &str, verdict: DrillVerdict) -> Record {
         let id: BackupId = id.parse().unwrap();
         Record {
             format: FORMAT.to_owned(),

@@ -22,6 +22,8 @@ pub(super) fn tuning(memory: u64, disk: u64) -> Vec<(String, String)> {
         // Nothing that the archive brings may wake up by itself.
         ("autovacuum", "off".to_owned()),
         ("max_logical_replication_workers", "0".to_owned()),
+        // A backend that is killed takes the server along: that is seen for what it is.
+        ("restart_after_crash", "off".to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
@@ -69,6 +71,7 @@ mod tests {
         let small = tuning(256 * MIB, GIB);
         assert_eq!(value(&small, "shared_buffers"), "32MB");
         assert_eq!(value(&small, "max_wal_size"), "128MB");
+        assert_eq!(value(&small, "restart_after_crash"), "off");
         let large = tuning(256 * GIB, 1024 * GIB);
         assert_eq!(value(&large, "shared_buffers"), "2048MB");
         assert_eq!(value(&large, "maintenance_work_mem"), "1024MB");

@@ -2,6 +2,7 @@
 //! found. A drill never fails to say something: whatever stands in its way is
 //! in its record, as *unproven* with the reason.
 
+mod baseline;
 mod diagnosis;
 mod fault;
 pub mod history;
@@ -132,7 +133,7 @@ pub async fn run(
         }
     };
     let left = match place {
-        Some(place) => give_back(place, fault.is_none(), progress, &mut record).await,
+        Some(place) => give_back(place, fault.is_none(), cancel, progress, &mut record).await,
         None => None,
     };
     let fault = fault.or_else(|| judge(&record));
@@ -198,12 +199,13 @@ async fn claim(
 async fn give_back(
     place: Place,
     is_done: bool,
+    cancel: &CancellationToken,
     progress: &Progress,
     record: &mut Record,
 ) -> Option<String> {
     progress.enter(DrillStage::Teardown);
     let (clock, is_target) = (Instant::now(), matches!(place, Place::Target(_)));
-    let left = place.give_back(is_done).await.err();
+    let left = place.give_back(is_done, cancel).await.err();
     note(record, DrillStage::Teardown.as_str(), clock.elapsed());
     if is_target {
         return left;
@@ -319,8 +321,11 @@ impl Work<'_> {
             Some(Question { name: check.name.clone(), sql: check.sql.clone(), expect })
         }));
         if !questions.is_empty() {
-            let last = self.passed_before(&questions, record).await;
-            let last = |name: &str| Some(last.as_ref()?.value_of(name)?.to_owned());
+            let last = self.passed_before(&questions).await;
+            let last = |name: &str| {
+                let last = last.as_ref().map_err(Clone::clone)?;
+                Ok(last.as_ref().and_then(|last| last.value_of(name)).map(str::to_owned))
+            };
             let time = request.entry.time();
             record.checks = drill::ask(&questions, &mut session, time, ANSWER_WITHIN, last).await;
         }
@@ -333,22 +338,15 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The drill to compare with, where a question looks back to one.
-    async fn passed_before(&self, questions: &[Question], record: &mut Record) -> Option<Record> {
+    /// The drill to compare with, where a question looks back to one, or why it is not
+    /// known which one that is.
+    async fn passed_before(&self, questions: &[Question]) -> Result<Option<Record>, String> {
         if !questions.iter().any(|question| question.expect.looks_back()) {
-            return None;
+            return Ok(None);
         }
-        let drills = &self.request.catalog.drills;
-        let newest = history::newest(drills);
+        let Request { layout, catalog, entry, .. } = self.request;
         let store = self.environment.store.as_ref();
-        match drill::read(store, &self.request.layout, newest).await {
-            Ok(records) => drill::passed_before(&records, self.request.entry.id).cloned(),
-            Err(error) => {
-                let warning = format!("earlier drills could not be read: {error}");
-                record.warnings.push(warning);
-                None
-            }
-        }
+        baseline::find(store, layout, &catalog.drills, entry.id).await
     }
 }
 

@@ -85,7 +85,7 @@ pub fn outlook(
     at: DateTime<Utc>,
 ) -> Outlook {
     let policy = Policy::of(settings);
-    let drilled = drill::marks_in_short(drills.into_iter().flat_map(|drills| &drills.recent));
+    let drilled = drill::marks_in_short(drills.into_iter().flat_map(|drills| &drills.recent), at);
     let plan = retention::plan(&catalog.entries, &drilled, &policy, at);
     let mut reasons: BTreeMap<Keep, u64> = BTreeMap::new();
     for reason in plan.kept().flat_map(|decision| decision.keep.iter()) {
@@ -206,7 +206,7 @@ mod tests {
     fn the_newest_good_ones_are_told_one_by_one_and_one_more_than_drills_are_known_of() {
         let minutes = TimeDelta::minutes;
         let newest = newest(
-            &catalog((0..100).map(|at| {
+            &catalog((0..300).map(|at| {
                 let state = if at == 3 { State::Damaged } else { State::Good };
                 entry(minutes(at - 10), Kind::Scheduled, state)
             })),

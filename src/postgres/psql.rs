@@ -40,6 +40,9 @@ pub enum PsqlError {
         message: String,
         /// The line of the script in which the statement ended, where it said so.
         line: Option<usize>,
+        /// The error's class; empty where the connection was lost, `None` where it
+        /// did not say.
+        code: Option<String>,
     },
 }
 

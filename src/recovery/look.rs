@@ -6,6 +6,7 @@ use super::entry::{Condemned, Expected, Found, Looked};
 use crate::{
     archive::Manifest,
     catalog::{self, BackupId, Catalog, CatalogError, Entry, Layout, Query, State},
+    clock::Clock,
     drill::{self, Mark, Marks, Record},
     store::Store,
     words::DrillVerdict,
@@ -22,8 +23,8 @@ pub async fn look(
     failed_at: DateTime<Utc>,
 ) -> Result<Looked, CatalogError> {
     let catalog = catalog::read(store, layout).await?;
-    let records = drill::read(store, layout, &catalog.drills).await?;
-    let marks = drill::marks(&records);
+    let records = drill::read(store, layout, &catalog.drills).await?.records;
+    let marks = drill::marks(&records, Clock::system().now());
     let newest = newest(store, layout, &catalog, &marks, failed_at).await?;
     let mut looked = Looked {
         place: store.uri(layout.prefix()),
@@ -71,7 +72,8 @@ pub async fn newest_before<'c>(
     catalog: &'c Catalog,
     failed_at: DateTime<Utc>,
 ) -> Result<Option<&'c Entry>, CatalogError> {
-    let marks = drill::marks(&drill::read(store, layout, &catalog.drills).await?);
+    let records = drill::read(store, layout, &catalog.drills).await?.records;
+    let marks = drill::marks(&records, Clock::system().now());
     let newest = newest(store, layout, catalog, &marks, failed_at).await?;
     Ok(newest.backup.map(|(entry, _)| entry))
 }

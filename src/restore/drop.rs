@@ -74,6 +74,7 @@ pub(super) async fn clean(
                  database",
                 if foreign.len() > NAMED { " and more" } else { "" }
             ),
+            code: None,
         });
     }
     // A COMMIT whose answer is lost may have been one.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    error::{Failure, Loaded, RestoreError, Stopped},
+    error::{Blame, Failure, Loaded, RestoreError, Stopped},
     progress::Progress,
 };
 use crate::postgres::{ConnectionUrl, Target};
@@ -30,7 +30,10 @@ pub(super) async fn stopped(
 ) -> RestoreError {
     let (failure, cancelled) = match cause {
         Cause::Failed(failure) => (failure, false),
-        Cause::Cancelled => (Failure { at: None, message: "it was told to stop".to_owned() }, true),
+        Cause::Cancelled => {
+            let message = "it was told to stop".to_owned();
+            (Failure { at: None, message, code: None }, true)
+        }
     };
     let (left_behind, absent) = end_sessions(url, making.as_deref().unwrap_or_default()).await;
     let not_whole = making.map(|tables| {
@@ -42,6 +45,7 @@ pub(super) async fn stopped(
         stage: seen.stage,
         at: failure.at,
         message: url.mask(&failure.message),
+        blame: Blame::by(failure.code.as_deref()),
         cancelled,
         loaded: Loaded { tables: seen.tables, rows: seen.rows },
         left_behind,

@@ -87,6 +87,8 @@ pub struct Stopped {
     pub at: Option<String>,
     /// Why.
     pub message: String,
+    /// Whose fault it is, as far as the server's answer tells.
+    pub blame: Blame,
     /// Whether it was told to stop.
     pub cancelled: bool,
     /// What had been loaded by then.
@@ -98,6 +100,33 @@ pub struct Stopped {
     /// Of a part: tables that it made and that may lack keys, indexes and the
     /// like, named as SQL writes them; `None` where everything was wanted.
     pub not_whole: Option<Vec<String>>,
+}
+
+/// Whose fault it is that a restore stopped, as far as the server's answer tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The server's: it or the connection is gone, it was stopped by somebody, or it
+    /// has too little of something.
+    Server,
+    /// The role's, which lacks a right, or the database's, which takes no writes.
+    Rights,
+    /// That is not said: the archive's, say.
+    Unknown,
+}
+
+impl Blame {
+    /// By the class of a server's error; empty where the connection was lost.
+    pub(super) fn by(code: Option<&str>) -> Self {
+        let Some(code) = code else { return Self::Unknown };
+        let is_of = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
+        if code.is_empty() || is_of(&["08", "53", "57"]) {
+            Self::Server
+        } else if code == "42501" || is_of(&["25"]) {
+            Self::Rights
+        } else {
+            Self::Unknown
+        }
+    }
 }
 
 /// What had been loaded when a restore stopped.
@@ -157,51 +186,90 @@ impl std::error::Error for Stopped {}
 pub(super) struct Failure {
     pub(super) at: Option<String>,
     pub(super) message: String,
+    /// The class of the server's error, where it is one; empty where the connection
+    /// was lost.
+    pub(super) code: Option<String>,
+}
+
+/// The class of what stopped `psql`.
+pub(super) fn code_of(error: &PsqlError) -> Option<String> {
+    match error {
+        PsqlError::Stopped { code, .. } => code.clone(),
+        PsqlError::Tls(_) | PsqlError::Process(_) => None,
+    }
 }
 
 impl Failure {
     pub(super) fn at(at: impl fmt::Display) -> impl FnOnce(TargetError) -> Self {
         let at = at.to_string();
-        move |error| Self { at: Some(at), message: error.to_string() }
+        move |error| Self { at: Some(at), ..Self::from(error) }
     }
 
     pub(super) fn of(at: impl fmt::Display, message: impl fmt::Display) -> Self {
-        Self { at: Some(at.to_string()), message: message.to_string() }
+        Self { at: Some(at.to_string()), message: message.to_string(), code: None }
+    }
+
+    /// The same, with the place where it happened.
+    pub(super) fn located(self, at: &str) -> Self {
+        Self { at: Some(at.to_owned()), ..self }
     }
 }
 
 impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
-        Self { at: None, message: error.to_string() }
+        Self { at: None, message: error.to_string(), code: Some(error.code) }
     }
 }
 
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
-        Self { at: None, message: error.to_string() }
+        // There is no session: whose fault that is, is the server's or the way's to it.
+        Self { at: None, message: error.to_string(), code: Some(String::new()) }
     }
 }
 
 impl From<MemberError> for Failure {
     fn from(error: MemberError) -> Self {
-        Self { at: None, message: error.to_string() }
+        Self { at: None, message: error.to_string(), code: None }
     }
 }
 
 impl From<ScriptError> for Failure {
     fn from(error: ScriptError) -> Self {
-        Self { at: None, message: error.to_string() }
+        Self { at: None, message: error.to_string(), code: None }
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self { at: None, message: error.to_string() }
+        Self { at: None, message: error.to_string(), code: None }
     }
 }
 
 impl From<PsqlError> for Failure {
     fn from(error: PsqlError) -> Self {
-        Self { at: None, message: error.to_string() }
+        Self { at: None, message: error.to_string(), code: code_of(&error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_goes_away_or_allows_too_little_is_not_the_archive_s_fault() {
+        for code in ["", "08006", "53200", "53300", "57014", "57P01"] {
+            assert_eq!(Blame::by(Some(code)), Blame::Server, "{code}");
+        }
+        for code in ["42501", "25006"] {
+            assert_eq!(Blame::by(Some(code)), Blame::Rights, "{code}");
+        }
+        for code in [Some("42P01"), Some("22P02"), Some("23503"), Some("42809"), None] {
+            assert_eq!(Blame::by(code), Blame::Unknown, "{code:?}");
+        }
+        let lost = TargetError { message: "lost".to_owned(), code: String::new() };
+        let failure = Failure::at("rows of table gift")(lost);
+        assert_eq!(Blame::by(failure.code.as_deref()), Blame::Server);
+        assert_eq!(failure.at.as_deref(), Some("rows of table gift"));
     }
 }

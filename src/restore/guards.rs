@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    identity::{self, Answer, Asked},
+    identity::{self, Answer},
     judge::schema_of,
     kind::Kind,
     options::Options,
@@ -81,13 +81,12 @@ fn source(plan: &mut Plan, contents: &Contents, target: &Target<'_>, options: &O
                 .to_owned(),
         );
     }
-    let Asked { same_address, answer } = &target.asked;
-    plan.warnings.extend(identity::warning(answer, options.clean));
+    plan.warnings.extend(identity::warning(&target.asked.answer, options.clean));
     plan.refusals.extend(identity::refusal(
         facts,
         Some(source),
-        *same_address,
-        answer,
+        &target.asked,
+        options.clean,
         options.not_the_source,
     ));
 }

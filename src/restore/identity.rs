@@ -31,8 +31,24 @@ pub struct Asked {
     /// Whether the target's address and database are those that the settings
     /// name as the source.
     pub same_address: bool,
+    /// Whether its database has the name of the one that the settings name.
+    pub same_name: bool,
     /// What the source itself said.
     pub answer: Answer,
+}
+
+impl Asked {
+    /// What the addresses say, beside the source's own answer.
+    pub(super) fn of(
+        source: Option<&ConnectionUrl>,
+        url: &ConnectionUrl,
+        facts: &TargetFacts,
+        answer: Answer,
+    ) -> Self {
+        let same_name = source.is_some_and(|source| source.database() == facts.database);
+        let same_host = source.is_some_and(|source| source.address() == url.address());
+        Self { same_address: same_name && same_host, same_name, answer }
+    }
 }
 
 /// Asks the source who it is.
@@ -68,15 +84,19 @@ fn is_same(a: &Identity, b: &Identity) -> bool {
     database && cluster && (started || a.standby || b.standby)
 }
 
-/// Why the target may be the source. `manifest` is what a backup says of it.
+/// Why the target may be the source. `manifest` is what a backup says of it. Where
+/// something is dropped first, the name of a database whose source is silent is
+/// enough: the identifier that a backup remembers is another one as soon as its
+/// server was replaced, so that a different one proves nothing.
 pub(super) fn refusal(
     facts: &TargetFacts,
     manifest: Option<&Source>,
-    same_address: bool,
-    answer: &Answer,
+    asked: &Asked,
+    clean: bool,
     not_the_source: bool,
 ) -> Option<String> {
-    if same_address || *answer == Answer::Same {
+    let Asked { same_address, same_name, answer } = asked;
+    if *same_address || *answer == Answer::Same {
         return Some(format!(
             "the target is the source: database {} of the same server; restore into another \
              database, and rename it when it is proven",
@@ -87,7 +107,22 @@ pub(super) fn refusal(
         let ids = source.system_identifier.as_ref().zip(facts.system_identifier.as_ref());
         ids.is_some_and(|(a, b)| a == b) && source.database == facts.database
     });
-    if !by_manifest || *answer == Answer::Other || not_the_source {
+    if *answer == Answer::Other || not_the_source {
+        return None;
+    }
+    if let Answer::Silent(why) = answer
+        && clean
+        && *same_name
+        && !by_manifest
+    {
+        return Some(format!(
+            "the target may be the source: its database is called {} as well, and the source \
+             cannot be asked: {why}; restore into another database or into an empty one, or, where \
+             you know that it is not the source and what is there may go, add --not-the-source",
+            facts.database
+        ));
+    }
+    if !by_manifest {
         return None;
     }
     let why = match answer {
@@ -115,32 +150,28 @@ pub async fn surely_not_the_source(
     target: &mut Target,
 ) -> Result<(), String> {
     let answer = ask(source, target).await;
-    let same_address = source.is_some_and(|source| {
-        source.address() == url.address() && source.database() == facts.database
-    });
-    certainly_another(facts, manifest, same_address, &answer)
+    certainly_another(facts, manifest, &Asked::of(source, url, facts, answer))
 }
 
 fn certainly_another(
     facts: &TargetFacts,
     manifest: Option<&Source>,
-    same_address: bool,
-    answer: &Answer,
+    asked: &Asked,
 ) -> Result<(), String> {
-    if refusal(facts, manifest, same_address, answer, false).is_some() {
+    if refusal(facts, manifest, asked, false, false).is_some() {
         return Err(format!("it is the source: database {} of the same server", facts.database));
     }
-    let why = match answer {
-        Answer::Other | Answer::Same => return Ok(()),
-        Answer::Silent(why) => format!("the source cannot be asked: {why}"),
-        Answer::Unnamed => "the settings name no source that could be asked".to_owned(),
-    };
     let is_known = manifest.is_some_and(|source| {
         source.system_identifier.is_some() && facts.system_identifier.is_some()
     });
-    if is_known {
-        return Ok(());
-    }
+    let why = match &asked.answer {
+        Answer::Other | Answer::Same => return Ok(()),
+        // What a backup remembers of it is of another time: the source may have moved
+        // to this very server since.
+        Answer::Silent(why) => format!("the source cannot be asked: {why}"),
+        Answer::Unnamed if is_known => return Ok(()),
+        Answer::Unnamed => "the settings name no source that could be asked".to_owned(),
+    };
     Err(format!("it cannot be told whether it is the source ({why})"))
 }
 
@@ -200,11 +231,14 @@ mod tests {
         };
         let silent = Answer::Silent("no route".to_owned());
         let sure = |theirs: Option<&str>, ours: Option<&str>, same: bool, answer: &Answer| {
-            certainly_another(&facts(theirs), Some(&source(ours)), same, answer)
+            let asked = Asked { same_address: same, same_name: same, answer: answer.clone() };
+            certainly_another(&facts(theirs), Some(&source(ours)), &asked)
         };
         assert_eq!(sure(Some("1"), Some("1"), false, &Answer::Other), Ok(()));
-        assert_eq!(sure(Some("1"), Some("2"), false, &silent), Ok(()));
+        assert_eq!(sure(Some("1"), Some("2"), false, &Answer::Unnamed), Ok(()));
         for (theirs, ours, same, answer) in [
+            // The source may have moved to that server since the backup was made.
+            (Some("1"), Some("2"), false, &silent),
             (Some("1"), Some("2"), true, &Answer::Other),
             (Some("1"), Some("2"), false, &Answer::Same),
             (Some("1"), Some("1"), false, &silent),
@@ -213,6 +247,27 @@ mod tests {
         ] {
             assert!(sure(theirs, ours, same, answer).is_err(), "{theirs:?} {ours:?} {answer:?}");
         }
+    }
+
+    #[test]
+    fn a_silent_source_s_name_is_enough_where_something_is_dropped_and_nowhere_else() {
+        let facts = TargetFacts {
+            database: "app".to_owned(),
+            system_identifier: Some("1".to_owned()),
+            ..crate::restore::planner::tests::facts()
+        };
+        let silent = || Answer::Silent("no route".to_owned());
+        let refused = |same_name, answer, clean, knows| {
+            let asked = Asked { same_address: false, same_name, answer };
+            refusal(&facts, None, &asked, clean, knows)
+        };
+        let said = refused(true, silent(), true, false).unwrap();
+        assert!(said.contains("no route") && said.contains("--not-the-source"), "{said}");
+        // On the worst night the source is gone: an empty database is filled all the same.
+        assert_eq!(refused(true, silent(), false, false), None);
+        assert_eq!(refused(true, silent(), true, true), None);
+        assert_eq!(refused(false, silent(), true, false), None);
+        assert_eq!(refused(true, Answer::Other, true, false), None);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) use self::text::Text;
 use super::{
     ending::{self, Cause},
     error::RestoreError,
-    identity::{self, Answer},
+    identity::{self, Asked},
     prepare::CONNECT_WITHIN,
     progress::Progress,
     sequences::SequenceValue,
@@ -80,7 +80,7 @@ pub struct PreparedLegacy {
     control: Target,
     facts: TargetFacts,
     psql: Psql,
-    answer: Answer,
+    asked: Asked,
     warnings: Vec<String>,
 }
 
@@ -118,8 +118,9 @@ pub async fn prepare(request: LegacyRequest) -> Result<PreparedLegacy, RestoreEr
         .push("a legacy archive has no manifest: its rows are compared with its own text".into());
     let answer = identity::ask(request.source.as_ref(), &mut control).await;
     warnings.extend(identity::warning(&answer, request.clean));
+    let asked = Asked::of(request.source.as_ref(), &url, &facts, answer);
     let psql = Psql { client, url: url.clone(), priority: request.priority };
-    Ok(PreparedLegacy { request, url, control, facts, psql, answer, warnings })
+    Ok(PreparedLegacy { request, url, control, facts, psql, asked, warnings })
 }
 
 impl PreparedLegacy {

@@ -57,6 +57,7 @@ pub(super) async fn load(
         let session = ended.map_err(|error| Failure {
             at: None,
             message: format!("a session's task broke down: {error}"),
+            code: None,
         })?;
         back.push(session?);
     }
@@ -93,7 +94,7 @@ pub(super) async fn copy(
     while let Some(member) = run.next() {
         let rows = copy_member(&mut run, member, &name, session)
             .await
-            .map_err(|message| Failure::of(&at, message))?;
+            .map_err(|failure| failure.located(&at))?;
         if rows != member.rows {
             let message = format!(
                 "the member at byte {} of the archive has {rows} rows instead of {}",
@@ -113,53 +114,55 @@ async fn copy_member(
     member: Member,
     name: &TableName,
     session: &mut Target,
-) -> Result<u64, String> {
+) -> Result<u64, Failure> {
     let mut framing = Framing::default();
     let (begun, first) = loop {
-        let Some(piece) = run.piece().await.map_err(text)? else {
+        let Some(piece) = run.piece().await? else {
             return Err(wrong(member, FramingError::Begin));
         };
         if let Some(begun) = framing.begin(piece).map_err(|error| wrong(member, error))? {
             break begun;
         }
     };
-    belongs(&begun, name)?;
-    let mut copy = session.copy(&begun.statement).await.map_err(text)?;
+    belongs(&begun, name).map_err(unserved)?;
+    let mut copy = session.copy(&begun.statement).await?;
     let first = send(framing.rows(first), &mut copy).await;
     let sending = async {
         first?;
-        while let Some(piece) = run.piece().await.map_err(text)? {
+        while let Some(piece) = run.piece().await? {
             send(framing.rows(piece), &mut copy).await?;
         }
         framing.finish().map_err(|error| wrong(member, error))
     };
-    if let Err(message) = sending.await {
+    if let Err(failure) = sending.await {
         copy.abort().await;
-        return Err(message);
+        return Err(failure);
     }
     copy.finish().await.map_err(|error| {
         let orphans = error.points_at_nothing();
         let advice = "; restore the table that it points at along with it, with another --table";
-        format!("{error}{}", if orphans { advice } else { "" })
+        let mut failure = Failure::from(error);
+        failure.message += if orphans { advice } else { "" };
+        failure
     })
 }
 
-async fn send((held, now): (Vec<u8>, &[u8]), copy: &mut CopyIn<'_>) -> Result<(), String> {
+async fn send((held, now): (Vec<u8>, &[u8]), copy: &mut CopyIn<'_>) -> Result<(), Failure> {
     for message in std::iter::once(&held[..]).chain(now.chunks(MESSAGE)) {
         if !message.is_empty() {
-            copy.send(message).await.map_err(text)?;
+            copy.send(message).await?;
         }
     }
     Ok(())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
-fn text(error: impl ToString) -> String {
-    error.to_string()
+/// What is wrong with the archive, which no server has said.
+fn unserved(message: String) -> Failure {
+    Failure { at: None, message, code: None }
 }
 
-fn wrong(member: Member, error: FramingError) -> String {
-    format!("the member at byte {} of the archive {error}", member.offset)
+fn wrong(member: Member, error: FramingError) -> Failure {
+    unserved(format!("the member at byte {} of the archive {error}", member.offset))
 }
 
 pub(super) fn belongs(begun: &Begun, name: &TableName) -> Result<(), String> {

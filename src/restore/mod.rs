@@ -65,7 +65,7 @@ mod tokens;
 mod write;
 
 pub use damage::{BadMember, Damage, examine};
-pub use error::{Loaded, OTHERWISE, RestoreError, Stopped};
+pub use error::{Blame, Loaded, OTHERWISE, RestoreError, Stopped};
 pub use guards::holds;
 pub use identity::{Asked, surely_not_the_source};
 pub use judge::Class;

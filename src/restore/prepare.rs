@@ -108,12 +108,7 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
     let psql = clients::find_psql(&request.client_dirs, facts.server.major).await;
     let occupied = occupied(&contents.manifest, &facts, &mut control).await?;
     let answer = identity::ask(request.source.as_ref(), &mut control).await;
-    let asked = Asked {
-        answer,
-        same_address: request.source.as_ref().is_some_and(|source| {
-            source.address() == url.address() && source.database() == facts.database
-        }),
-    };
+    let asked = Asked::of(request.source.as_ref(), &url, &facts, answer);
     let target = plan::Target { facts: &facts, occupied: &occupied, asked };
     let mut plan = planner::plan(&contents, &target, &request.options)?;
     let psql = match psql {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::statement::Statement;
 use crate::postgres::PsqlError;
 
-use super::error::Failure;
+use super::error::{Failure, code_of};
 
 /// How many statements are remembered: far more than `psql` reads ahead.
 const REMEMBERED: usize = 20_000;
@@ -51,11 +51,12 @@ impl ScriptLog {
             PsqlError::Stopped { line, .. } => *line,
             _ => None,
         };
+        let code = code_of(error);
         let at = line.and_then(|line| {
             let found = self.statements.iter().find(|(last, _)| *last >= line);
             found.map(|(_, what)| what.clone())
         });
-        Failure { at, message: error.to_string() }
+        Failure { at, message: error.to_string(), code }
     }
 }
 
@@ -73,7 +74,7 @@ mod tests {
             log.add(&Statement::read(&Bytes::from_static(sql.as_bytes())), &mut script);
         }
         for (line, at) in [(2, "table a.one"), (4, "table a.one"), (5, "table a.two")] {
-            let error = PsqlError::Stopped { message: "no".into(), line: Some(line) };
+            let error = PsqlError::Stopped { message: "no".into(), line: Some(line), code: None };
             assert_eq!(log.failure(&error).at.as_deref(), Some(at), "line {line}");
         }
         assert_eq!(

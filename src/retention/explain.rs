@@ -25,6 +25,7 @@ pub fn explain(reason: Keep, policy: &Policy) -> String {
         Keep::Year => of("year", Period::Year),
         Keep::Manual => "made by hand".to_owned(),
         Keep::Legacy => format!("there are not yet {} good ones", policy.keep_last),
+        Keep::DrillUnknown => "a drill that cannot be read may have been of it".to_owned(),
         Keep::DrillFailed => "its drill failed, and nothing good has come in its place".to_owned(),
         Keep::Damaged => {
             format!("found damaged less than {} ago, to be looked at", span(policy.keep_damaged()))

@@ -21,7 +21,7 @@ use crate::{
     archive::manifest::Kind,
     catalog::{BackupId, Entry, State},
     drill,
-    words::{DrillReason, Keep, Period},
+    words::{DrillReason, DrillVerdict, Keep, Period},
 };
 
 /// What becomes of every backup and legacy archive.
@@ -87,6 +87,23 @@ impl Plan {
     /// What stays, oldest first.
     pub fn kept(&self) -> impl Iterator<Item = &Decision> {
         self.decisions.iter().filter(|decision| !decision.keep.is_empty())
+    }
+}
+
+impl Plan {
+    /// Keeps whatever a drill may have been of that began then and cannot be read:
+    /// it may have proven it, or may have said that it is no good one and that others
+    /// must stay in its place. Where a later drill of it is known, that one counts.
+    pub fn keep_what_was_there(&mut self, began: BackupId, entries: &[Entry], drilled: &Drilled) {
+        for decision in &mut self.decisions {
+            let entry = &entries[decision.at];
+            let is_known = drilled.get(&(entry.kind.name(), entry.id)).is_some_and(|mark| {
+                mark.verdict != DrillVerdict::Unproven && mark.time > began.time()
+            });
+            if entry.id <= began && entry.state != State::Damaged && !is_known {
+                decision.keep.add(Keep::DrillUnknown);
+            }
+        }
     }
 }
 

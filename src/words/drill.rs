@@ -73,6 +73,13 @@ impl DrillReason {
     pub fn condemns(self) -> bool {
         matches!(self, Self::ArchiveDamaged | Self::RestoreError | Self::RowsDiffer)
     }
+
+    /// Whether what proved nothing may prove something a little later: the store, or
+    /// the place to restore into, was not there for a moment.
+    #[must_use]
+    pub fn may_pass_by_itself(self) -> bool {
+        matches!(self, Self::Store | Self::Target | Self::Sandbox | Self::Interrupted)
+    }
 }
 
 words! {

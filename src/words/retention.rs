@@ -69,6 +69,8 @@ words! {
         Legacy = "legacy",
         /// Its drill failed, and nothing good has come in its place.
         DrillFailed = "drill_failed",
+        /// A drill that cannot be read may have been of it.
+        DrillUnknown = "drill_unknown",
         /// It is damaged, and people shall have time to look at it.
         Damaged = "damaged",
     }

@@ -48,6 +48,19 @@ fn our_own_role_is_nobody_else() {
 }
 
 #[test]
+fn without_an_identity_nobody_is_taken_for_a_friend() {
+    let grants = |principal: &str| {
+        let principal = json!({ "AWS": principal });
+        policy_grants("b", None, &policy(&json!([allow(&principal, "s3:GetObject")])))
+    };
+    let finding = grants("arn:aws:iam::999999999999:role/stranger");
+    assert_eq!(finding.result, CheckResult::Unknown, "{}", finding.found);
+    assert!(finding.found.contains("999999999999:role/stranger"), "{}", finding.found);
+    let everybody = policy(&json!([allow(&json!("*"), "s3:GetObject")]));
+    assert_eq!(policy_grants("b", None, &everybody).result, CheckResult::Fail);
+}
+
+#[test]
 fn a_policy_that_cannot_be_read_is_unknown() {
     let broken = Observed::Value("not a policy".to_owned());
     assert_eq!(policy_grants("b", None, &broken).result, CheckResult::Unknown);

@@ -70,8 +70,8 @@ pub(super) struct Arguments {
     /// Create the roles that policies name and the target lacks, without login.
     #[arg(long)]
     create_roles: bool,
-    /// Restore although the target has the source's system identifier and database name and the
-    /// source cannot be asked: only where you know it is a clone of the source's server.
+    /// Restore although the source cannot be asked and the target may be it, by its system
+    /// identifier or, with --clean, its name: only where you know that it is not.
     #[arg(long)]
     not_the_source: bool,
     /// Use a backup that verify found damaged: each member is checked by itself, and what cannot

@@ -12,7 +12,7 @@ use crate::{
         why,
     },
     settings::DatabaseSettings,
-    visible::visible,
+    visible::{visible, visible_lines},
     words::Keep,
 };
 
@@ -97,6 +97,9 @@ fn rest(decided: &Decided, layout: &Layout) -> String {
     for upload in &debris.uploads {
         let started = crate::rfc3339::format(upload.started);
         text += &format!("  debris  unfinished upload, begun {started}: {}\n", upload.upload.key);
+    }
+    if let Some(why) = &decided.drills_unknown {
+        text += &format!("  what it may have been of is kept: {}\n", visible_lines(why));
     }
     if let Some(error) = &debris_unknown(decided) {
         text += &format!("  unfinished uploads are left alone: {error}\n");

@@ -61,7 +61,7 @@ pub(super) async fn diagnose(
         (_, Error::Full(message)) => Fault::unproven(DrillReason::NoRoom, message),
         (_, Error::Read(message)) => Fault::unproven(DrillReason::Store, message),
         (_, Error::Uncounted(message)) => Fault::unproven(DrillReason::Incomplete, message),
-        (_, Error::Restore(message)) => {
+        (_, Error::Restore(message) | Error::Denied(message)) => {
             let missing = missing(&record.missing_extensions);
             Fault::failed(DrillReason::RestoreError, format!("{message}{missing}"))
         }

@@ -3,7 +3,7 @@
 use crate::{
     drill::{Answer, BorrowError, DiskError, Record, SandboxError},
     restore,
-    words::{DrillReason, DrillVerdict, Looked},
+    words::{DrillPlace, DrillReason, DrillVerdict, Looked},
 };
 
 /// A drill came to no good end.
@@ -68,6 +68,11 @@ pub(super) fn judge(record: &Record) -> Option<Fault> {
         .map(|skipped| format!("{} was not restored: {}", skipped.what, skipped.reason))
         .collect();
     if !lost.is_empty() {
+        // What it holds is in the archive, whole: somebody else's database lacks
+        // what it stands on, or our role there may not make it.
+        if record.sandbox.as_ref().is_some_and(|place| place.place == DrillPlace::Target) {
+            return Some(Fault::unproven(DrillReason::Target, lost.join("; ")));
+        }
         return Some(Fault::failed(DrillReason::RestoreError, lost.join("; ")));
     }
     let looked = record.comparisons.iter().map(|c| (&c.name, c.outcome, &c.detail)).chain(
@@ -102,7 +107,28 @@ mod tests {
     use std::{io, path::PathBuf};
 
     use super::*;
-    use crate::drill;
+    use crate::drill::{self, PlaceFacts, a_record as record};
+
+    #[test]
+    fn what_somebody_else_s_database_does_not_take_is_no_fault_of_the_backup() {
+        let of = |place| {
+            let mut record = record("2026-12-01T06-00-00Z", DrillVerdict::Passed);
+            record.sandbox = Some(PlaceFacts {
+                place,
+                server_version: "15.4".to_owned(),
+                network: "none".to_owned(),
+            });
+            record.skipped = vec![restore::Skipped {
+                what: "policy own".to_owned(),
+                reason: "the target has no role reader".to_owned(),
+                class: restore::Class::DataLoss,
+            }];
+            let fault = judge(&record).unwrap();
+            (fault.verdict, fault.reason)
+        };
+        assert_eq!(of(DrillPlace::Target), (DrillVerdict::Unproven, DrillReason::Target));
+        assert_eq!(of(DrillPlace::Sandbox), (DrillVerdict::Failed, DrillReason::RestoreError));
+    }
 
     #[test]
     fn a_target_that_was_not_emptied_is_in_every_outcome() {

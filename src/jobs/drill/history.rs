@@ -14,19 +14,24 @@ use crate::{
     words::{DrillChoice, DrillReason, DrillVerdict},
 };
 
-/// So many drills are looked back at: two years of monthly ones, two each time.
-pub const LOOK_BACK: usize = 48;
+/// So many records are read at a time: two years of monthly drills, two each time.
+const PAGE: usize = 48;
 
-/// The newest of these that are looked at.
-#[must_use]
-pub fn newest(drills: &[BackupId]) -> &[BackupId] {
-    &drills[drills.len().saturating_sub(LOOK_BACK)..]
-}
+/// It is looked back until so many drills are known that have passed or failed: the
+/// two of each day for longer than backups are usually kept. What was interrupted, or
+/// proved nothing, must not hide what was found before.
+const VERDICTS: usize = 128;
+
+/// Verdicts that are known at most: the last page is read whole.
+pub const LOOK_BACK: usize = VERDICTS + PAGE;
+
+/// And no further than over so many records, whatever they are.
+const MOST: usize = 1536;
 
 /// The newest drills, in short.
 #[derive(Clone, Debug, Default)]
 pub struct Drills {
-    /// `None` stands for a record that this version cannot read.
+    /// `None` stands for a record that says nothing to this version.
     known: BTreeMap<BackupId, Option<DrillReport>>,
 }
 
@@ -42,18 +47,36 @@ impl Drills {
         layout: &Layout,
         listed: &[BackupId],
     ) -> Result<(), StoreError> {
-        let listed = newest(listed);
-        let is_settled = |id: &BackupId| {
-            self.known
-                .get(id)
-                .is_some_and(|known| !known.as_ref().is_some_and(DrillReport::is_open))
-        };
-        let wanted: Vec<BackupId> = listed.iter().copied().filter(|id| !is_settled(id)).collect();
-        let found = drill::read(store, layout, &wanted).await?;
-        self.known.retain(|id, _| listed.contains(id));
-        self.known.extend(wanted.into_iter().map(|id| (id, None)));
-        self.known.extend(found.iter().map(|record| (record.id, Some(record.report()))));
+        let listed = &listed[listed.len().saturating_sub(MOST)..];
+        let (mut known, mut unknown) = (BTreeMap::new(), Vec::new());
+        for page in listed.rchunks(PAGE) {
+            for id in page {
+                if let Some(report) = self.settled(*id) {
+                    known.insert(*id, report.clone());
+                }
+            }
+            let wanted: Vec<BackupId> =
+                page.iter().copied().filter(|id| !known.contains_key(id)).collect();
+            let read = drill::read(store, layout, &wanted).await?;
+            known.extend(wanted.into_iter().map(|id| (id, None)));
+            known.extend(read.records.iter().map(|record| (record.id, Some(record.report()))));
+            unknown.extend(read.unknown);
+            if known.values().flatten().filter(|report| is_judged(report)).count() >= VERDICTS {
+                break;
+            }
+        }
+        self.known = known;
+        // Each is read once, and so said once.
+        if let Some(warning) = (drill::Read { records: Vec::new(), unknown }).warning() {
+            tracing::warn!("{warning}");
+        }
         Ok(())
+    }
+
+    /// What is known of a drill, where it is not to be read again.
+    fn settled(&self, id: BackupId) -> Option<&Option<DrillReport>> {
+        let known = self.known.get(&id)?;
+        (!known.as_ref().is_some_and(DrillReport::is_open)).then_some(known)
     }
 
     /// Adds one that has just ended.
@@ -73,7 +96,9 @@ impl Drills {
         let of = |verdict: DrillVerdict| self.reports().filter(move |r| r.verdict == verdict);
         let ended = |verdict| of(verdict).map(|report| report.finished).max();
         let passed = || of(DrillVerdict::Passed);
-        let newest_passed = passed().max_by_key(|report| (&report.backup, &report.id));
+        // The recovery time is that of backups, which are restored in another way.
+        let passed_backups = passed().filter(|report| !report.legacy);
+        let newest_passed = passed_backups.max_by_key(|report| (&report.backup, &report.id));
         DrillHistory {
             last: self.reports().next_back().cloned(),
             recent: self.reports().rev().cloned().collect(),
@@ -135,9 +160,11 @@ fn is_judged(report: &DrillReport) -> bool {
     report.verdict != DrillVerdict::Unproven
 }
 
-/// Whether a drill is later than another one, and of a backup as new or newer.
+/// Whether a drill is later than another one, and of a backup as new or newer. What
+/// is legacy proves nothing of backups.
 fn makes_good(later: &DrillReport, earlier: &DrillReport) -> bool {
-    later.id > earlier.id && later.backup >= earlier.backup
+    let is_as_good = !later.legacy || earlier.legacy;
+    is_as_good && later.id > earlier.id && later.backup >= earlier.backup
 }
 
 #[cfg(test)]
@@ -146,7 +173,48 @@ pub(super) mod tests {
     use DrillVerdict::{Failed, Passed, Unproven};
 
     use super::*;
-    use crate::catalog;
+    use crate::{catalog, drill::a_record, store::LocalStore};
+
+    #[tokio::test]
+    async fn a_failure_is_seen_behind_however_many_that_were_interrupted() {
+        let (dir, layout) = (tempfile::tempdir().unwrap(), Layout::new("x/"));
+        let store = LocalStore::open(dir.path()).await.unwrap();
+        let mut listed: Vec<BackupId> = Vec::new();
+        for minute in 0..2 * PAGE {
+            let id = format!("2026-12-{:02}T06-{:02}-00Z", 1 + minute / 60, minute % 60);
+            let mut record = a_record(&id, if minute == 0 { Failed } else { Unproven });
+            if minute > 0 {
+                let (reason, message) = (DrillReason::Interrupted, "told to stop".to_owned());
+                record.failure = Some(drill::Failure { reason, message });
+                record.finished += TimeDelta::seconds(1);
+            }
+            drill::write(&store, &layout, &record).await.unwrap();
+            listed.push(record.id);
+        }
+        let mut drills = Drills::default();
+        drills.refresh(&store, &layout, &listed).await.unwrap();
+        let now = time(28) + TimeDelta::days(30);
+        let failure = drills.history(&Catalog::default(), now).failure.unwrap();
+        assert_eq!(failure.id, listed[0].to_string());
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_hides_no_other() {
+        let (dir, layout) = (tempfile::tempdir().unwrap(), Layout::new("x/"));
+        let store = LocalStore::open(dir.path()).await.unwrap();
+        let mut listed = Vec::new();
+        for day in [1, 2] {
+            let record = a_record(&self::day(day), Failed);
+            drill::write(&store, &layout, &record).await.unwrap();
+            listed.push(record.id);
+        }
+        let key = layout.key(catalog::Key::Drill(listed[0]));
+        store.put(&key, bytes::Bytes::from_static(b"{")).await.unwrap();
+        let mut drills = Drills::default();
+        drills.refresh(&store, &layout, &listed).await.unwrap();
+        let seen: Vec<&str> = drills.reports().map(|report| report.id.as_str()).collect();
+        assert_eq!(seen, [day(2)]);
+    }
 
     /// A drill that began at an id's time, of the backup of another's.
     pub(in crate::jobs::drill) fn report(
@@ -286,6 +354,26 @@ pub(super) mod tests {
         assert_eq!(covered(&[6, 8], &[(7, 25, Passed, Asked)]), before(8));
         let legacy = DrillReport { legacy: true, ..report(&day(9), &day(8), Passed) };
         assert_eq!(Drills::of([legacy]).history(&backups(&all), time(28)).covered, None);
+    }
+
+    #[test]
+    fn a_legacy_archive_makes_nothing_good_but_another_one() {
+        let legacy = |drill: u32, backup: u32, verdict| DrillReport {
+            legacy: true,
+            ..report(&day(drill), &day(backup), verdict)
+        };
+        let seen =
+            |reports: [DrillReport; 2]| Drills::of(reports).history(&Catalog::default(), time(28));
+        let failed = report(&day(5), &day(4), Failed);
+        let vain =
+            DrillReport { reason: Some(DrillReason::NoRoom), ..report(&day(5), &day(4), Unproven) };
+        let history = seen([failed.clone(), legacy(6, 5, Passed)]);
+        assert_eq!(history.failure.map(|report| report.id), Some(day(5)));
+        assert_eq!(history.restore_seconds, None, "it says nothing of a backup's restore");
+        assert!(seen([vain, legacy(6, 5, Passed)]).in_vain.is_some());
+        assert!(seen([legacy(5, 4, Failed), legacy(6, 5, Passed)]).failure.is_none());
+        let passed = report(&day(6), &day(5), Passed);
+        assert!(seen([legacy(5, 4, Failed), passed]).failure.is_none());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use tokio_util::sync::CancellationToken;
+
 use super::{Environment, Request, fault::Fault, subject::Subject};
 use crate::{
     drill::{
@@ -14,6 +16,10 @@ use crate::{
 
 /// Emptying a database again may take so long.
 const GIVE_BACK_WITHIN: Duration = Duration::from_mins(10);
+
+/// And so long where the drill was told to stop: a backup may wait for it. What is
+/// left bears the mark, and the next drill empties it.
+const STOP_WITHIN: Duration = Duration::from_secs(15);
 
 /// Where a drill restores.
 #[derive(Debug)]
@@ -128,8 +134,12 @@ impl Place {
     }
 
     /// Removes everything that the drill has put there. `is_done` says that it came
-    /// to its end; one that was stopped has no time to lose.
-    pub(super) async fn give_back(self, is_done: bool) -> Result<(), String> {
+    /// to its end; one that was stopped, or is while it does this, has no time to lose.
+    pub(super) async fn give_back(
+        self,
+        is_done: bool,
+        cancel: &CancellationToken,
+    ) -> Result<(), String> {
         match self {
             Self::Sandbox(sandbox) if is_done => {
                 sandbox.stop().await.map_err(|error| error.to_string())
@@ -138,17 +148,64 @@ impl Place {
             Self::Sandbox(_) => Ok(()),
             Self::Target(borrowed) => {
                 let url = borrowed.url().clone();
-                let emptied = tokio::time::timeout(GIVE_BACK_WITHIN, borrowed.give_back()).await;
-                let why = match emptied {
-                    Ok(Ok(())) => return Ok(()),
-                    Ok(Err(error)) => error.to_string(),
-                    Err(_) => format!("no answer within {} s", GIVE_BACK_WITHIN.as_secs()),
-                };
+                let why =
+                    match patiently(cancel, GIVE_BACK_WITHIN, STOP_WITHIN, borrowed.give_back())
+                        .await
+                    {
+                        Ok(Ok(())) => return Ok(()),
+                        Ok(Err(error)) => error.to_string(),
+                        Err(after) => format!("no answer within {} s", after.as_secs()),
+                    };
                 Err(url.redact(&format!(
                     "drill.target was not emptied again, and may still hold what was restored \
                      ({why}); the next drill there tries again"
                 )))
             }
         }
+    }
+}
+
+/// Waits for what is removed from somebody else's server, and not for long where
+/// the drill is told to stop; says how long it has waited in vain.
+async fn patiently<T>(
+    cancel: &CancellationToken,
+    whole: Duration,
+    stopped: Duration,
+    removing: impl Future<Output = T>,
+) -> Result<T, Duration> {
+    tokio::select! {
+        biased;
+        removed = removing => Ok(removed),
+        () = tokio::time::sleep(whole) => Err(whole),
+        () = async {
+            cancel.cancelled().await;
+            tokio::time::sleep(stopped).await;
+        } => Err(stopped),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_is_told_to_stop_does_not_wait_for_a_server_that_hangs() {
+        const LONG: Duration = Duration::from_hours(1);
+        const SHORT: Duration = Duration::from_millis(20);
+        let hangs = std::future::pending::<()>;
+        let (never, stopped) = (CancellationToken::new(), CancellationToken::new());
+        stopped.cancel();
+        assert_eq!(patiently(&stopped, LONG, SHORT, hangs()).await, Err(SHORT));
+        assert_eq!(patiently(&never, SHORT, LONG, hangs()).await, Err(SHORT));
+        // A backup falls due while what has ended by itself is cleared away.
+        let later = CancellationToken::new();
+        let due = async {
+            tokio::time::sleep(SHORT).await;
+            later.cancel();
+        };
+        let (waited, ()) = tokio::join!(patiently(&later, LONG, SHORT, hangs()), due);
+        assert_eq!(waited, Err(SHORT));
+        let slow = tokio::time::sleep(SHORT);
+        assert_eq!(patiently(&never, LONG, LONG, slow).await, Ok(()));
     }
 }

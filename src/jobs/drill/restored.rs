@@ -18,8 +18,8 @@ use crate::{
     postgres::{ConnectionUrl, Target, TargetFacts},
     process::Priority,
     restore::{
-        self, Kind, LegacyRequest, MemberError, Options, Request, RestoreError, SequenceValue,
-        Statement, Stored, Stream,
+        self, Blame, Kind, LegacyRequest, MemberError, Options, Request, RestoreError,
+        SequenceValue, Statement, Stored, Stream,
     },
     state::StageSeconds,
     store::Patience,
@@ -50,6 +50,8 @@ pub(super) enum Error {
     Read(String),
     /// The archive does not restore.
     Restore(String),
+    /// The role may not do what it takes, or the database takes no writes.
+    Denied(String),
     /// It was restored, and not all of it could be counted.
     Uncounted(String),
 }
@@ -62,6 +64,12 @@ impl From<RestoreError> for Error {
             error => error.to_string(),
         };
         match error {
+            RestoreError::Stopped(stopped) => match stopped.blame {
+                _ if message.contains(NO_SPACE) => Self::Full(message),
+                Blame::Server => Self::Sandbox(message),
+                Blame::Rights => Self::Denied(message),
+                Blame::Unknown => Self::Restore(message),
+            },
             // A sandbox is new and ours: nothing but its server can be in the way.
             RestoreError::Target(_) | RestoreError::Client(_) | RestoreError::Refused(_) => {
                 Self::Sandbox(message)
@@ -85,11 +93,16 @@ pub(super) async fn restore(
     let environment = Environment { store, ..environment.clone() };
     let restoring = restore_there(&environment, request, subject, place, progress, record);
     match Box::pin(restoring).await {
-        Err(Error::Restore(message)) => {
-            let error = blame(message, place, reads.have_failed()).await;
-            Err(if matches!(place, Place::Target(_)) { of_target(error, place) } else { error })
+        Err(error) => {
+            let error = match blame(error, reads.have_failed()) {
+                Error::Restore(message) => still_there(message, place).await,
+                error => error,
+            };
+            Err(match place {
+                Place::Target(borrowed) => of_target(error, |text| borrowed.url().redact(&text)),
+                Place::Sandbox(_) => of_sandbox(error),
+            })
         }
-        Err(error) if matches!(place, Place::Target(_)) => Err(of_target(error, place)),
         // What is compared with the sequences is not known, for the store's fault.
         Ok(Restored { sequences: Err(error), .. }) if reads.have_failed() => {
             Err(Error::Read(error))
@@ -98,15 +111,17 @@ pub(super) async fn restore(
     }
 }
 
-/// A restore that stops says where, and not who is to blame: the store that
-/// failed, the disk, a server that is gone, or the archive.
-async fn blame(message: String, place: &Place, store_failed: bool) -> Error {
-    if store_failed {
-        return Error::Read(message);
+/// A restore that stops says where, and not always who is to blame: where the store
+/// has failed, that one is, unless the server was gone by itself.
+fn blame(error: Error, store_failed: bool) -> Error {
+    match error {
+        Error::Restore(message) | Error::Denied(message) if store_failed => Error::Read(message),
+        error => error,
     }
-    if message.contains(NO_SPACE) {
-        return Error::Full(message);
-    }
+}
+
+/// What stopped it may have ended the server itself.
+async fn still_there(message: String, place: &Place) -> Error {
     let answers = match place.url() {
         Ok(url) => Target::another(&url, CONNECT_WITHIN).await.is_ok(),
         Err(_) => false,
@@ -118,14 +133,22 @@ async fn blame(message: String, place: &Place, store_failed: bool) -> Error {
     }
 }
 
+/// In a sandbox everything is allowed: what is not is the archive's own doing.
+fn of_sandbox(error: Error) -> Error {
+    match error {
+        Error::Denied(message) => Error::Restore(message),
+        error => error,
+    }
+}
+
 /// Where it is not our own server, that one is to blame for what is to blame on a
 /// server, and for what it does not allow; and its address is nobody's business.
-fn of_target(error: Error, place: &Place) -> Error {
-    let redact = |message: String| place.url().map_or(message.clone(), |url| url.redact(&message));
+fn of_target(error: Error, redact: impl Fn(String) -> String) -> Error {
     match error {
-        Error::Sandbox(message) | Error::Target(message) | Error::Full(message) => {
-            Error::Target(redact(message))
-        }
+        Error::Sandbox(message)
+        | Error::Target(message)
+        | Error::Full(message)
+        | Error::Denied(message) => Error::Target(redact(message)),
         Error::Read(message) => Error::Read(message),
         Error::Restore(message) => Error::Restore(redact(message)),
         Error::Uncounted(message) => Error::Uncounted(redact(message)),
@@ -301,25 +324,45 @@ mod tests {
         words::RestoreStage,
     };
 
+    fn stopped(stage: RestoreStage, touched: bool, blame: Blame) -> Error {
+        Error::from(RestoreError::Stopped(Box::new(Stopped {
+            stage,
+            at: None,
+            message: "it ends inside the rows of public.gift".to_owned(),
+            blame,
+            cancelled: false,
+            loaded: Loaded::default(),
+            left_behind: Some(0),
+            touched,
+            not_whole: None,
+        })))
+    }
+
     /// A restore that stopped says what is wrong with the archive, whatever the
     /// stage: whether it was the store is seen by its calls.
     #[test]
     fn what_stops_a_restore_is_the_archive_s_fault_and_comes_without_a_restore_s_advice() {
         for (stage, touched) in [(RestoreStage::Check, false), (RestoreStage::Legacy, true)] {
-            let stopped = Stopped {
-                stage,
-                at: None,
-                message: "it ends inside the rows of public.gift".to_owned(),
-                cancelled: false,
-                loaded: Loaded::default(),
-                left_behind: Some(0),
-                touched,
-                not_whole: None,
-            };
-            let error = Error::from(RestoreError::Stopped(Box::new(stopped)));
+            let error = stopped(stage, touched, Blame::Unknown);
             let Error::Restore(message) = error else { panic!("{error:?}") };
             assert!(message.contains("inside the rows of public.gift"), "{message}");
             assert!(!message.contains("--clean"), "{message}");
         }
+    }
+
+    #[test]
+    fn what_a_server_does_not_allow_or_does_not_survive_is_not_the_archive_s_fault() {
+        let of = |blame| stopped(RestoreStage::Data, true, blame);
+        for blame in [Blame::Server, Blame::Rights] {
+            let error = of_target(of(blame), |text| text);
+            assert!(matches!(error, Error::Target(_)), "{error:?}");
+        }
+        let error = of_target(of(Blame::Unknown), |text| text);
+        assert!(matches!(error, Error::Restore(_)), "{error:?}");
+        // In a sandbox nobody forbids anything, and a killed backend is still ours.
+        assert!(matches!(of_sandbox(of(Blame::Server)), Error::Sandbox(_)));
+        assert!(matches!(of_sandbox(of(Blame::Rights)), Error::Restore(_)));
+        assert!(matches!(blame(of(Blame::Unknown), true), Error::Read(_)));
+        assert!(matches!(blame(of(Blame::Server), true), Error::Sandbox(_)));
     }
 }

@@ -166,7 +166,7 @@ impl<'a> Seen<'a> {
 
 /// Whether a drill that proved nothing may prove something a moment later.
 fn is_worth_trying_again(report: &DrillReport) -> bool {
-    matches!(report.reason, Some(DrillReason::Store | DrillReason::Interrupted))
+    report.reason.is_some_and(DrillReason::may_pass_by_itself)
 }
 
 /// Those that were never looked at, the classes in turn, and then the others.

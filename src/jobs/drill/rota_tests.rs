@@ -93,6 +93,15 @@ fn what_proved_nothing_is_drilled_again_and_not_for_ever() {
     assert_eq!(turn(&catalog(0..9), vain(1), MEASURE)[0], (8, Newest));
     assert_eq!(turn(&catalog(0..9), vain(5), MEASURE)[0], (8, Newest));
     assert_eq!(turn(&catalog(0..9), vain(6), MEASURE), []);
+    for reason in [DrillReason::Store, DrillReason::Target, DrillReason::Sandbox] {
+        let vain: Vec<DrillReport> = vain(6)
+            .into_iter()
+            .map(|drill| DrillReport { reason: Some(reason), ..drill })
+            .collect();
+        let tried = vain[..5].to_vec();
+        assert_eq!(turn(&catalog(0..9), tried, MEASURE)[0], (8, Newest), "a moment's {reason}");
+        assert_eq!(turn(&catalog(0..9), vain, MEASURE), []);
+    }
     // What would come to nothing again has had its turn.
     let full = DrillReport { reason: Some(DrillReason::NoRoom), ..vain(1).remove(0) };
     assert!(matches!(turn(&catalog(0..9), vec![full], MEASURE)[..], [(0..8, Rota)]));

@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 
 use super::{Environment, Request, fault::Fault};
 use crate::{
-    archive::{Manifest, manifest},
+    archive::{Manifest, ManifestError, manifest},
     catalog::{self, CatalogError, Key, State, legacy_sha256},
     drill::{PLATFORM_ROLES, Record},
     store::StoreError,
@@ -56,11 +56,7 @@ impl Subject {
             let read = catalog::read_manifest(store, layout, catalog, entry.kind, entry.id).await;
             return match read {
                 Ok(manifest) => Ok(Self::Backup(Box::new(manifest))),
-                Err(error @ CatalogError::Store(_)) => {
-                    Err(Fault::unproven(DrillReason::Store, error.to_string()))
-                }
-                // The manifest is a part of the backup.
-                Err(error) => Err(Fault::failed(DrillReason::ArchiveDamaged, error.to_string())),
+                Err(error) => Err(of_manifest(&error)),
             };
         }
         let of_store = |error: StoreError| Fault::unproven(DrillReason::Store, error.to_string());
@@ -162,6 +158,18 @@ impl Subject {
     }
 }
 
+/// What it says of a backup that its manifest cannot be used, which is a part of it.
+fn of_manifest(error: &CatalogError) -> Fault {
+    match error {
+        CatalogError::Store(_) => Fault::unproven(DrillReason::Store, error.to_string()),
+        // Another version of ours wrote it, and may well restore it.
+        CatalogError::Manifest(_, ManifestError::UnknownFormat { .. }) => {
+            Fault::unproven(DrillReason::Incomplete, error.to_string())
+        }
+        _ => Fault::failed(DrillReason::ArchiveDamaged, error.to_string()),
+    }
+}
+
 /// The version of the server, from an archive's beginning.
 fn dumped_from(head: &[u8]) -> Option<String> {
     let mut text = Vec::new();
@@ -177,6 +185,19 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::words::DrillVerdict;
+
+    #[test]
+    fn a_manifest_of_another_format_is_no_damage() {
+        let of = |text: &[u8]| {
+            let error = Manifest::parse(text).unwrap_err();
+            let fault = of_manifest(&CatalogError::Manifest("a.manifest.json".to_owned(), error));
+            (fault.verdict, fault.reason)
+        };
+        let newer = of(br#"{"format": "reliquary/9"}"#);
+        assert_eq!(newer, (DrillVerdict::Unproven, DrillReason::Incomplete));
+        assert_eq!(of(b"{").0, DrillVerdict::Failed);
+    }
 
     #[test]
     fn the_version_is_read_from_an_archive_that_is_cut_off() {

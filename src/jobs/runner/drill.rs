@@ -268,9 +268,11 @@ fn is_busy(drilled: &Drilled) -> bool {
     reason(drilled) == Some(DrillReason::Busy)
 }
 
-/// Whether there is nothing in the bucket to show for it, or the store was to blame.
+/// Whether there is nothing in the bucket to show for it, or what was in its way may
+/// be gone after a pause. One that gave way goes on without a pause.
 fn is_to_be_tried_again(drilled: &Drilled) -> bool {
-    drilled.not_recorded.is_some() || reason(drilled) == Some(DrillReason::Store)
+    let may_pass = reason(drilled).is_some_and(DrillReason::may_pass_by_itself);
+    drilled.not_recorded.is_some() || (may_pass && !is_stopped(drilled))
 }
 
 /// How a run ended: what failed tells more than what proved nothing.

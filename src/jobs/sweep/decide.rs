@@ -47,19 +47,23 @@ pub async fn decide(
         uploads(store, layout).await.map_err(|error| listing(&error))?;
 
     progress.enter(Stage::Plan);
-    let records = drill::read(store, layout, &inventory.catalog.drills)
+    let read = drill::read(store, layout, &inventory.catalog.drills)
         .await
         .map_err(|error| SweepError::Refused(Refusal::DrillsUnreadable(error.to_string())))?;
-    let drilled = drill::marks(&records);
+    let drilled = drill::marks(&read.records, now);
     let stale_before = now - chrono::TimeDelta::from_std(settings.stale_after).unwrap_or_default();
     let readable = read_newest(store, layout, &mut inventory.catalog, &drilled, stale_before).await;
     let entries = &inventory.catalog.entries;
-    let plan = retention::plan(entries, &drilled, &policy, now);
+    let mut plan = retention::plan(entries, &drilled, &policy, now);
+    for unknown in &read.unknown {
+        plan.keep_what_was_there(unknown.id, entries, &drilled);
+    }
+    let drills_unknown = read.warning();
     let debris = retention::debris(&inventory, uploads, layout, &policy, stores);
     let (lost, stale) = (debris.archives(), settings.stale_after);
     let checked = retention::check(entries, &plan, lost, stale, more_than_half, now);
     let refusal = readable.and(checked).err();
-    Ok(Decided { inventory, policy, plan, debris, uploads_unknown, now, refusal })
+    Ok(Decided { inventory, policy, plan, debris, uploads_unknown, drills_unknown, now, refusal })
 }
 
 /// Unfinished uploads, or why a store that answers will not list them: then

@@ -22,6 +22,9 @@ pub struct Decided {
     pub debris: Debris,
     /// Why unfinished uploads could not be listed; they are left alone then.
     pub uploads_unknown: Option<StoreError>,
+    /// What is to be said of drills that could not be read; whatever they may have
+    /// been of is kept.
+    pub drills_unknown: Option<String>,
     /// The time that it was decided for.
     pub now: DateTime<Utc>,
     /// Why nothing may be removed, whatever the plan says.

@@ -146,6 +146,9 @@ impl Remover<'_> {
                 }
             }
         }
+        if let Some(why) = &decided.drills_unknown {
+            tracing::warn!("{why}; what it may have been of is kept");
+        }
         if let Some(error) = &decided.uploads_unknown {
             tracing::warn!(%error, "unfinished uploads are left alone");
         }

@@ -38,7 +38,8 @@ pub(super) fn stopped(stderr: &str) -> Option<PsqlError> {
     if told.is_empty() {
         let message = own_words(stderr).strip_prefix("psql: ")?.trim().to_owned();
         let is_error = OWN.iter().any(|word| message.starts_with(word));
-        return is_error.then_some(PsqlError::Stopped { message, line: None });
+        let code = lost(&message);
+        return is_error.then_some(PsqlError::Stopped { message, line: None, code });
     }
     // It stops at the first error, so what stands before a notice is none.
     let notice = told.iter().rposition(|told| told.begins(&NOTICES)).map_or(0, |at| at + 1);
@@ -49,12 +50,18 @@ pub(super) fn stopped(stderr: &str) -> Option<PsqlError> {
     if errors.any(|other| other.line != error.line) {
         return None;
     }
-    let message = match OF_THE_SERVER.iter().find_map(|word| error.text.strip_prefix(word)) {
+    let (message, code) = match OF_THE_SERVER.iter().find_map(|word| error.text.strip_prefix(word))
+    {
         Some(text) => without_rows(text.trim_start(), &error.more)?,
-        None => error.text.to_owned(),
+        None => (error.text.to_owned(), lost(error.text)),
     };
     // The first line is ours.
-    Some(PsqlError::Stopped { message, line: Some(error.line.saturating_sub(1)) })
+    Some(PsqlError::Stopped { message, line: Some(error.line.saturating_sub(1)), code })
+}
+
+/// The class of an error of `psql` itself: the empty one, where it has lost the server.
+fn lost(own: &str) -> Option<String> {
+    own.contains("connection to server").then(String::new)
 }
 
 /// What `psql` said by itself before it began with the script. A server's notices
@@ -82,8 +89,9 @@ fn told(stderr: &str) -> Vec<Told<'_>> {
 }
 
 /// What the server said, as `psql` shows it: `42P07: relation …`, and lines that
-/// begin with the name of a field. Nothing where it is not shown like that.
-fn without_rows(text: &str, more: &[&str]) -> Option<String> {
+/// begin with the name of a field; and its class, where the server itself has said
+/// it. Nothing where it is not shown like that.
+fn without_rows(text: &str, more: &[&str]) -> Option<(String, Option<String>)> {
     let (code, message) = text.split_once(": ").filter(|(code, _)| is_code(code))?;
     // By where the names stand among all names; the message has none.
     let mut fields: Vec<(Option<usize>, String)> = vec![(None, message.to_owned())];
@@ -113,8 +121,10 @@ fn without_rows(text: &str, more: &[&str]) -> Option<String> {
         context: field("CONTEXT:"),
         of_code: is_mixed || field("QUERY:").is_some(),
     };
-    let code = if said.is_raised() { String::new() } else { format!(" (SQLSTATE {code})") };
-    Some(said.without_rows() + &code)
+    if said.is_raised() {
+        return Some((said.without_rows(), None));
+    }
+    Some((format!("{} (SQLSTATE {code})", said.without_rows()), Some(code.to_owned())))
 }
 
 /// How the parts of an error begin, in their order. `LINE` shows the statement,
@@ -152,7 +162,7 @@ mod tests {
 
     fn said(stderr: &str) -> (String, Option<usize>) {
         match stopped(stderr) {
-            Some(PsqlError::Stopped { message, line }) => (message, line),
+            Some(PsqlError::Stopped { message, line, .. }) => (message, line),
             other => panic!("{other:?}"),
         }
     }
@@ -164,6 +174,21 @@ mod tests {
                       DETAIL:  It does.\nLOCATION:  f, heap.c:1\n";
         let shown = "relation \"t\" already exists\nDETAIL:  It does. (SQLSTATE 42P07)";
         assert_eq!(said(stderr), (shown.to_owned(), Some(11)));
+    }
+
+    #[test]
+    fn an_error_s_class_tells_a_server_that_went_away_from_one_that_refused() {
+        let code = |stderr: &str| match stopped(stderr) {
+            Some(PsqlError::Stopped { code, .. }) => code,
+            other => panic!("{other:?}"),
+        };
+        let at = |said: &str| code(&format!("psql:<stdin>:9: {said}\nLOCATION:  x\n"));
+        assert_eq!(at("ERROR:  42501: permission denied").as_deref(), Some("42501"));
+        assert_eq!(at("FATAL:  57P01: terminating connection").as_deref(), Some("57P01"));
+        assert_eq!(at("error: connection to server was lost").as_deref(), Some(""));
+        assert_eq!(code("psql: error: connection to server failed: no\n").as_deref(), Some(""));
+        assert_eq!(at("ERROR:  P0001: donor Jane"), None, "the dump's own code says so");
+        assert_eq!(at("error: invalid command"), None);
     }
 
     #[test]

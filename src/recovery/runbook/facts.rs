@@ -8,6 +8,7 @@ use super::super::{audited, entry::Expected, look::expected};
 use crate::{
     audit::Report,
     catalog::{self, BackupId, CatalogError, Layout, State},
+    clock::Clock,
     drill::{self, Record},
     store::Store,
     words::Review,
@@ -48,9 +49,10 @@ impl Known {
     /// When the store cannot be listed or read.
     pub async fn look(store: &dyn Store, layout: &Layout) -> Result<Self, CatalogError> {
         let catalog = catalog::read(store, layout).await?;
-        let records = drill::read(store, layout, &catalog.drills).await?;
+        let records = drill::read(store, layout, &catalog.drills).await?.records;
         let totals = catalog.totals();
-        let newest = drill::newest_good(&catalog, &drill::marks(&records), None).entry;
+        let marks = drill::marks(&records, Clock::system().now());
+        let newest = drill::newest_good(&catalog, &marks, None).entry;
         let counts = |state| matches!(state, State::Good | State::Legacy);
         Ok(Self {
             newest: newest.map(|entry| entry.id),

@@ -9,13 +9,10 @@ use super::{
 
 /// What can be said before the archive is read.
 pub(super) fn of_target(prepared: &PreparedLegacy) -> Vec<String> {
-    let PreparedLegacy { request, facts, url, answer, .. } = prepared;
+    let PreparedLegacy { request, facts, asked, .. } = prepared;
     let mut refusals: Vec<String> = hosted(prepared).into_iter().collect();
-    let same_address = request.source.as_ref().is_some_and(|source| {
-        source.address() == url.address() && source.database() == facts.database
-    });
     let (newest, given) = (request.newest.as_ref(), request.not_the_source);
-    refusals.extend(identity::refusal(facts, newest, same_address, answer, given));
+    refusals.extend(identity::refusal(facts, newest, asked, request.clean, given));
     refusals.extend(guards::no_place(facts));
     if !request.clean && refusals.is_empty() {
         refusals.extend(guards::not_empty(facts, &Platform::default()));

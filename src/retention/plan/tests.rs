@@ -7,7 +7,6 @@ use super::*;
 use crate::{
     drill::Mark,
     retention::testing::{at, entries, entry, mark, policy},
-    words::DrillVerdict,
 };
 
 /// The hours that go, of these.
@@ -196,6 +195,22 @@ fn what_did_not_come_back_in_a_drill_outlives_nothing_that_is_good() {
     let drilled = Drilled::from([mark(&entries[2], DrillReason::CheckFailed)]);
     assert_eq!(gone_by(&entries, &drilled, &last, 9000), [0, 24]);
     assert_eq!(gone_by(&entries, &drilled, &tiers([0, 0, 0, 12, 0]), 9000), [0, 24]);
+}
+
+#[test]
+fn what_a_drill_may_have_been_of_that_cannot_be_read_stays() {
+    let entries = entries(&[0, 24, 25, 48, 72]);
+    let unread = |drilled: &Drilled, hour: i64| {
+        let mut plan = plan(&entries, drilled, &tiers([0; 5]), at(9000));
+        plan.keep_what_was_there(BackupId::at(at(hour)), &entries, drilled);
+        let hours = plan.removed().map(|decision| entries[decision.at].id.time() - at(0));
+        hours.map(|hours| hours.num_hours()).collect::<Vec<_>>()
+    };
+    assert_eq!(unread(&Drilled::new(), 30), [48], "and nothing that was made after it");
+    // A later drill of it is known.
+    let (backup, mark) = passed(&entries[1]);
+    let later = Drilled::from([(backup, Mark { time: at(31), ..mark })]);
+    assert_eq!(unread(&later, 30), [24, 48]);
 }
 
 #[test]

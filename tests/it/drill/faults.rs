@@ -61,7 +61,7 @@ async fn run(settings: &Settings, clean: &LocalStore, store: Arc<dyn Store>) -> 
 async fn recorded(store: &LocalStore) -> Vec<Record> {
     let layout = Layout::new("database/");
     let catalog = catalog::read(store, &layout).await.unwrap();
-    reliquary::drill::read(store, &layout, &catalog.drills).await.unwrap()
+    reliquary::drill::read(store, &layout, &catalog.drills).await.unwrap().records
 }
 
 #[rstest]

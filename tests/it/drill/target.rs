@@ -1,7 +1,7 @@
 //! Drills in a database of the settings instead of a sandbox.
 
 use super::*;
-use crate::support::postgres::fixture;
+use crate::support::postgres::{ServerOptions, fixture};
 
 /// The shop backed up, and a server with a database `throwaway` to drill in.
 fn borrowed() -> (Server, Server, Product) {
@@ -154,6 +154,10 @@ fn a_database_that_may_be_the_source_is_refused_where_that_cannot_be_asked() {
     let product = product.set("RELIQUARY__DRILL__TARGET", target.url("shop"));
     drop(source);
     assert!(refused(&product).contains("it is the source"), "{}", refused(&product));
+    // Another identifier is that of before a move: the source may be here since.
+    fs::write(&path, text.replace(&ids[0], "7000000000000000001")).unwrap();
+    let message = refused(&product);
+    assert!(message.contains("cannot be told whether it is"), "{message}");
 }
 
 #[test]
@@ -201,6 +205,57 @@ fn what_a_killed_drill_has_left_is_known_as_ours_and_cleared_by_the_next() {
     killed::until("its sessions' end", || target.psql("throwaway", asks).trim() == "0");
     let record = slow.configured("").drill(0, &[]);
     assert_eq!(record["verdict"], "passed");
+    assert_eq!(left(&target, "throwaway"), "");
+}
+
+#[test]
+fn a_database_with_more_in_it_than_a_server_can_lock_at_once_is_emptied() {
+    let source = Server::start(15);
+    shop(&source);
+    let settings = vec![("max_connections".to_owned(), "20".to_owned())];
+    let options = ServerOptions { settings, ..ServerOptions::default() };
+    let target = Server::start_with(15, options);
+    target.create_database("throwaway");
+    target.psql("throwaway", "create schema \"Many\"");
+    for batch in 0..8 {
+        target.psql("throwaway", "select lo_create(0) from generate_series(1, 500)");
+        let tables = format!(
+            "do $$ begin for n in 1..100 loop execute format(
+               'create table %I.t_%s_%s (id int primary key)', 'Many', {batch}, n);
+             end loop; end $$"
+        );
+        target.psql("throwaway", &tables);
+    }
+    let product = Product::of(&source, "shop")
+        .set("RELIQUARY__DRILL__TARGET", target.url("throwaway"))
+        .set("RELIQUARY__DRILL__TARGET_IS_THROWAWAY", "true");
+    product.backup(&[]);
+    let record = product.drill(0, &[]);
+    assert_eq!(record["verdict"], "passed", "{record:#}");
+    assert_eq!(left(&target, "throwaway"), "");
+}
+
+#[test]
+fn a_role_that_a_killed_drill_has_made_is_dropped_by_the_next() {
+    let (_source, target, product) = borrowed();
+    let there: Vec<String> = target
+        .psql(
+            "throwaway",
+            "select 'LANGUAGE ' || lanname from pg_language where lanname <> 'plpgsql'
+             union all select 'ACCESS METHOD ' || amname from pg_am",
+        )
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let mark = serde_json::json!({ "there": there, "roles": ["of_the_backup"] });
+    target.psql(
+        "throwaway",
+        &format!(
+            "create role of_the_backup; create schema reliquary_drill;
+             comment on schema reliquary_drill is '{mark}'"
+        ),
+    );
+    assert_eq!(product.drill(0, &[])["verdict"], "passed");
     assert_eq!(left(&target, "throwaway"), "");
 }
 

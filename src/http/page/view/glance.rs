@@ -50,7 +50,7 @@ struct Newest<'a> {
     passed_over: Vec<(&'a Stored, DrillReason)>,
 }
 
-fn newest(known: &DatabaseState) -> Newest<'_> {
+fn newest(now: DateTime<Utc>, known: &DatabaseState) -> Newest<'_> {
     let Some(last) = known.last_success else { return Newest::default() };
     let mut newest = Newest::default();
     for stored in known.newest.iter() {
@@ -58,7 +58,7 @@ fn newest(known: &DatabaseState) -> Newest<'_> {
             // One was made since the store was listed.
             break;
         }
-        let Some(reason) = condemned(known, stored) else {
+        let Some(reason) = condemned(now, known, stored) else {
             return Newest { time: Some(stored.time), stored: Some(stored), ..newest };
         };
         newest.passed_over.push((stored, reason));
@@ -70,10 +70,14 @@ fn newest(known: &DatabaseState) -> Newest<'_> {
 }
 
 /// Why a drill says that this is no good backup, where it does.
-pub(super) fn condemned(known: &DatabaseState, stored: &Stored) -> Option<DrillReason> {
+pub(super) fn condemned(
+    now: DateTime<Utc>,
+    known: &DatabaseState,
+    stored: &Stored,
+) -> Option<DrillReason> {
     let kind = if stored.manual { Kind::Manual } else { Kind::Scheduled };
     let of_it = known.drills.iter().flat_map(|drills| &drills.recent);
-    let marks = drill::marks_in_short(of_it.filter(|report| report.backup == stored.id));
+    let marks = drill::marks_in_short(of_it.filter(|report| report.backup == stored.id), now);
     marks.get(&(kind.name(), stored.id.parse().ok()?))?.condemns(stored.verified)
 }
 
@@ -82,7 +86,7 @@ pub(super) fn headline(
     known: &DatabaseState,
     health: &DatabaseHealth,
 ) -> String {
-    let newest = newest(known);
+    let newest = newest(now, known);
     let last = newest.time.map(|time| age(now, time));
     if !newest.passed_over.is_empty() {
         let last = last.map_or("there is no other good one".to_owned(), |age| {
@@ -114,17 +118,17 @@ pub(super) fn answers(
     health: &DatabaseHealth,
 ) -> Vec<Answer> {
     vec![
-        is_there(known, health),
+        is_there(now, known, health),
         how_old(now, known, health),
         is_proven(now, known),
         how_long(now, known),
     ]
 }
 
-fn is_there(known: &DatabaseState, health: &DatabaseHealth) -> Answer {
+fn is_there(now: DateTime<Utc>, known: &DatabaseState, health: &DatabaseHealth) -> Answer {
     let question = "Is there a good backup?";
     let totals = known.catalog.clone().unwrap_or_default();
-    let newest = newest(known);
+    let newest = newest(now, known);
     let passed_over: String = newest
         .passed_over
         .iter()
@@ -190,7 +194,7 @@ fn how_old(now: DateTime<Utc>, known: &DatabaseState, health: &DatabaseHealth) -
             "the next one is due now".to_owned()
         }
     });
-    let Some(last) = newest(known).time else {
+    let Some(last) = newest(now, known).time else {
         let (words, detail, tone) = match (&known.catalog, health.status) {
             (None, _) => ("Not known", format!("{UNLISTED}; {next}"), Tone::Doubtful),
             (_, Status::Starting) => ("There is none", next, Tone::Doubtful),
@@ -224,7 +228,7 @@ fn is_proven(now: DateTime<Utc>, known: &DatabaseState) -> Answer {
     if let Some(why) = undrilled(known) {
         return unknown(question, why);
     }
-    let newest = newest(known).stored;
+    let newest = newest(now, known).stored;
     let verified = known.catalog.as_ref().map_or(0, |totals| totals.verified);
     let read_back = match newest.and_then(|stored| stored.verified) {
         Some(time) => format!("every byte of the newest was read back {}", distance(now, time)),

@@ -278,7 +278,7 @@ impl Looker<'_> {
             let size = measure.size;
             parts.push(format!("{} rows in {}", count(size.rows), seconds(size.seconds)));
         }
-        if let Some(reason) = condemned(self.known, stored) {
+        if let Some(reason) = condemned(self.now, self.known, stored) {
             parts.push(format!("did not come back in its drill ({reason})"));
         }
         if stored.count > 1 {

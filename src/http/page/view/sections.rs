@@ -155,6 +155,7 @@ fn reason(keep: Keep) -> &'static str {
         Keep::Year => "as their year's",
         Keep::Manual => "made by hand",
         Keep::Legacy => "legacy, until there are good ones",
+        Keep::DrillUnknown => "may be what a drill was of that cannot be read",
         Keep::DrillFailed => "failed in a drill, until there are good ones",
         Keep::Damaged => "damaged, to be looked at",
     }
