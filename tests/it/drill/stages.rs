@@ -121,7 +121,7 @@ fn is_told_to_end(process: Pid) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
     let pending = pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    pending.is_some_and(|mask| mask & (1 << (Signal::SIGINT as i32 - 1)) != 0)
+    pending.is_some_and(|mask| mask & (1 << (Signal::SIGQUIT as i32 - 1)) != 0)
 }
 
 /// Whether a backend of the sandbox is in a query that takes its time.
