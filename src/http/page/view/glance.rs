@@ -161,7 +161,7 @@ fn is_there(now: DateTime<Utc>, known: &DatabaseState, health: &DatabaseHealth) 
     let condemned = newest.passed_over.len() as u64;
     let good = known.catalog.as_ref().map(|totals| totals.scheduled + totals.manual);
     let good = good.map(|good| good.saturating_sub(condemned));
-    let good = good.map(|good| format!("; {good} good ones in all")).unwrap_or_default();
+    let good = good.map(|good| format!("; {good} good in all")).unwrap_or_default();
     let damaged = match totals.damaged {
         0 => String::new(),
         count => format!(", and {count} damaged that count for nothing"),
