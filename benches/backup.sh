@@ -36,6 +36,10 @@ for candidate in "${RELIQUARY_TEST_TOOLS:-$repo/target/tools}/venv/bin/aws" "$(c
 done
 [ -n "$aws" ] || die "needs awscli: tests/tools.sh venv"
 
+# The compressor that reliquary links, as a program (Debian package: isal): what a
+# stream of pg_dump costs at least where its rows are compressed at all.
+igzip=$(command -v igzip || true)
+
 say "loading about $mb MB"
 start_cluster
 "$pg_bin/psql" -Xq -v mb="$mb" -f "$repo/benches/donations.sql"
@@ -54,6 +58,7 @@ one_round() {
   cp "$file" "$scratch/gzip.gz"
   measure gzip-file "$dump | gzip > $file && sha256sum $file > $file.sha256 && cp $file $file.sha256 $scratch/copies/"
   measure gzip-s3 "$dump | gzip > $file && sha256sum $file > $file.sha256 && $aws --endpoint-url $s3_endpoint s3 cp --only-show-errors $file s3://bench/today/"
+  [ -z "$igzip" ] || measure igzip "$dump | igzip -1 > $file"
   measure pigz "$dump | pigz > $file"
   cp "$file" "$scratch/pigz.gz"
   if [ -z "$others" ]; then
@@ -81,28 +86,25 @@ if [ -z "$others" ]; then
   [ "$restored" = "$dumped" ] || die "the archive holds $restored rows and the dump $dumped"
 fi
 
-seconds() { awk '{ print $1 }' "$scratch/$1.times" | median; }
-peak() { awk '{ print $2 / 1024 }' "$scratch/$1.times" | sort -n | tail -1; }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
-row() { printf '%-46s %8s %10s %12s %10s\n' "$@"; }
+row() { printf '%-46s %8s %10s %12s %12s %10s\n' "$@"; }
 
 floor=$(seconds pg_dump)
-today_file=$(seconds gzip-file)
-today_s3=$(seconds gzip-s3)
 echo
 versions
 printf 'plain dump %s MB, %s rounds, medians\n\n' "$((plain / 1000000))" "$runs"
-row what seconds 'x pg_dump' 'today / it' 'peak MiB'
-row 'pg_dump > /dev/null' "$floor" 1.00 - -
-row 'pg_dump | gzip' "$(seconds gzip)" "$(ratio "$(seconds gzip)" "$floor")" - -
-row 'pg_dump | pigz' "$(seconds pigz)" "$(ratio "$(seconds pigz)" "$floor")" - -
-row 'today: gzip, sha256sum, cp' "$today_file" "$(ratio "$today_file" "$floor")" 1.00 -
-row 'today: gzip, sha256sum, aws s3 cp' "$today_s3" "$(ratio "$today_s3" "$floor")" 1.00 -
+row what seconds 'x pg_dump' 'today / it' processors 'peak MiB'
+tool() { row "$2" "$(seconds "$1")" "$(ratio "$(seconds "$1")" "$floor")" "${3:--}" "$(processors "$1")" -; }
+tool pg_dump 'pg_dump > /dev/null'
+[ -z "$igzip" ] || tool igzip 'pg_dump | igzip -1'
+tool gzip 'pg_dump | gzip'
+tool pigz 'pg_dump | pigz'
+tool gzip-file 'today: gzip, sha256sum, cp' 1.00
+tool gzip-s3 'today: gzip, sha256sum, aws s3 cp' 1.00
 if [ -z "$others" ]; then
   for kind in file s3; do
-    today=today_$kind
+    today=$(seconds "gzip-$kind")
     mine=$(seconds "reliquary-$kind")
-    row "reliquary backup, $kind" "$mine" "$(ratio "$mine" "$floor")" "$(ratio "${!today}" "$mine")" "$(peak "reliquary-$kind")"
+    row "reliquary backup, $kind" "$mine" "$(ratio "$mine" "$floor")" "$(ratio "$today" "$mine")" "$(processors "reliquary-$kind")" "$(peak "reliquary-$kind")"
   done
 fi
 size() { stat -c %s "$scratch/$1.gz"; }

@@ -35,22 +35,10 @@ export RELIQUARY__POSTGRES__CLIENT_DIRS=$pg_bin RELIQUARY__DRILL__DIR=$scratch/d
 "$reliquary" -q backup
 archive=$(find "$scratch/store" -name '*.sql.gz')
 
-# A server as a package sets it up, fsync and all, for today's side.
-mkdir "$scratch/default"
-[ "$(id -u)" != 0 ] || chown postgres "$scratch/default"
-as_server "$pg_bin/initdb" -A trust -E UTF8 --locale=C -U postgres -D "$scratch/default/data" >/dev/null
-as_server "$pg_bin/pg_ctl" -D "$scratch/default/data" -l "$scratch/default/log" -w start \
-  -o "-k $scratch/default -c listen_addresses=" >/dev/null
-stop_default() { as_server "$pg_bin/pg_ctl" -D "$scratch/default/data" -m immediate -w stop >/dev/null 2>&1 || true; }
-trap 'code=$?; stop_default; (exit "$code"); finish' EXIT
-target="postgresql://postgres@localhost/target?host=$scratch/default"
-fresh() {
-  psql -h "$scratch/default" -d postgres -c 'set client_min_messages = error' \
-    -c 'drop database if exists target' -c 'create database target' -c checkpoint
-}
+start_default
 
 one_round() {
-  fresh
+  fresh_target
   measure gunzip-psql "gunzip -c $archive | $pg_bin/psql -Xq -v ON_ERROR_STOP=1 '$target' > /dev/null"
   RELIQUARY__DRILL__AMCHECK=false measure drill "exec $reliquary -q --json drill --no-record"
   cp "$scratch/out" "$scratch/drill.json"
@@ -74,19 +62,16 @@ say "checking that both restored the same number of rows"
 rows=$(psql -At "$target" -c "select sum((xpath('/row/c/text()', query_to_xml(format('select count(*) as c from %s', oid::regclass), false, true, '')))[1]::text::bigint) from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace")
 [ "$rows" = "$(field drill rows_compared)" ] || die "psql restored $rows rows, the drill $(field drill rows_compared)"
 
-seconds() { awk '{ print $1 }' "$scratch/$1.times" | median; }
-peak() { awk '{ printf "%.1f\n", $2 / 1024 }' "$scratch/$1.times" | sort -n | tail -1; }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
-row() { printf '%-40s %8s %12s %10s\n' "$@"; }
+row() { printf '%-40s %8s %12s %12s %10s\n' "$@"; }
 
 today=$(seconds gunzip-psql)
 echo
 versions
 printf 'archive %s bytes, %s rows, %s rounds, medians\n\n' "$(stat -c %s "$archive")" "$rows" "$runs"
-row what seconds 'today / it' 'peak MiB'
-row 'gunzip | psql into a default server' "$today" 1.00 "$(peak gunzip-psql)"
-row 'reliquary drill' "$(seconds drill)" "$(ratio "$today" "$(seconds drill)")" "$(peak drill)"
-row 'reliquary drill, with pg_amcheck' "$(seconds drill-amcheck)" "$(ratio "$today" "$(seconds drill-amcheck)")" "$(peak drill-amcheck)"
+row what seconds 'today / it' processors 'peak MiB'
+row 'gunzip | psql into a default server' "$today" 1.00 "$(processors gunzip-psql)" "$(peak gunzip-psql)"
+row 'reliquary drill' "$(seconds drill)" "$(ratio "$today" "$(seconds drill)")" "$(processors drill)" "$(peak drill)"
+row 'reliquary drill, with pg_amcheck' "$(seconds drill-amcheck)" "$(ratio "$today" "$(seconds drill-amcheck)")" "$(processors drill-amcheck)" "$(peak drill-amcheck)"
 printf '\nits stages, in the last round:\n'
 awk '{ gsub(/[",]/, "") } $1 == "seconds:" { seconds = $2 } $1 == "stage:" { printf "  %-22s %8.2f s\n", $2, seconds }' "$scratch/drill.json"
 echo "targets: today / it >= 1.5 without pg_amcheck"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the benchmark scripts share: a scratch directory, a PostgreSQL cluster
 # on a unix socket, an S3 server, medians. Sourced, not run.
-# shellcheck disable=SC2034 # the scripts that source this read url and s3_endpoint
+# shellcheck disable=SC2034 # the scripts that source this read url, target and s3_endpoint
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 reliquary=${RELIQUARY:-$repo/target/release/reliquary}
@@ -48,7 +48,10 @@ s3_pid=
 finish() {
   local code=$?
   [ -z "$s3_pid" ] || kill "$s3_pid" 2>/dev/null || true
-  [ ! -e "$scratch/pg/data/postmaster.pid" ] || as_server "$pg_bin/pg_ctl" -D "$scratch/pg/data" -m immediate -w stop >/dev/null 2>&1 || true
+  local running
+  for running in "$scratch"/*/data/postmaster.pid; do
+    [ ! -e "$running" ] || as_server "$pg_bin/pg_ctl" -D "$(dirname "$running")" -m immediate -w stop >/dev/null 2>&1 || true
+  done
   rm -rf "$scratch"
   exit "$code"
 }
@@ -84,6 +87,23 @@ start_cluster() {
   export PGHOST=$scratch/pg PGUSER=postgres PGDATABASE=bench
   "$pg_bin/psql" -Xq -d postgres -c 'create database bench'
   url="postgresql://postgres@localhost/bench?host=$scratch/pg"
+}
+
+# A server as a package sets it up, fsync and all, in "$scratch/default": what a
+# restore goes into. Sets target, the URL of a database of it.
+start_default() {
+  mkdir "$scratch/default"
+  [ "$(id -u)" != 0 ] || chown postgres "$scratch/default"
+  as_server "$pg_bin/initdb" -A trust -E UTF8 --locale=C -U postgres -D "$scratch/default/data" >/dev/null
+  as_server "$pg_bin/pg_ctl" -D "$scratch/default/data" -l "$scratch/default/log" -w start \
+    -o "-k $scratch/default -c listen_addresses=" >/dev/null
+  target="postgresql://postgres@localhost/target?host=$scratch/default"
+}
+
+# That database, empty.
+fresh_target() {
+  psql -h "$scratch/default" -d postgres -c 'set client_min_messages = error' \
+    -c 'drop database if exists target' -c 'create database target' -c checkpoint
 }
 
 # The same server for both sides; prints nothing, sets s3_endpoint.
@@ -123,15 +143,27 @@ start_source() {
 psql() { "$pg_bin/psql" -Xq "$@"; }
 
 # measure NAME COMMAND: one timed run of a shell command; appends seconds, peak
-# KiB, and seconds of processor for user and system.
+# KiB, seconds of processor for user and system, and those of the whole machine:
+# a server's are in no time of the command's own.
 measure() {
-  local name=$1
+  local name=$1 before
   shift
+  before=$(busy)
   /usr/bin/time -f '%e %M %U %S' -o "$scratch/time" bash -o pipefail -c "$*" >"$scratch/out" 2>"$scratch/err" ||
     die "$name failed: $(tail -5 "$scratch/err")"
-  tail -1 "$scratch/time" >>"$scratch/$name.times"
+  printf '%s %s\n' "$(tail -1 "$scratch/time")" "$(awk -v a="$before" -v b="$(busy)" 'BEGIN { print b - a }')" >>"$scratch/$name.times"
   say "$name: $(awk 'END { printf "%s s, peak %.1f MiB", $1, $2 / 1024 }' "$scratch/time")"
 }
+
+# For how many seconds all processors together have been at work since the start.
+busy() { awk -v hz="$(getconf CLK_TCK)" '$1 == "cpu" { print ($2 + $3 + $4 + $7 + $8) / hz }' /proc/stat; }
+
+# Of all runs of NAME: the median of its seconds, that of the whole machine's
+# seconds of processor, and its peak in MiB.
+seconds() { awk '{ print $1 }' "$scratch/$1.times" | median; }
+processors() { awk '{ print $5 }' "$scratch/$1.times" | median; }
+peak() { awk '{ printf "%.1f\n", $2 / 1024 }' "$scratch/$1.times" | sort -n | tail -1; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 
 versions() {
   "$pg_bin/postgres" --version

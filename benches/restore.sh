@@ -8,10 +8,13 @@
 # --runs N    runs of each
 # --jobs N    sessions of reliquary
 #
-# Both sides restore the same archive into an empty database of the same server:
-# `gunzip | psql`, and `reliquary restore`, which also hashes the archive first,
-# analyses every table and counts all rows. Then one small table alone: how much
-# of the archive that reads, by the plan and by what the process read.
+# Both sides restore the same archive into an empty database of the same server,
+# which has default settings, fsync and all: `gunzip | psql`, and `reliquary
+# restore`, which also hashes the archive first, analyses every table and counts
+# all rows. Beside the seconds stand those of the processors, of everything that
+# ran: they say how much of a difference is work and how much is waiting. Then one
+# small table alone: how much of the archive that reads, by the plan and by what
+# the process read.
 #
 # Environment: RELIQUARY (default target/release/reliquary), PGBIN (the
 # directory of PostgreSQL's programs). Needs about 8 bytes of disk in TMPDIR for
@@ -31,17 +34,13 @@ export DIRECT_URL=$url RELIQUARY__STORE__URL=file://$scratch/store RELIQUARY__LO
 export RELIQUARY__POSTGRES__CLIENT_DIRS=$pg_bin
 "$reliquary" -q backup
 archive=$(find "$scratch/store" -name '*.sql.gz')
-# The source is in nobody's way any more, and its pages are not in memory.
-target="postgresql://postgres@localhost/target?host=$scratch/pg"
+start_default
 export TARGET=$target
-fresh() {
-  psql -d postgres -c 'set client_min_messages = error' -c 'drop database if exists target' -c 'create database target' -c checkpoint
-}
 
 one_round() {
-  fresh
+  fresh_target
   measure gunzip-psql "gunzip -c $archive | $pg_bin/psql -Xq -v ON_ERROR_STOP=1 '$target' > /dev/null"
-  fresh
+  fresh_target
   measure reliquary "exec $reliquary -q --json restore --to env:TARGET --jobs $jobs"
   cp "$scratch/out" "$scratch/report.json"
 }
@@ -59,14 +58,11 @@ dump() { "$pg_bin/pg_dump" "$1" | grep -av '^.\(un\)\?restrict' | LC_ALL=C sort 
 [ "$(dump "$url")" = "$(dump "$target")" ] || die "the restored database is another one"
 
 say "one small table alone"
-fresh
+fresh_target
 measure one-table "exec $reliquary -q --json restore --to env:TARGET --table public.churches"
 cp "$scratch/out" "$scratch/table.json"
 
-seconds() { awk '{ print $1 }' "$scratch/$1.times" | median; }
-peak() { awk '{ print $2 / 1024 }' "$scratch/$1.times" | sort -n | tail -1; }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
-row() { printf '%-34s %8s %12s %10s\n' "$@"; }
+row() { printf '%-34s %8s %12s %12s %10s\n' "$@"; }
 field() { sed -n "s/^ *\"$2\": \([0-9.]*\),*$/\1/p" "$scratch/$1.json" | head -1; }
 
 today=$(seconds gunzip-psql)
@@ -74,9 +70,9 @@ mine=$(seconds reliquary)
 echo
 versions
 printf 'archive %s bytes, %s rounds, medians, %s sessions\n\n' "$(stat -c %s "$archive")" "$runs" "$jobs"
-row what seconds 'today / it' 'peak MiB'
-row 'gunzip | psql' "$today" 1.00 -
-row "reliquary restore --jobs $jobs" "$mine" "$(ratio "$today" "$mine")" "$(peak reliquary)"
+row what seconds 'today / it' processors 'peak MiB'
+row 'gunzip | psql' "$today" 1.00 "$(processors gunzip-psql)" -
+row "reliquary restore --jobs $jobs" "$mine" "$(ratio "$today" "$mine")" "$(processors reliquary)" "$(peak reliquary)"
 printf '\nits stages, in the last round:\n'
 awk '{ gsub(/[",]/, "") } $1 == "seconds:" { seconds = $2 } $1 == "stage:" { printf "  %-13s %7.2f s\n", $2, seconds }' "$scratch/report.json"
 printf '\none table of %s rows: %s s, %s bytes of the archive read, %s %% of it\n' "$(field table rows)" "$(seconds one-table)" \

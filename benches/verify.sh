@@ -43,10 +43,7 @@ for ((round = 1; round <= runs; round++)); do
   one_round
 done
 
-seconds() { awk '{ print $1 }' "$scratch/$1.times" | median; }
 cpu() { awk '{ print $3 + $4 }' "$scratch/$1.times" | median; }
-peak() { awk '{ print $2 / 1024 }' "$scratch/$1.times" | sort -n | tail -1; }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 rate() { awk -v b="$dump" -v s="$1" 'BEGIN { printf "%.0f", b / s / 1e6 }'; }
 row() { printf '%-34s %8s %8s %12s %14s %14s %9s\n' "$@"; }
 
