@@ -151,12 +151,12 @@ measure() {
   before=$(busy)
   /usr/bin/time -f '%e %M %U %S' -o "$scratch/time" bash -o pipefail -c "$*" >"$scratch/out" 2>"$scratch/err" ||
     die "$name failed: $(tail -5 "$scratch/err")"
-  printf '%s %s\n' "$(tail -1 "$scratch/time")" "$(awk -v a="$before" -v b="$(busy)" 'BEGIN { print b - a }')" >>"$scratch/$name.times"
+  printf '%s %s\n' "$(tail -1 "$scratch/time")" "$(awk -v a="$before" -v b="$(busy)" 'BEGIN { printf "%.1f", b - a }')" >>"$scratch/$name.times"
   say "$name: $(awk 'END { printf "%s s, peak %.1f MiB", $1, $2 / 1024 }' "$scratch/time")"
 }
 
 # For how many seconds all processors together have been at work since the start.
-busy() { awk -v hz="$(getconf CLK_TCK)" '$1 == "cpu" { print ($2 + $3 + $4 + $7 + $8) / hz }' /proc/stat; }
+busy() { awk -v hz="$(getconf CLK_TCK)" '$1 == "cpu" { printf "%.2f", ($2 + $3 + $4 + $7 + $8) / hz }' /proc/stat; }
 
 # Of all runs of NAME: the median of its seconds, that of the whole machine's
 # seconds of processor, and its peak in MiB.

@@ -25,6 +25,7 @@ use crate::{
     metrics::{Metrics, Observer},
     notify::{Channel, Delivery},
     postgres::ConnectionUrl,
+    restore::Live,
     schedule::{self, Line},
     settings::{
         ChecksumMode, DatabaseSettings, Encryption, HttpSettings, SecretFile, Settings,
@@ -157,6 +158,18 @@ pub fn source(settings: &DatabaseSettings) -> Result<Source> {
         .with_context(|| format!("use databases.{}.url", settings.name))?;
     let layout = Layout::new(settings.prefix.clone());
     Ok(Source { settings: settings.clone(), url, layout })
+}
+
+/// The source as far as this machine knows it, for whoever must take nothing else
+/// for it.
+#[must_use]
+pub fn live(database: &DatabaseSettings) -> Live {
+    match (source(database), &database.unread) {
+        (Ok(source), _) => Live::At(Box::new(source.url)),
+        (Err(_), Some(key)) => Live::Unread(format!("{key} cannot be read on this machine")),
+        (Err(error), None) if database.url.is_some() => Live::Unread(format!("{error:#}")),
+        (Err(_), None) => Live::Unnamed,
+    }
 }
 
 /// What is known of each database before the store was looked at.

@@ -13,6 +13,7 @@ mod pointer;
 mod read;
 mod remains;
 mod sort;
+mod source;
 mod verdict;
 
 pub use entry_id::EntryId;
@@ -25,4 +26,5 @@ pub use pointer::{Pointer, PointerError, Stored, next as next_pointer};
 pub use read::{CatalogError, advance_pointer, inventory, read, read_manifest};
 pub use remains::{Remains, Unusable, remains};
 pub use sort::{Inventory, Parts};
+pub use source::{NewestSource, newest_source};
 pub use verdict::{FORMAT as VERDICT_FORMAT, Judgement, judgement, record, withdraw};

@@ -49,9 +49,24 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         Ended::Finished(result) => result,
         Ended::Interrupted { signal, value } => {
             eprintln!("interrupted; {}", what_stands(value.as_ref()));
+            if global.json {
+                let stands = value.as_ref().and_then(standing).map(|manifest| &manifest.id);
+                print::json(&json!({ "outcome": "interrupted", "stands": stands }))?;
+            }
             return Ok(signal.exit_code());
         }
     };
+    if let Err(error) = &result
+        && global.json
+    {
+        print::json(&json!({
+            "outcome": "failed",
+            "stage": error.stage,
+            "error": error.message,
+            "transient": error.transient,
+            "stands": standing(&result).map(|manifest| &manifest.id),
+        }))?;
+    }
     match result? {
         Done::Skipped(skip) => {
             let reason = skip.reason();
@@ -79,15 +94,21 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
 
 /// What became of a backup that was interrupted.
 fn what_stands(ended: Option<&Result<Done, BackupError>>) -> String {
-    let manifest = match ended {
-        Some(Ok(Done::Backup { manifest, .. })) => Some(&**manifest),
-        Some(Err(BackupError { committed: Some(committed), .. })) => Some(&committed.0),
-        Some(Ok(Done::Skipped(_)) | Err(_)) => None,
-        None => return "it did not end in time; `reliquary list` shows what stands".to_owned(),
+    let Some(ended) = ended else {
+        return "it did not end in time; `reliquary list` shows what stands".to_owned();
     };
-    match manifest {
+    match standing(ended) {
         Some(manifest) => format!("backup {} was committed before that and stands", manifest.id),
         None => "nothing was committed".to_owned(),
+    }
+}
+
+/// The backup that stands, however its run ended.
+fn standing(ended: &Result<Done, BackupError>) -> Option<&Manifest> {
+    match ended {
+        Ok(Done::Backup { manifest, .. }) => Some(manifest),
+        Err(BackupError { committed: Some(committed), .. }) => Some(&committed.0),
+        Ok(Done::Skipped(_)) | Err(_) => None,
     }
 }
 

@@ -20,7 +20,6 @@ use crate::{
     drill::Record,
     jobs::drill::{self, Drilled, Progress, Request},
     lifecycle::{Ended, Signals, interruptible},
-    postgres::ConnectionUrl,
     visible::{visible, visible_lines},
     words::{DrillChoice, DrillStage, DrillVerdict, Looked},
 };
@@ -54,7 +53,7 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
     let request = Request {
         database: database.name.clone(),
         layout,
-        source: database.url.as_ref().map(ConnectionUrl::parse).transpose()?,
+        source: app::live(database),
         settings: database.drill.clone(),
         catalog,
         entry,

@@ -14,6 +14,7 @@ mod notify;
 mod policy;
 mod print;
 mod progress;
+mod reader;
 mod restore;
 mod run;
 mod runbook;
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 
+pub use self::reader::while_somebody_reads;
 use crate::{
     app,
     settings::{self, DatabaseSettings, Problems, Settings, Sources},

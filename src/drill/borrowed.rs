@@ -17,7 +17,7 @@ use super::{
 use crate::{
     archive::{Manifest, manifest::Source},
     postgres::{ConnectionUrl, Target, TargetFacts, quote},
-    restore::{self, Platform},
+    restore::{self, Live, Platform},
     words::DrillPlace,
 };
 
@@ -40,7 +40,7 @@ pub struct Borrowed {
 #[derive(Clone, Debug)]
 pub struct BorrowOptions {
     /// The source, where the settings name it.
-    pub source: Option<ConnectionUrl>,
+    pub source: Live,
     /// The other databases of the settings, by name; `None` where it is not known
     /// how to reach one.
     pub others: Vec<(String, Option<ConnectionUrl>)>,
@@ -49,27 +49,26 @@ pub struct BorrowOptions {
 }
 
 impl Borrowed {
-    /// Looks whether a database may be used, empties it, and marks it. `backup` is
-    /// what the backup says of its source, and of itself where it has a manifest.
+    /// Looks whether a database may be used, empties it, and marks it. `remembered`
+    /// is what backups say of the source, and `manifest` what this one says of itself.
     ///
     /// # Errors
     /// When it may not be used, or cannot be emptied.
     pub async fn take(
         mut held: Held,
         options: &BorrowOptions,
-        source: Option<&Source>,
+        remembered: Vec<Source>,
         manifest: Option<&Manifest>,
     ) -> Result<Self, BorrowError> {
         let url = held.url().clone();
         let control = &mut held.control;
         let facts = control.facts().await?;
-        let own = options.source.as_ref();
-        restore::surely_not_the_source(&url, own, source, &facts, control)
+        restore::surely_not_the_source(&url, &options.source, remembered, &facts, control)
             .await
             .map_err(BorrowError::Refused)?;
         for (name, other) in &options.others {
-            let other = other.as_ref();
-            restore::surely_not_the_source(&url, other, None, &facts, control)
+            let other = Live::from(other.clone());
+            restore::surely_not_the_source(&url, &other, Vec::new(), &facts, control)
                 .await
                 .map_err(|why| BorrowError::Refused(format!("databases.{name}: {why}")))?;
         }

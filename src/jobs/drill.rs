@@ -27,8 +27,8 @@ use super::Environment;
 use crate::{
     catalog::{Catalog, Entry, Layout, State},
     drill::{self, BackupFacts, ClaimError, Failure, Held, Question, Record, SandboxError},
-    postgres::{ConnectionUrl, Target},
-    restore,
+    postgres::Target,
+    restore::{self, Live},
     settings::DrillSettings,
     state::{self, StageSeconds},
     words::{DrillChoice, DrillReason, DrillStage, DrillVerdict},
@@ -48,7 +48,7 @@ pub struct Request {
     /// Its keys in the store.
     pub layout: Layout,
     /// The source, where the settings name it: nothing is ever restored there.
-    pub source: Option<ConnectionUrl>,
+    pub source: Live,
     /// How.
     pub settings: DrillSettings,
     /// What the store holds.

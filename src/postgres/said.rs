@@ -19,6 +19,11 @@ pub(super) struct Said<'a> {
 /// Errors of a value that speak of names or single characters, and of no value.
 const OF_NO_VALUE: [&str; 3] = ["22021", "22P04", "22P05"];
 
+/// Classes of errors that, where a row is being read, are of what the server can do
+/// just now, or of names alone: whoever refuses the value itself takes any other. The
+/// text of a `tsvector` is a syntax error, and types of extensions take what they like.
+const OF_NO_ROW: [&str; 9] = ["08", "23", "25", "40", "53", "54", "55", "57", "58"];
+
 /// Classes of errors that the server itself raises. What has another one was
 /// raised by code of the database: a function, a trigger, a check. Those of
 /// PL/pgSQL (`P0`) and of functions in other languages (`38`) are no exception.
@@ -27,6 +32,8 @@ const OF_THE_SERVER: [&str; 40] = [
     "23", "24", "25", "26", "27", "28", "2B", "2D", "2F", "34", "39", "3B", "3D", "3F", "40", "42",
     "44", "53", "54", "55", "57", "58", "F0", "HV",
 ];
+/// Text that cannot be read: a statement's, or a value's of a type with a syntax.
+const SYNTAX: &str = "42601";
 /// And what it calls a fault of its own.
 const INTERNAL: &str = "XX";
 
@@ -66,7 +73,24 @@ impl Said<'_> {
 
     /// Whether it is a value or a row that is not taken.
     fn is_of_rows(&self) -> bool {
-        self.code.starts_with("22") || self.code.starts_with("23")
+        self.code.starts_with("23") || self.is_of_a_value()
+    }
+
+    /// Whether it speaks of a value that cannot be read.
+    fn is_of_a_value(&self) -> bool {
+        let of_class = |class: &&str| self.code.starts_with(class);
+        let is_of_a_row_s_place = || {
+            !OF_NO_ROW.iter().any(of_class)
+                // A fault of the storage, which is of no value.
+                && !matches!(self.code, "XX001" | "XX002")
+                && self.context.unwrap_or_default().lines().any(|line| {
+                    line.starts_with("COPY ") && is_place(line.split(": ").next().unwrap_or_default())
+                })
+        };
+        // Of a statement's own syntax is only what names the place in it.
+        let is_of_a_text = || self.code == SYNTAX && !self.message.contains(" at ");
+        !OF_NO_VALUE.contains(&self.code)
+            && (self.code.starts_with("22") || is_of_a_text() || is_of_a_row_s_place())
     }
 
     /// Whether code of the database raised it. Its text is what that code made of
@@ -102,7 +126,7 @@ impl Said<'_> {
                  row and is left out"
             );
         }
-        if !code.starts_with("22") || OF_NO_VALUE.contains(&code) {
+        if !self.is_of_a_value() {
             return message.to_owned();
         }
         // A value may hold quotes and lines of its own, and its end may be missing:
@@ -258,6 +282,52 @@ mod tests {
             let said = said.replace("\nDETAIL:  \n", "\n");
             assert_eq!(said.trim_end_matches("\nDETAIL:  "), shown);
             assert!(!said.contains("Jane") && !said.contains("5000"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_left_out_whatever_class_its_type_gives_the_error() {
+        let copied = "COPY donation, line 3: \"7\\tJane Doe\\t5000\"";
+        for (code, message, detail, context, shown) in [
+            (
+                "42601",
+                "syntax error in tsvector: \"Jane 'Doe card 4242\"",
+                "of Jane",
+                "COPY donor, line 3, column words: \"Jane 'Doe card 4242\"",
+                "syntax error in tsvector: \"…\"\nCONTEXT:  COPY donor, line 3, column words",
+            ),
+            (
+                "XX000",
+                "parse error - invalid geometry \"Jane\"",
+                "\"Jane\" <-- parse error",
+                "COPY donor, line 3, column place: \"Jane\"",
+                "parse error - invalid geometry \"…\"\nCONTEXT:  COPY donor, line 3, column place",
+            ),
+            (
+                "42601",
+                "syntax error in tsvector: \"Jane 'Doe\"",
+                "",
+                "",
+                "syntax error in tsvector: \"…\"",
+            ),
+            (
+                "42601",
+                "syntax error at or near \"CREAT\"",
+                "",
+                "",
+                "syntax error at or near \"CREAT\"",
+            ),
+            (
+                "53100",
+                "could not extend file \"base/5/7\": No space left on device",
+                "",
+                copied,
+                "could not extend file \"base/5/7\": No space left on device\n\
+                 CONTEXT:  COPY donation, line 3",
+            ),
+        ] {
+            let said = said(code, message, detail, context);
+            assert_eq!(said.replace("\nDETAIL:  \n", "\n").trim_end_matches("\nDETAIL:  "), shown);
         }
     }
 

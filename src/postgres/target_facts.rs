@@ -64,6 +64,11 @@ pub struct SchemaFact {
     pub name: String,
     /// Whether the role may make objects in it.
     pub creates: bool,
+    /// Whose it is.
+    pub owner: String,
+    /// Whether that is the role, itself or through another. A superuser is a member
+    /// of every role, and owns what is its own.
+    pub owned: bool,
 }
 
 /// A table, view, sequence or the like.
@@ -152,8 +157,11 @@ pub struct Identity {
 
 const DOING: &str = "read the target's facts";
 
-const SCHEMAS: &str = "SELECT n.nspname::text, has_schema_privilege(n.oid, 'CREATE')
-    FROM pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1";
+const SCHEMAS: &str = "SELECT n.nspname::text, has_schema_privilege(n.oid, 'CREATE'),
+           pg_get_userbyid(n.nspowner)::text,
+           n.nspowner = r.oid OR (NOT r.rolsuper AND pg_has_role(n.nspowner, 'USAGE'))
+    FROM pg_namespace n JOIN pg_roles r ON r.rolname = current_user
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1";
 
 const RELATIONS: &str = "
 SELECT n.nspname::text, c.relname::text, c.relkind::text,
@@ -308,7 +316,7 @@ impl Target {
         .fetch_one(&mut *connection)
         .await
         .map_err(&doing)?;
-        let schemas: Vec<(String, bool)> =
+        let schemas: Vec<(String, bool, String, bool)> =
             sqlx::query_as(SCHEMAS).fetch_all(&mut *connection).await.map_err(&doing)?;
         let relations = sqlx::query(RELATIONS).fetch_all(&mut *connection).await.map_err(&doing)?;
         let relations = relations.iter().map(relation).collect::<Result<_, _>>().map_err(&doing)?;
@@ -344,7 +352,7 @@ impl Target {
             read_only,
             schemas: schemas
                 .into_iter()
-                .map(|(name, creates)| SchemaFact { name, creates })
+                .map(|(name, creates, owner, owned)| SchemaFact { name, creates, owner, owned })
                 .collect(),
             relations,
             others,

@@ -84,7 +84,6 @@ fn source(plan: &mut Plan, contents: &Contents, target: &Target<'_>, options: &O
     plan.warnings.extend(identity::warning(&target.asked.answer, options.clean));
     plan.refusals.extend(identity::refusal(
         facts,
-        Some(source),
         &target.asked,
         options.clean,
         options.not_the_source,

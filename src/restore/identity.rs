@@ -11,6 +11,35 @@ use crate::{
 /// that is gone.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 
+/// The source, as far as this machine's settings name it.
+#[derive(Clone, Debug, Default)]
+pub enum Live {
+    /// They name none.
+    #[default]
+    Unnamed,
+    /// They name one, and where it is cannot be read here: why.
+    Unread(String),
+    /// It is there.
+    At(Box<ConnectionUrl>),
+}
+
+impl Live {
+    /// Where it is, if that is known.
+    #[must_use]
+    pub fn url(&self) -> Option<&ConnectionUrl> {
+        match self {
+            Self::At(url) => Some(url),
+            Self::Unnamed | Self::Unread(_) => None,
+        }
+    }
+}
+
+impl From<Option<ConnectionUrl>> for Live {
+    fn from(url: Option<ConnectionUrl>) -> Self {
+        url.map_or(Self::Unnamed, |url| Self::At(Box::new(url)))
+    }
+}
+
 /// What the settings' source said of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Answer {
@@ -31,29 +60,50 @@ pub struct Asked {
     /// Whether the target's address and database are those that the settings
     /// name as the source.
     pub same_address: bool,
-    /// Whether its database has the name of the one that the settings name.
+    /// Whether its database has the name of the one that the settings name, or,
+    /// where that cannot be read, of one that backups come from.
     pub same_name: bool,
     /// What the source itself said.
     pub answer: Answer,
+    /// What backups say of it: the one that is restored, and the newest, since the
+    /// source may have moved between them.
+    pub remembered: Vec<Source>,
 }
 
 impl Asked {
-    /// What the addresses say, beside the source's own answer.
+    /// What the addresses and the backups say, beside the source's own answer.
     pub(super) fn of(
-        source: Option<&ConnectionUrl>,
+        source: &Live,
+        remembered: Vec<Source>,
         url: &ConnectionUrl,
         facts: &TargetFacts,
         answer: Answer,
     ) -> Self {
-        let same_name = source.is_some_and(|source| source.database() == facts.database);
-        let same_host = source.is_some_and(|source| source.address() == url.address());
-        Self { same_address: same_name && same_host, same_name, answer }
+        let same_name = match source {
+            Live::Unnamed => false,
+            Live::Unread(_) => remembered.iter().any(|source| source.database == facts.database),
+            Live::At(source) => source.database() == facts.database,
+        };
+        let same_host = source.url().is_some_and(|source| source.address() == url.address());
+        Self { same_address: same_name && same_host, same_name, answer, remembered }
+    }
+
+    /// Whether the target is where a backup comes from, by its system identifier.
+    fn is_remembered(&self, facts: &TargetFacts) -> bool {
+        self.remembered.iter().any(|source| {
+            let ids = source.system_identifier.as_ref().zip(facts.system_identifier.as_ref());
+            ids.is_some_and(|(a, b)| a == b) && source.database == facts.database
+        })
     }
 }
 
 /// Asks the source who it is.
-pub(super) async fn ask(source: Option<&ConnectionUrl>, target: &mut Target) -> Answer {
-    let Some(source) = source else { return Answer::Unnamed };
+pub(super) async fn ask(source: &Live, target: &mut Target) -> Answer {
+    let source = match source {
+        Live::Unnamed => return Answer::Unnamed,
+        Live::Unread(why) => return Answer::Silent(why.clone()),
+        Live::At(source) => source,
+    };
     let asking = async {
         let mut session = Target::open(source, ASK_WITHIN).await?;
         let identity = session.identity().await;
@@ -84,18 +134,17 @@ fn is_same(a: &Identity, b: &Identity) -> bool {
     database && cluster && (started || a.standby || b.standby)
 }
 
-/// Why the target may be the source. `manifest` is what a backup says of it. Where
-/// something is dropped first, the name of a database whose source is silent is
-/// enough: the identifier that a backup remembers is another one as soon as its
-/// server was replaced, so that a different one proves nothing.
+/// Why the target may be the source. Where something is dropped first, the name of
+/// a database whose source is silent is enough: the identifier that a backup
+/// remembers is another one as soon as its server was replaced, so that a different
+/// one proves nothing.
 pub(super) fn refusal(
     facts: &TargetFacts,
-    manifest: Option<&Source>,
     asked: &Asked,
     clean: bool,
     not_the_source: bool,
 ) -> Option<String> {
-    let Asked { same_address, same_name, answer } = asked;
+    let Asked { same_address, same_name, answer, .. } = asked;
     if *same_address || *answer == Answer::Same {
         return Some(format!(
             "the target is the source: database {} of the same server; restore into another \
@@ -103,17 +152,14 @@ pub(super) fn refusal(
             facts.database
         ));
     }
-    let by_manifest = manifest.is_some_and(|source| {
-        let ids = source.system_identifier.as_ref().zip(facts.system_identifier.as_ref());
-        ids.is_some_and(|(a, b)| a == b) && source.database == facts.database
-    });
     if *answer == Answer::Other || not_the_source {
         return None;
     }
+    let is_remembered = asked.is_remembered(facts);
     if let Answer::Silent(why) = answer
         && clean
         && *same_name
-        && !by_manifest
+        && !is_remembered
     {
         return Some(format!(
             "the target may be the source: its database is called {} as well, and the source \
@@ -122,7 +168,7 @@ pub(super) fn refusal(
             facts.database
         ));
     }
-    if !by_manifest {
+    if !is_remembered {
         return None;
     }
     let why = match answer {
@@ -138,32 +184,29 @@ pub(super) fn refusal(
 }
 
 /// Whether a database is another one than the source, for certain: it will be
-/// emptied. `manifest` is what a backup says of the source.
+/// emptied. `remembered` is what backups say of the source.
 ///
 /// # Errors
 /// Why it is the source, or may be.
 pub async fn surely_not_the_source(
     url: &ConnectionUrl,
-    source: Option<&ConnectionUrl>,
-    manifest: Option<&Source>,
+    source: &Live,
+    remembered: Vec<Source>,
     facts: &TargetFacts,
     target: &mut Target,
 ) -> Result<(), String> {
     let answer = ask(source, target).await;
-    certainly_another(facts, manifest, &Asked::of(source, url, facts, answer))
+    certainly_another(facts, &Asked::of(source, remembered, url, facts, answer))
 }
 
-fn certainly_another(
-    facts: &TargetFacts,
-    manifest: Option<&Source>,
-    asked: &Asked,
-) -> Result<(), String> {
-    if refusal(facts, manifest, asked, false, false).is_some() {
+fn certainly_another(facts: &TargetFacts, asked: &Asked) -> Result<(), String> {
+    if refusal(facts, asked, false, false).is_some() {
         return Err(format!("it is the source: database {} of the same server", facts.database));
     }
-    let is_known = manifest.is_some_and(|source| {
-        source.system_identifier.is_some() && facts.system_identifier.is_some()
-    });
+    let known = |source: &Source| source.system_identifier.is_some();
+    let is_known = facts.system_identifier.is_some()
+        && !asked.remembered.is_empty()
+        && asked.remembered.iter().all(known);
     let why = match &asked.answer {
         Answer::Other | Answer::Same => return Ok(()),
         // What a backup remembers of it is of another time: the source may have moved
@@ -213,26 +256,74 @@ mod tests {
         assert!(!is_same(&source, &other));
     }
 
-    #[test]
-    fn what_may_be_the_source_is_not_surely_another() {
-        let source = |id: Option<&str>| Source {
+    fn source(id: Option<&str>) -> Source {
+        let manifest = include_bytes!("../../tests/fixtures/manifests/0.1.0.json");
+        Source {
             system_identifier: id.map(str::to_owned),
             database: "app".to_owned(),
-            ..crate::archive::Manifest::parse(include_bytes!(
-                "../../tests/fixtures/manifests/0.1.0.json"
-            ))
-            .unwrap()
-            .source
-        };
-        let facts = |id: Option<&str>| TargetFacts {
+            ..crate::archive::Manifest::parse(manifest).unwrap().source
+        }
+    }
+
+    fn facts(id: Option<&str>) -> TargetFacts {
+        TargetFacts {
             database: "app".to_owned(),
             system_identifier: id.map(str::to_owned),
             ..crate::restore::planner::tests::facts()
+        }
+    }
+
+    /// What is known without a word from the source itself.
+    fn asked(source: &Live, remembered: &[Source], facts: &TargetFacts) -> Asked {
+        let url = ConnectionUrl::parse(&"postgresql:///app?host=/elsewhere".into()).unwrap();
+        let answer = match source {
+            Live::Unread(why) => Answer::Silent(why.clone()),
+            _ => Answer::Unnamed,
         };
+        Asked::of(source, remembered.to_vec(), &url, facts, answer)
+    }
+
+    #[test]
+    fn a_source_that_has_moved_is_known_by_its_newest_backup_and_by_the_chosen_one() {
+        let (before, now) = (source(Some("1")), source(Some("2")));
+        for remembered in [[before.clone(), now.clone()], [now, before]] {
+            for id in ["1", "2"] {
+                let facts = facts(Some(id));
+                let asked = asked(&Live::Unnamed, &remembered, &facts);
+                assert!(refusal(&facts, &asked, true, false).is_some(), "{id}");
+                assert_eq!(refusal(&facts, &asked, true, true), None);
+                assert!(certainly_another(&facts, &asked).is_err(), "{id}");
+            }
+            let facts = facts(Some("3"));
+            let asked = asked(&Live::Unnamed, &remembered, &facts);
+            assert_eq!(refusal(&facts, &asked, true, false), None);
+            assert_eq!(certainly_another(&facts, &asked), Ok(()));
+        }
+    }
+
+    /// It may be anywhere, under the name that the backups know.
+    #[test]
+    fn a_source_whose_place_cannot_be_read_is_a_silent_one() {
+        let unread = Live::Unread("databases.main.url_file cannot be read here".to_owned());
+        let facts = facts(Some("2"));
+        let asked = asked(&unread, &[source(Some("1"))], &facts);
+        let said = refusal(&facts, &asked, true, false).unwrap();
+        assert!(said.contains("url_file") && said.contains("--not-the-source"), "{said}");
+        assert_eq!(refusal(&facts, &asked, false, false), None, "nothing is dropped");
+        assert!(warning(&asked.answer, true).is_some());
+        assert!(certainly_another(&facts, &asked).is_err());
+        let other = TargetFacts { database: "other".to_owned(), ..facts };
+        let asked = Asked { same_name: false, ..asked };
+        assert_eq!(refusal(&other, &asked, true, false), None);
+    }
+
+    #[test]
+    fn what_may_be_the_source_is_not_surely_another() {
         let silent = Answer::Silent("no route".to_owned());
         let sure = |theirs: Option<&str>, ours: Option<&str>, same: bool, answer: &Answer| {
-            let asked = Asked { same_address: same, same_name: same, answer: answer.clone() };
-            certainly_another(&facts(theirs), Some(&source(ours)), &asked)
+            let (answer, remembered) = (answer.clone(), vec![source(ours)]);
+            let asked = Asked { same_address: same, same_name: same, answer, remembered };
+            certainly_another(&facts(theirs), &asked)
         };
         assert_eq!(sure(Some("1"), Some("1"), false, &Answer::Other), Ok(()));
         assert_eq!(sure(Some("1"), Some("2"), false, &Answer::Unnamed), Ok(()));
@@ -251,15 +342,11 @@ mod tests {
 
     #[test]
     fn a_silent_source_s_name_is_enough_where_something_is_dropped_and_nowhere_else() {
-        let facts = TargetFacts {
-            database: "app".to_owned(),
-            system_identifier: Some("1".to_owned()),
-            ..crate::restore::planner::tests::facts()
-        };
+        let facts = facts(Some("1"));
         let silent = || Answer::Silent("no route".to_owned());
         let refused = |same_name, answer, clean, knows| {
-            let asked = Asked { same_address: false, same_name, answer };
-            refusal(&facts, None, &asked, clean, knows)
+            let asked = Asked { same_name, answer, ..Asked::default() };
+            refusal(&facts, &asked, clean, knows)
         };
         let said = refused(true, silent(), true, false).unwrap();
         assert!(said.contains("no route") && said.contains("--not-the-source"), "{said}");

@@ -19,7 +19,7 @@ pub(super) use self::text::Text;
 use super::{
     ending::{self, Cause},
     error::RestoreError,
-    identity::{self, Asked},
+    identity::{self, Asked, Live},
     prepare::CONNECT_WITHIN,
     progress::Progress,
     sequences::SequenceValue,
@@ -57,7 +57,7 @@ pub struct LegacyRequest {
     /// Where it goes.
     pub target: ConnectionUrl,
     /// The source, where the settings name it: it is never a target.
-    pub source: Option<ConnectionUrl>,
+    pub source: Live,
     /// Where PostgreSQL's client programs may be, searched first.
     pub client_dirs: Vec<std::path::PathBuf>,
     /// Drop first what it will create.
@@ -116,9 +116,10 @@ pub async fn prepare(request: LegacyRequest) -> Result<PreparedLegacy, RestoreEr
     let mut warnings: Vec<String> = client.warning.iter().cloned().collect();
     warnings
         .push("a legacy archive has no manifest: its rows are compared with its own text".into());
-    let answer = identity::ask(request.source.as_ref(), &mut control).await;
+    let answer = identity::ask(&request.source, &mut control).await;
     warnings.extend(identity::warning(&answer, request.clean));
-    let asked = Asked::of(request.source.as_ref(), &url, &facts, answer);
+    let remembered = request.newest.iter().cloned().collect();
+    let asked = Asked::of(&request.source, remembered, &url, &facts, answer);
     let psql = Psql { client, url: url.clone(), priority: request.priority };
     Ok(PreparedLegacy { request, url, control, facts, psql, asked, warnings })
 }

@@ -67,7 +67,7 @@ mod write;
 pub use damage::{BadMember, Damage, examine};
 pub use error::{Blame, Loaded, OTHERWISE, RestoreError, Stopped};
 pub use guards::holds;
-pub use identity::{Asked, surely_not_the_source};
+pub use identity::{Asked, Live, surely_not_the_source};
 pub use judge::Class;
 pub use kind::Kind;
 pub use legacy::{

@@ -65,7 +65,12 @@ pub(in crate::restore) fn facts() -> TargetFacts {
         encoding: "UTF8".into(),
         system_identifier: Some("another".into()),
         read_only: false,
-        schemas: vec![SchemaFact { name: "public".into(), creates: true }],
+        schemas: vec![SchemaFact {
+            name: "public".into(),
+            creates: true,
+            owner: "me".into(),
+            owned: true,
+        }],
         relations: Vec::new(),
         others: Vec::new(),
         large_objects: 0,
@@ -106,8 +111,11 @@ fn relation(name: &str, columns: &[&str]) -> RelationFact {
 fn planned(facts: &TargetFacts, occupied: &[&str], options: &Options) -> Plan {
     let name = |name: &&str| TableName { schema: "public".into(), name: (*name).into() };
     let occupied = occupied.iter().map(name).collect();
-    let target = Target { facts, occupied: &occupied, asked: Asked::default() };
-    plan(&contents(), &target, options).unwrap()
+    let contents = contents();
+    let remembered = vec![contents.manifest.source.clone()];
+    let asked = Asked { remembered, ..Asked::default() };
+    let target = Target { facts, occupied: &occupied, asked };
+    plan(&contents, &target, options).unwrap()
 }
 
 fn reference(table: &str, constraint: &str) -> Reference {

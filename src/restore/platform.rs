@@ -3,11 +3,12 @@
 //! A managed schema is one of those that a known platform makes in every
 //! database of its own: it keeps their definitions, and a restore brings only
 //! rows. A schema that is merely closed to the role is none: nobody else would
-//! make what belongs in it.
+//! make what belongs in it. Nor is one that the role owns: a restore into a plain
+//! server has made it, and its keys are to come back with it.
 
 use std::collections::BTreeSet;
 
-use crate::postgres::TargetFacts;
+use crate::postgres::{SchemaFact, TargetFacts};
 
 /// Where the target lives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,12 @@ const SUPABASE_SCHEMAS: [&str; 13] = [
     "net",
 ];
 
+/// How the names of the roles begin that own what Supabase makes.
+const SUPABASE_OWNERS: &str = "supabase_";
+
+/// The one of its schemas that Supabase gives to the project's own role.
+const GIVEN: &str = "extensions";
+
 /// Tables in which a platform notes which of its own changes it has made.
 const BOOKKEEPING: [&str; 2] = ["schema_migrations", "migrations"];
 
@@ -46,12 +53,16 @@ impl Platform {
     #[must_use]
     pub fn detect(facts: &TargetFacts) -> Self {
         let has_role = |role: &&str| facts.roles.iter().any(|found| found == role);
-        let has_schema = |name: &str| facts.schemas.iter().any(|schema| schema.name == name);
-        let supabase = SUPABASE_ROLES.iter().all(has_role) && has_schema("auth");
+        let is_the_platforms = |schema: &SchemaFact| {
+            schema.name == "auth" && !schema.owned && schema.owner.starts_with(SUPABASE_OWNERS)
+        };
+        let supabase =
+            SUPABASE_ROLES.iter().all(has_role) && facts.schemas.iter().any(is_the_platforms);
         let managed = facts
             .schemas
             .iter()
             .filter(|schema| supabase && SUPABASE_SCHEMAS.contains(&schema.name.as_str()))
+            .filter(|schema| !schema.owned || schema.name == GIVEN)
             .map(|schema| schema.name.clone())
             .collect();
         Self { name: supabase.then_some("Supabase"), managed }
@@ -67,5 +78,48 @@ impl Platform {
     #[must_use]
     pub fn keeps(table: &str) -> bool {
         BOOKKEEPING.contains(&table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A target with the roles of a project and these schemas: name, owner, and
+    /// whether that is our role.
+    fn managed(schemas: &[(&str, &str, bool)]) -> Vec<String> {
+        let schema = |&(name, owner, owned): &(&str, &str, bool)| SchemaFact {
+            name: name.to_owned(),
+            creates: owned,
+            owner: owner.to_owned(),
+            owned,
+        };
+        let facts = TargetFacts {
+            roles: SUPABASE_ROLES.map(str::to_owned).into(),
+            schemas: schemas.iter().map(schema).collect(),
+            ..crate::restore::planner::tests::facts()
+        };
+        Platform::detect(&facts).managed.into_iter().collect()
+    }
+
+    #[test]
+    fn a_schema_is_managed_where_the_platform_owns_it() {
+        let project = [
+            ("auth", "supabase_admin", false),
+            ("extensions", "postgres", true),
+            ("net", "postgres", true),
+            ("pgbouncer", "pgbouncer", false),
+            ("public", "pg_database_owner", false),
+        ];
+        assert_eq!(managed(&project), ["auth", "extensions", "pgbouncer"]);
+    }
+
+    /// What a restore has made in a plain server, it makes again whole.
+    #[test]
+    fn what_a_restore_made_in_a_plain_server_is_not_managed() {
+        for owned in [true, false] {
+            let made = ["auth", "storage", "extensions"].map(|name| (name, "restorer", owned));
+            assert_eq!(managed(&made), [""; 0], "{owned}");
+        }
     }
 }

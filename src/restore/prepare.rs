@@ -10,7 +10,7 @@ use std::{
 use super::{
     damage::Damage,
     error::RestoreError,
-    identity::{self, Asked},
+    identity::{self, Asked, Live},
     members::{Archive, MemberError},
     options::Options,
     plan::{self, Contents, Plan, name},
@@ -20,7 +20,7 @@ use super::{
     tokens::qualified,
 };
 use crate::{
-    archive::{Manifest, TableName, map::Map},
+    archive::{Manifest, TableName, manifest::Source, map::Map},
     postgres::{Client, ConnectionUrl, Psql, RelationFact, Section, Target, TargetFacts, clients},
 };
 
@@ -37,7 +37,9 @@ pub struct Request {
     /// Where it goes.
     pub target: ConnectionUrl,
     /// The source, where the settings name it: it is never a target.
-    pub source: Option<ConnectionUrl>,
+    pub source: Live,
+    /// What the newest backup says of the source, where it is known.
+    pub newest: Option<Source>,
     /// Where PostgreSQL's client programs may be, searched first.
     pub client_dirs: Vec<PathBuf>,
     /// How much, and how.
@@ -107,8 +109,10 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
     let facts = control.facts().await?;
     let psql = clients::find_psql(&request.client_dirs, facts.server.major).await;
     let occupied = occupied(&contents.manifest, &facts, &mut control).await?;
-    let answer = identity::ask(request.source.as_ref(), &mut control).await;
-    let asked = Asked::of(request.source.as_ref(), &url, &facts, answer);
+    let answer = identity::ask(&request.source, &mut control).await;
+    let chosen = contents.manifest.source.clone();
+    let remembered = [chosen].into_iter().chain(request.newest).collect();
+    let asked = Asked::of(&request.source, remembered, &url, &facts, answer);
     let target = plan::Target { facts: &facts, occupied: &occupied, asked };
     let mut plan = planner::plan(&contents, &target, &request.options)?;
     let psql = match psql {

@@ -115,9 +115,15 @@ impl Draft {
         warn_of_refused_sweeps(&section, schedule.as_ref(), &retention, sweep.as_ref());
         section.finish();
         let settings = || {
+            let (url, unread) = match url.ok()? {
+                Url::Given(url) => (Some(url), None),
+                Url::Unread(key) => (None, Some(key)),
+                Url::Unnamed => (None, None),
+            };
             Some(DatabaseSettings {
                 name: name.clone(),
-                url: url.ok()?,
+                url,
+                unread,
                 prefix: prefix.clone()?,
                 schedule: schedule?,
                 stale_after,
@@ -147,13 +153,17 @@ fn is_name(name: &str) -> bool {
 /// A problem that [`url`] has reported.
 struct Reported;
 
-/// The URL; `None` where it cannot be had and only the store will be read. One
-/// that is there is judged even then: a restore asks the source who it is.
-fn url(
-    section: &mut Section<'_>,
-    alone: bool,
-    fallback: Option<&str>,
-) -> Result<Option<SecretString>, Reported> {
+/// What is known of the URL.
+enum Url {
+    Given(SecretString),
+    /// This key says where it is, and it could not be read there.
+    Unread(String),
+    Unnamed,
+}
+
+/// The URL, which may be missing where only the store will be read. One that is
+/// there is judged even then: a restore asks the source who it is.
+fn url(section: &mut Section<'_>, alone: bool, fallback: Option<&str>) -> Result<Url, Reported> {
     let store_only = section.context().sources.store_only;
     let given = section.has_secret("url");
     let elsewhere = ["url_file", "url_env"].into_iter().find(|key| section.has(key));
@@ -162,12 +172,14 @@ fn url(
         let Some(secret) = secret else {
             // A new machine has the old one's settings, and not its secrets.
             return match elsewhere.map(|key| section.path_of(key)) {
-                Some(path) if store_only && section.context().report.forgive(&path) => Ok(None),
+                Some(path) if store_only && section.context().report.forgive(&path) => {
+                    Ok(Url::Unread(path))
+                }
                 _ => Err(Reported),
             };
         };
         return match check(section, &secret) {
-            Ok(()) => Ok(Some(secret)),
+            Ok(()) => Ok(Url::Given(secret)),
             Err(message) => {
                 section.problem("url", message);
                 Err(Reported)
@@ -176,7 +188,7 @@ fn url(
     }
     let Some(url) = fallback else {
         if store_only {
-            return Ok(None);
+            return Ok(Url::Unnamed);
         }
         let or = if alone { ", or set the variable DIRECT_URL" } else { "" };
         section.problem("url", format!("is missing: give `url`, `url_file` or `url_env`{or}"));
@@ -187,7 +199,7 @@ fn url(
         section.context().report.problem(FALLBACK_VARIABLE, message);
         return Err(Reported);
     }
-    Ok(Some(url))
+    Ok(Url::Given(url))
 }
 
 fn check(section: &Section<'_>, url: &SecretString) -> Result<(), String> {

@@ -170,6 +170,9 @@ pub struct DatabaseSettings {
     /// Connection string of the source; always a `postgres://` or `postgresql://` URL.
     /// `None` only where the settings were loaded to read the store alone.
     pub url: Option<SecretString>,
+    /// The key that names the URL's place, where that could not be read and only the
+    /// store will be: there is a source, and nobody here knows where.
+    pub unread: Option<String>,
     /// Where its backups stand in the store; ends with a slash.
     pub prefix: String,
     /// When a backup is due, six fields, UTC.

@@ -153,6 +153,14 @@ fn every_report_can_be_json() {
             assert!(document.get(key).is_some(), "{arguments:?} lacks {key}: {document}");
         }
     }
+    // One that fails has its document too, and says on stderr why.
+    drop(server);
+    let output = product.run(&["--json", "backup"]);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let said = ["outcome", "stage"].map(|key| document[key].as_str().unwrap());
+    assert_eq!(said, ["failed", "connect"], "{document:#}");
+    assert!(document["stands"].is_null() && !output.stderr.is_empty(), "{document:#}");
 }
 
 #[test]

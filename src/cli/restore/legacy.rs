@@ -8,16 +8,10 @@ use super::{
     Wanted,
 };
 use crate::{
-    archive::manifest::Source,
-    catalog::{self, Catalog, Entry, Layout},
     postgres::ConnectionUrl,
     restore::{Checked, LegacyRequest, Options, PreparedLegacy, Stream},
-    store::Store,
     visible::visible,
 };
-
-/// How many manifests are tried to be read, from the newest on.
-const TRIED: usize = 5;
 
 /// What is asked of the target and of the archive.
 pub(super) async fn request(
@@ -26,12 +20,12 @@ pub(super) async fn request(
     target: ConnectionUrl,
 ) -> Result<LegacyRequest> {
     only_whole(&wanted.options)?;
-    let sha256 = wanted.sha256().await?;
-    let Wanted { store, layout, catalog, entry, options, damaged, source, client_dirs } = wanted;
+    let (sha256, newest) = (wanted.sha256().await?, wanted.newest().await);
+    let Wanted { entry, options, damaged, source, client_dirs, .. } = wanted;
     Ok(LegacyRequest {
         archive,
         sha256,
-        newest: newest(store.as_ref(), &layout, &catalog).await,
+        newest,
         id: entry.id.to_string(),
         target,
         source,
@@ -53,26 +47,6 @@ pub(super) fn only_whole(options: &Options) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// What the newest backup says of its source that can be read. It is only one
-/// of the ways to know the source, and none of them stands in the way of an
-/// archive that needs no manifest.
-async fn newest(store: &dyn Store, layout: &Layout, catalog: &Catalog) -> Option<Source> {
-    let mut good: Vec<&Entry> = catalog.good().collect();
-    good.sort_by_key(|entry| std::cmp::Reverse((entry.time(), entry.id)));
-    for entry in good.into_iter().take(TRIED) {
-        match catalog::read_manifest(store, layout, catalog, entry.kind, entry.id).await {
-            Ok(manifest) => return Some(manifest.source),
-            Err(error) => {
-                eprintln!(
-                    "warning: what backup {} says of its source cannot be read: {error}",
-                    entry.id
-                );
-            }
-        }
-    }
-    None
 }
 
 /// What restoring it will do.

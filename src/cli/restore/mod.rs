@@ -251,8 +251,7 @@ impl Command<'_> {
             }
         };
         self.backup = Some(entry.id.to_string());
-        // A source that cannot be read is none that could be the target.
-        let source = app::source(database).ok().map(|source| source.url);
+        let source = app::live(database);
         let client_dirs = settings.client_dirs.clone();
         Ok(Wanted { store, layout, catalog, entry, options, damaged, source, client_dirs })
     }
@@ -272,11 +271,13 @@ impl Command<'_> {
             }
         };
         let damage = wanted.damage(&stored, self.global.quiet || self.global.json).await?;
+        let newest = wanted.newest().await;
         let prepared = restore::prepare(Request {
             stored,
             damage,
             target,
             source: wanted.source,
+            newest,
             client_dirs: wanted.client_dirs,
             options: wanted.options,
         })

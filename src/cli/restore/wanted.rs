@@ -6,10 +6,11 @@ use anyhow::{Result, anyhow};
 
 use super::super::progress;
 use crate::{
+    archive::manifest::Source,
     catalog::{self, Catalog, CatalogError, Entry, Key, Layout, Remains, State},
-    postgres::ConnectionUrl,
-    restore::{self, Damage, Options, Progress, Stored, Stream},
+    restore::{self, Damage, Live, Options, Progress, Stored, Stream},
     store::{Patience, Store},
+    visible::visible_lines,
 };
 
 pub(super) struct Wanted {
@@ -21,7 +22,7 @@ pub(super) struct Wanted {
     /// Whether it is wanted although it is damaged.
     pub(super) damaged: bool,
     /// Where it is settled, the source: it is never a target.
-    pub(super) source: Option<ConnectionUrl>,
+    pub(super) source: Live,
     pub(super) client_dirs: Vec<PathBuf>,
 }
 
@@ -69,6 +70,18 @@ impl Wanted {
     pub(super) async fn sha256(&self) -> Result<Option<String>> {
         let Self { store, layout, entry, .. } = self;
         Ok(catalog::legacy_sha256(store.as_ref(), layout, entry.kind, entry.id).await?)
+    }
+
+    /// What the newest backup says of its source that can be read. It is only one of
+    /// the ways to know the source, and stands in no archive's way.
+    pub(super) async fn newest(&self) -> Option<Source> {
+        let Self { store, layout, catalog, .. } = self;
+        let newest = catalog::newest_source(store.as_ref(), layout, catalog).await;
+        for (id, error) in &newest.unread {
+            let error = visible_lines(&error.to_string());
+            eprintln!("warning: what backup {id} says of its source cannot be read: {error}");
+        }
+        newest.source
     }
 
     /// What cannot be read of an archive that is wanted although it is damaged.

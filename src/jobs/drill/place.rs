@@ -6,6 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Environment, Request, fault::Fault, subject::Subject};
 use crate::{
+    archive::manifest::Source,
+    catalog,
     drill::{
         self, BorrowOptions, Borrowed, Comparison, Held, PlaceFacts, Sandbox, SandboxError,
         SandboxOptions,
@@ -55,13 +57,13 @@ impl Place {
                 others: others.map(|(name, url)| (name.clone(), url.clone())).collect(),
                 is_throwaway: request.settings.target_is_throwaway,
             };
-            let (source, manifest) = (subject.source(), subject.manifest());
-            return match Borrowed::take(held, &options, source, manifest).await {
+            let remembered = remembered(environment, request, subject).await;
+            return match Borrowed::take(held, &options, remembered, subject.manifest()).await {
                 Ok(borrowed) => Ok(Self::Target(Box::new(borrowed))),
                 Err(error) => {
                     // It names whoever could not be asked.
                     let others = options.others.iter().filter_map(|(_, url)| url.as_ref());
-                    let urls = [&url].into_iter().chain(&options.source).chain(others);
+                    let urls = [&url].into_iter().chain(options.source.url()).chain(others);
                     let message = Fault::from(error).message;
                     let message = urls.fold(message, |message, url| url.redact(&message));
                     Err(Fault::unproven(DrillReason::Target, message))
@@ -182,6 +184,18 @@ async fn patiently<T>(
             tokio::time::sleep(stopped).await;
         } => Err(stopped),
     }
+}
+
+/// What backups say of the source: this one, and the newest, since the source may
+/// have moved between them.
+async fn remembered(
+    environment: &Environment,
+    request: &Request,
+    subject: &Subject,
+) -> Vec<Source> {
+    let Request { layout, catalog, .. } = request;
+    let newest = catalog::newest_source(environment.store.as_ref(), layout, catalog).await;
+    subject.source().cloned().into_iter().chain(newest.source).collect()
 }
 
 #[cfg(test)]

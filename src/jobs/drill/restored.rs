@@ -18,7 +18,7 @@ use crate::{
     postgres::{ConnectionUrl, Target, TargetFacts},
     process::Priority,
     restore::{
-        self, Blame, Kind, LegacyRequest, MemberError, Options, Request, RestoreError,
+        self, Blame, Kind, LegacyRequest, Live, MemberError, Options, Request, RestoreError,
         SequenceValue, Statement, Stored, Stream,
     },
     state::StageSeconds,
@@ -178,6 +178,7 @@ async fn restore_there(
                 damage: None,
                 target: target.clone(),
                 source,
+                newest: None,
                 client_dirs,
                 options,
             })
@@ -253,7 +254,7 @@ fn legacy_request(
     environment: &Environment,
     legacy: &Legacy,
     target: ConnectionUrl,
-    source: Option<ConnectionUrl>,
+    source: Live,
     client_dirs: Vec<PathBuf>,
 ) -> LegacyRequest {
     LegacyRequest {

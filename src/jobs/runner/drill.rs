@@ -28,6 +28,7 @@ use crate::{
         },
         way::{self, Way},
     },
+    restore::Live,
     settings::{BesideBackups, DatabaseSettings, DrillSettings, Schedule},
     state::{Progress, RunReport},
     words::{DrillChoice, DrillReason, DrillVerdict, JobKind, Outcome, Stage},
@@ -125,7 +126,7 @@ impl InTurn for Drill {
             let request = Request {
                 database: source.settings.name.clone(),
                 layout: source.layout.clone(),
-                source: Some(source.url.clone()),
+                source: Live::At(Box::new(source.url.clone())),
                 settings: source.settings.drill.clone(),
                 catalog: catalog.clone(),
                 entry,

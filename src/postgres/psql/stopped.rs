@@ -10,12 +10,17 @@ use super::{super::said::Said, PsqlError};
 /// What stands before all that is said of a script.
 const PLACE: &str = "psql:<stdin>:";
 
-/// How an error of the server begins.
+/// How an error of the server begins, where it speaks English.
 const OF_THE_SERVER: [&str; 3] = ["ERROR:", "FATAL:", "PANIC:"];
-/// How one of `psql` itself does; up to version 14, the gravest are `fatal`.
+/// How one of `psql` itself does, which is told to speak it; up to version 14, the
+/// gravest are `fatal`.
 const OWN: [&str; 2] = ["error:", "fatal:"];
 /// And how what is no error.
 const NOTICES: [&str; 5] = ["NOTICE:", "WARNING:", "INFO:", "LOG:", "DEBUG:"];
+/// Classes of what is no error: success, warning, no data.
+const OF_NOTICES: [&str; 3] = ["00", "01", "02"];
+/// The longest word for how grave something is, in any language, in characters.
+const LONGEST_WORD: usize = 24;
 
 /// Something that was said of the script.
 struct Told<'a> {
@@ -26,9 +31,39 @@ struct Told<'a> {
     more: Vec<&'a str>,
 }
 
+/// What something is that was said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// An error of the server.
+    Server,
+    /// An error of `psql` itself.
+    Own,
+    /// No error.
+    Notice,
+}
+
 impl Told<'_> {
-    fn begins(&self, words: &[&str]) -> bool {
-        words.iter().any(|word| self.text.starts_with(word))
+    fn kind(&self) -> Option<Kind> {
+        let begins = |words: &[&str]| words.iter().any(|word| self.text.starts_with(word));
+        match () {
+            () if begins(&OF_THE_SERVER) => Some(Kind::Server),
+            () if begins(&OWN) => Some(Kind::Own),
+            () if begins(&NOTICES) => Some(Kind::Notice),
+            () => self.kind_in_any_language(),
+        }
+    }
+
+    /// `FEHLER:  42P07: …`: how grave it is, the server says in its own language.
+    fn kind_in_any_language(&self) -> Option<Kind> {
+        let (word, rest) = self.text.split_once(":  ")?;
+        let (code, _) = rest.split_once(": ")?;
+        let is_word = word.chars().all(|c| c.is_alphabetic() || c == ' ')
+            && (1..=LONGEST_WORD).contains(&word.chars().count());
+        if !is_word || !is_code(code) {
+            return None;
+        }
+        let is_notice = OF_NOTICES.iter().any(|class| code.starts_with(class));
+        Some(if is_notice { Kind::Notice } else { Kind::Server })
     }
 }
 
@@ -42,18 +77,19 @@ pub(super) fn stopped(stderr: &str) -> Option<PsqlError> {
         return is_error.then_some(PsqlError::Stopped { message, line: None, code });
     }
     // It stops at the first error, so what stands before a notice is none.
-    let notice = told.iter().rposition(|told| told.begins(&NOTICES)).map_or(0, |at| at + 1);
-    let mut errors =
-        told[notice..].iter().filter(|told| told.begins(&OF_THE_SERVER) || told.begins(&OWN));
+    let is_notice = |told: &Told<'_>| told.kind() == Some(Kind::Notice);
+    let notice = told.iter().rposition(is_notice).map_or(0, |at| at + 1);
+    let mut errors = told[notice..].iter().filter(|told| told.kind().is_some());
     let error = errors.next()?;
     // Several are of one statement, or one of them is part of a value.
     if errors.any(|other| other.line != error.line) {
         return None;
     }
-    let (message, code) = match OF_THE_SERVER.iter().find_map(|word| error.text.strip_prefix(word))
-    {
-        Some(text) => without_rows(text.trim_start(), &error.more)?,
-        None => (error.text.to_owned(), lost(error.text)),
+    let (message, code) = if error.kind() == Some(Kind::Server) {
+        let (_, text) = error.text.split_once(':')?;
+        without_rows(text.trim_start(), &error.more)?
+    } else {
+        (error.text.to_owned(), lost(error.text))
     };
     // The first line is ours.
     Some(PsqlError::Stopped { message, line: Some(error.line.saturating_sub(1)), code })
@@ -174,6 +210,34 @@ mod tests {
                       DETAIL:  It does.\nLOCATION:  f, heap.c:1\n";
         let shown = "relation \"t\" already exists\nDETAIL:  It does. (SQLSTATE 42P07)";
         assert_eq!(said(stderr), (shown.to_owned(), Some(11)));
+    }
+
+    #[test]
+    fn an_error_is_found_in_whatever_language_the_server_speaks() {
+        for (word, own, context) in [
+            ("FEHLER", "ungültige Eingabesyntax für Typ integer: »Jane«", "Zeile 2, Spalte a"),
+            ("ERREUR", "syntaxe en entrée invalide pour le type integer : « Jane »", "ligne 2"),
+            ("ОШИБКА", "неверный синтаксис для типа integer: \"Jane\"", "строка 2, столбец a"),
+            ("エラー", "\"integer\"型の入力構文が不正です: \"Jane\"", "行 2, 列 a"),
+        ] {
+            let stderr = format!(
+                "psql:<stdin>:3: HINWEIS:  00000: Jane\npsql:<stdin>:4: CẢNH BÁO:  01000: Jane\n\
+                 psql:<stdin>:12: {word}:  22P02: {own}\nCONTEXT:  COPY t, {context}: \"Jane\"\n\
+                 LOCATION:  x\n"
+            );
+            let (message, line) = said(&stderr);
+            assert!(
+                message.contains("\nCONTEXT:  COPY t, ") && !message.contains("Jane"),
+                "{message}"
+            );
+            assert!(message.ends_with("(SQLSTATE 22P02)") && line == Some(11), "{message}");
+        }
+        let refused = "psql:<stdin>:12: FEHLER:  42P07: Relation »t« existiert bereits\n";
+        assert_eq!(said(refused).0, "Relation »t« existiert bereits (SQLSTATE 42P07)");
+        // What has no class, or more than a word before it, is nothing that can be read.
+        for text in ["FEHLER:  Jane: Doe", "HINWEIS:  00000: Jane", "Jane_1:  42P07: Doe"] {
+            assert!(stopped(&format!("psql:<stdin>:9: {text}\n")).is_none(), "{text}");
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use super::{
 pub(super) fn of_target(prepared: &PreparedLegacy) -> Vec<String> {
     let PreparedLegacy { request, facts, asked, .. } = prepared;
     let mut refusals: Vec<String> = hosted(prepared).into_iter().collect();
-    let (newest, given) = (request.newest.as_ref(), request.not_the_source);
-    refusals.extend(identity::refusal(facts, newest, asked, request.clean, given));
+    let (clean, given) = (request.clean, request.not_the_source);
+    refusals.extend(identity::refusal(facts, asked, clean, given));
     refusals.extend(guards::no_place(facts));
     if !request.clean && refusals.is_empty() {
         refusals.extend(guards::not_empty(facts, &Platform::default()));

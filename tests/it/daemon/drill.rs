@@ -12,6 +12,7 @@ use reliquary::{
     health::{self, Check, Status},
     jobs::drill::{self, Request},
     postgres::ConnectionUrl,
+    restore::Live,
     settings::Settings,
     store::{LocalStore, Store, list_all},
     words::{DrillChoice, DrillReason, DrillStage, DrillVerdict, JobKind},
@@ -319,7 +320,7 @@ async fn by_hand(night: &Night, backup: Option<&str>) -> Record {
     let request = Request {
         database: "main".to_owned(),
         layout,
-        source: None,
+        source: Live::Unnamed,
         settings: database.drill.clone(),
         entry: entry.clone(),
         catalog,

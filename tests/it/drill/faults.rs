@@ -9,6 +9,7 @@ use reliquary::{
     clock::Clock,
     drill::Record,
     jobs::drill::{self, Drilled, Request},
+    restore::Live,
     settings::{Settings, Sources, load},
     store::{
         LocalStore, Store,
@@ -46,7 +47,7 @@ async fn run(settings: &Settings, clean: &LocalStore, store: Arc<dyn Store>) -> 
         entry: newest,
         catalog,
         layout,
-        source: None,
+        source: Live::Unnamed,
         settings: settings.drill.clone(),
         operator: "a test".to_owned(),
         choice: DrillChoice::Asked,

@@ -32,7 +32,8 @@ async fn restore_from(
         stored: Stored { patience, ..Stored::new(store, manifest.clone()) },
         damage: None,
         target,
-        source: None,
+        source: restore::Live::Unnamed,
+        newest: None,
         client_dirs: vec![server.bin_dir().to_owned()],
         options: Options { jobs: 2, clean, ..Options::default() },
     };

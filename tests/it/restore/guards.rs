@@ -290,6 +290,41 @@ fn the_live_source_is_known_by_what_it_says_of_itself() {
     assert!(said.contains("cannot be asked whether it is the target"), "{said}");
 }
 
+/// What an older backup says of it is of another time.
+#[test]
+fn an_older_backup_does_not_empty_a_source_that_has_moved() {
+    // Servers of one version are clones here, with one system identifier.
+    let [before, now, third] = [15, 16, 18].map(Server::start);
+    for server in [&before, &now, &third] {
+        shop(server, "shop");
+    }
+    let product = Product::of(&before, "shop").client_dir(third.bin_dir());
+    let older = product.backup(&[]).id;
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let moved = product.set("DIRECT_URL", now.url("shop"));
+    moved.backup(&["--manual"]);
+    // On a machine that knows the bucket alone.
+    let recovery = moved.set("DIRECT_URL", "");
+    let scheduled = format!("scheduled/{older}");
+    let clean = [&*scheduled, "--clean", "--yes"];
+    for server in [&now, &before] {
+        untouched(server, "shop", || {
+            let said = fails(&recovery, server, "shop", &clean);
+            assert!(said.contains("by its system identifier"), "{said}");
+        });
+    }
+    // One that has the settings, and not the file that they name.
+    fs::create_dir_all(recovery.dir().join("config")).unwrap();
+    let settings = "[databases.main]\nurl_file = \"gone\"\n";
+    fs::write(recovery.dir().join("config/reliquary.toml"), settings).unwrap();
+    untouched(&third, "shop", || {
+        let said = fails(&recovery, &third, "shop", &clean);
+        for part in ["databases.main.url_file cannot be read", "--not-the-source"] {
+            assert!(said.contains(part), "{said}");
+        }
+    });
+}
+
 /// The guards of a legacy archive are those of a backup.
 #[test]
 fn a_legacy_archive_is_guarded_like_a_backup() {

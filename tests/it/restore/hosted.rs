@@ -351,6 +351,29 @@ fn sections_and_sql_close_tables_as_early_as_a_whole_restore() {
     }
 }
 
+/// What a restore has made in a plain server is no platform's, though it looks like it.
+#[test]
+fn a_project_comes_back_whole_into_a_plain_server_as_often_as_one_likes() {
+    let source = server();
+    project(&source, "project");
+    source.psql("project", APPLICATION);
+    let product = Product::of(&source, "project");
+    product.backup(&[]);
+    let plain = Server::start(15);
+    plain.create_database("copy");
+    plain.psql("copy", "create role anon; create role service_role");
+    super::restored(&product, &plain, "copy", &["--create-roles"]);
+    let whole = plain.dump_plain("copy");
+    // As one that stopped early has left it.
+    plain.psql(
+        "copy",
+        "alter table auth.identities drop constraint identities_user_id_fkey;
+         alter table storage.objects drop constraint objects_pkey;",
+    );
+    super::restored(&product, &plain, "copy", &["--create-roles", "--clean", "--yes"]);
+    crate::support::postgres::assert_same_dump(&whole, &plain.dump_plain("copy"));
+}
+
 /// Nobody makes a table in a schema that the platform keeps.
 #[test]
 fn a_part_of_a_managed_schema_that_has_no_home_is_a_loss() {

@@ -90,8 +90,9 @@ fn progress_moves_from_the_first_byte_to_the_last_row() {
         runtime.spawn(async move {
             let store = Arc::new(LocalStore::open(&folder).await.unwrap());
             let options = Options { jobs: 2, ..Options::default() };
-            let (stored, damage, source) = (Stored::new(store, manifest), None, None);
-            let request = Request { stored, damage, target, source, client_dirs, options };
+            let (source, newest) = (restore::Live::Unnamed, None);
+            let (stored, damage) = (Stored::new(store, manifest), None);
+            let request = Request { stored, damage, target, source, newest, client_dirs, options };
             let prepared = restore::prepare(request).await.unwrap();
             Box::pin(restore::run(prepared, &progress, &cancel)).await.unwrap()
         })

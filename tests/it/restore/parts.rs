@@ -252,7 +252,8 @@ fn a_small_table_reads_only_its_members() {
             stored: Stored::new(store, manifest),
             damage: None,
             target: url,
-            source: None,
+            source: restore::Live::Unnamed,
+            newest: None,
             client_dirs: vec![server.bin_dir().to_owned()],
             options,
         };

@@ -12,6 +12,9 @@ fn a_url_that_cannot_be_had_is_a_warning_where_only_the_store_is_read() {
         place.sources.store_only = true;
         let (settings, warnings) = place.load().unwrap();
         assert!(settings.databases["app"].url.is_none());
+        // There is a source, and a restore must not take another's silence for none.
+        let unread = settings.databases["app"].unread.as_deref();
+        assert_eq!(unread, Some(&*format!("databases.app.{key}")));
         assert!(warnings[0].path == format!("databases.app.{key}"), "{warnings:?}");
         assert_eq!(warnings.len(), 1);
     }
@@ -20,6 +23,7 @@ fn a_url_that_cannot_be_had_is_a_warning_where_only_the_store_is_read() {
     place.sources.store_only = true;
     let settings = place.settings();
     assert_eq!(settings.databases["main"].prefix, "database/");
+    assert_eq!(settings.databases["main"].unread, None);
 }
 
 /// A restore asks the source who it is, so that it never becomes the target.
