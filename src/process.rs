@@ -5,6 +5,7 @@
 //! a grace period, then SIGKILL, as a group, so that nothing it started stays
 //! behind. Secrets travel in the environment, never in the arguments.
 
+mod orphans;
 mod priority;
 mod remembered;
 
@@ -27,10 +28,12 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub(crate) use orphans::{Adoption, pids};
 pub(crate) use priority::NICE;
 pub use priority::Priority;
 use priority::step_back;
 pub use remembered::STDERR_KEPT;
+pub(crate) use remembered::read as remember;
 
 /// How long a child may take to end after SIGTERM.
 pub const TERM_GRACE: Duration = Duration::from_secs(5);
@@ -192,8 +195,7 @@ impl Program {
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
-        let mut child = command
-            .spawn()
+        let mut child = orphans::known(|| command.spawn())
             .map_err(|reason| ProcessError::Start { program: self.name(), reason })?;
         let stderr = child.stderr.take().map(|pipe| tokio::spawn(remembered::read(pipe)));
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
@@ -309,7 +311,7 @@ impl Child {
             .wait()
             .await
             .map_err(|reason| ProcessError::Wait { program: self.name.clone(), reason })?;
-        self.ended = true;
+        self.note_end();
         Ok(Exit {
             program: self.name.clone(),
             status: Some(status),
@@ -326,8 +328,13 @@ impl Child {
         let status = self.process.wait().await.ok();
         // A grandchild may still hold the group: it goes too.
         self.signal(Signal::SIGKILL);
-        self.ended = true;
+        self.note_end();
         Exit { program: self.name.clone(), status, stderr: self.remembered().await }
+    }
+
+    fn note_end(&mut self) {
+        self.ended = true;
+        orphans::ended(self.group);
     }
 
     fn signal(&self, signal: Signal) {

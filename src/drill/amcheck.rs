@@ -1,13 +1,11 @@
 //! `pg_amcheck` over a whole database, where the server programs bring it.
 
-use std::time::Duration;
-
-use tokio::io::AsyncReadExt as _;
+use std::{path::Path, time::Duration};
 
 use super::{record::Comparison, sandbox::Sandbox};
 use crate::postgres::Target;
 use crate::{
-    process::{Priority, Program, Stream},
+    process::{Priority, Program, Stream, remember},
     words::Looked,
 };
 
@@ -23,6 +21,18 @@ const FOUND: i32 = 2;
 const HAS_EXTENSION: &str = "SELECT count(*) FROM pg_catalog.pg_available_extensions WHERE name OPERATOR(pg_catalog.=) 'amcheck'";
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+
+/// The sandbox runs what nobody has read, and may ask for a password: nothing of
+/// ours answers, and nothing of ours is looked into.
+fn program(path: &Path, jobs: usize) -> Program {
+    Program::new(path)
+        .priority(Priority::Low)
+        .args(["--install-missing", "--no-dependent-toast", "-j", &jobs.max(1).to_string()])
+        .arg("--no-password")
+        .env("PGPASSFILE", "/dev/null")
+        .env("HOME", "/nonexistent")
+        .dir("/")
+}
 
 impl Comparison {
     /// There is nothing to check it with.
@@ -51,23 +61,20 @@ impl Sandbox {
             Err(error) => return could_not(error),
         }
         let cluster = self.cluster();
-        let program = Program::new(path)
-            .priority(Priority::Low)
-            .args(["--install-missing", "--no-dependent-toast", "-j", &jobs.max(1).to_string()])
+        let program = program(&path, jobs)
             .arg("-h")
             .arg(cluster.socket_dir())
             .args(["-p", &cluster.port().to_string(), "-U", cluster.superuser()])
-            .args(["-d", self.database()])
-            .dir("/");
+            .args(["-d", self.database()]);
         let mut child = match program.spawn(Stream::Null, Stream::Piped) {
             Ok(child) => child,
             Err(error) => return could_not(error.to_string()),
         };
-        let mut said = Vec::new();
+        let mut said = String::new();
         let work = async {
-            if let Some(mut stdout) = child.stdout() {
-                // What cannot be read says nothing; how it ended does.
-                let _ = stdout.read_to_end(&mut said).await;
+            if let Some(stdout) = child.stdout() {
+                // A server that means harm may have it say without end.
+                said = remember(stdout).await;
             }
             child.wait().await
         };
@@ -78,7 +85,7 @@ impl Sandbox {
                 return could_not(format!("it did not finish within {} s", deadline.as_secs()));
             }
         };
-        let said: String = String::from_utf8_lossy(&said).trim().chars().take(SAID).collect();
+        let said: String = said.trim().chars().take(SAID).collect();
         match exit.status.and_then(|status| status.code()) {
             Some(0) => Comparison::new(NAME, Looked::Ok, "every table and B-tree".to_owned()),
             Some(FOUND) => Comparison::new(NAME, Looked::Failed, said),
@@ -93,5 +100,25 @@ impl Sandbox {
         let count = session.number(HAS_EXTENSION).await.map_err(|error| error.to_string());
         session.close().await;
         Ok(count? > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_has_no_password_of_ours_for_a_server_that_asks_for_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pg_amcheck");
+        let script = "#!/bin/sh\necho \"$HOME $PGPASSFILE $*\"\n";
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        let said = program(&path, 0).output(CONNECT_WITHIN).await.unwrap();
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.starts_with("/nonexistent /dev/null "), "{said}");
+        assert!(said.contains(" -j 1 ") && said.contains(" --no-password"), "{said}");
     }
 }

@@ -39,6 +39,24 @@ pub struct NoRoom {
     pub keep: u64,
 }
 
+/// A drill has taken more room than it may.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{}: only {} free, which is less than the {} of drill.keep_free: the drill was ended before \
+     it filled the disk; free some, or set drill.dir to a larger disk",
+    .dir.display(),
+    size(*.free),
+    size(*.keep)
+)]
+pub struct Filled {
+    /// Where the sandbox is.
+    pub dir: PathBuf,
+    /// Free bytes there.
+    pub free: u64,
+    /// What stays free, in bytes.
+    pub keep: u64,
+}
+
 /// The disk cannot be asked, or has no room.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
@@ -78,7 +96,7 @@ pub fn enough(dir: &Path, needed: u64, keep: u64) -> Result<u64, DiskError> {
 }
 
 /// Returns when less than `keep` bytes are free, and never before.
-pub async fn watch(dir: &Path, keep: u64) -> NoRoom {
+pub async fn watch(dir: &Path, keep: u64) -> Filled {
     let mut tick = tokio::time::interval(EVERY);
     loop {
         tick.tick().await;
@@ -86,7 +104,7 @@ pub async fn watch(dir: &Path, keep: u64) -> NoRoom {
         if let Ok(free) = free(dir)
             && free < keep
         {
-            return NoRoom { dir: dir.to_owned(), free, needed: 0, keep };
+            return Filled { dir: dir.to_owned(), free, keep };
         }
     }
 }
@@ -112,6 +130,18 @@ mod tests {
         assert!(error.to_string().contains("drill.keep_free"), "{error}");
         let full = watch(dir.path(), u64::MAX).await;
         assert_eq!(full.keep, u64::MAX);
+    }
+
+    #[test]
+    fn a_disk_that_fills_meanwhile_is_told_by_what_is_left_and_not_by_an_estimate() {
+        let dir = PathBuf::from("/srv/drill");
+        let full = Filled { dir, free: 2 * 1024 * 1024, keep: 16 * 1024 * 1024 };
+        assert_eq!(
+            full.to_string(),
+            "/srv/drill: only 2.0 MiB free, which is less than the 16.0 MiB of drill.keep_free: \
+             the drill was ended before it filled the disk; free some, or set drill.dir to a \
+             larger disk"
+        );
     }
 
     #[test]

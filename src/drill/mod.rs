@@ -31,7 +31,7 @@ mod tuning;
 pub use ask::{Question, ask};
 pub use borrowed::{BorrowOptions, Borrowed};
 pub use compare::compare;
-pub use disk::{DiskError, NoRoom, enough, needed, watch};
+pub use disk::{DiskError, Filled, NoRoom, enough, needed, watch};
 pub use expect::{Expectation, ExpectationError, Found, Judged};
 pub use good::{NewestGood, condemned, mark, newest_good};
 pub use held::Held;

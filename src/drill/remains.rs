@@ -6,8 +6,10 @@
 //! free is nobody's any more.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File, TryLockError},
     io,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,14 +19,17 @@ use nix::{
     unistd::Pid,
 };
 
+use crate::process::pids;
+
 /// How every sandbox's folder begins.
 pub(super) const PREFIX: &str = "reliquary-drill-";
 
 /// The file whose lock says that somebody uses the folder.
 const OWNER: &str = "owner";
 
-/// How long a server may take to end.
+/// How long a server may take to end, and what is killed.
 const PATIENCE: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Says that a folder is in use, until it is dropped.
 #[derive(Debug)]
@@ -52,7 +57,7 @@ pub(super) async fn clear(root: &Path) -> Vec<PathBuf> {
             Ok(()) => {}
             Err(TryLockError::WouldBlock | TryLockError::Error(_)) => continue,
         }
-        end_servers(&folder).await;
+        end_processes(&folder).await;
         match fs::remove_dir_all(&folder) {
             Ok(()) => cleared.push(folder),
             Err(error) => {
@@ -64,43 +69,64 @@ pub(super) async fn clear(root: &Path) -> Vec<PathBuf> {
     cleared
 }
 
-/// Ends servers whose data lie in a folder.
-async fn end_servers(folder: &Path) {
-    let Ok(homes) = fs::read_dir(folder) else { return };
-    for home in homes.flatten().map(|home| home.path()) {
-        let data = home.join("data");
-        let Some(pid) = postmaster(&data) else { continue };
-        let _ = kill(pid, Signal::SIGQUIT);
-        for _ in 0..PATIENCE {
-            if !serves(pid, &data) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+/// Ends the servers whose data lie in a folder, and then whatever else has come from
+/// a sandbox there. The number in `postmaster.pid` says nothing: a server that had
+/// processes of its own counted them for itself.
+async fn end_processes(folder: &Path) {
+    let serving = || seen("cmdline", |line| serves(line, folder));
+    let to = |processes: &[Pid], signal| {
+        for &pid in processes {
+            let _ = kill(pid, signal);
         }
-        if serves(pid, &data) {
-            let _ = kill(pid, Signal::SIGKILL);
+    };
+    to(&serving(), Signal::SIGQUIT);
+    for _ in 0..PATIENCE {
+        if serving().is_empty() {
+            break;
         }
+        tokio::time::sleep(PAUSE).await;
+    }
+    for _ in 0..PATIENCE {
+        let mut left = serving();
+        left.extend(seen("environ", |environment| lives_in(environment, folder)));
+        if left.is_empty() {
+            break;
+        }
+        to(&left, Signal::SIGKILL);
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// The server of a data directory, where it still runs.
-fn postmaster(data: &Path) -> Option<Pid> {
-    let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
-    let pid = Pid::from_raw(text.lines().next()?.trim().parse().ok()?);
-    serves(pid, data).then_some(pid)
+/// The processes of which the system says something.
+fn seen(what: &str, is_so: impl Fn(&[u8]) -> bool) -> Vec<Pid> {
+    let says = |pid: &i32| fs::read(format!("/proc/{pid}/{what}")).is_ok_and(|said| is_so(&said));
+    pids().filter(says).map(Pid::from_raw).collect()
 }
 
-/// Whether a process is the server of a data directory. Its number may have
-/// gone to another one since.
-fn serves(pid: Pid, data: &Path) -> bool {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let data = data.as_os_str().as_encoded_bytes();
-    line.split(|&byte| byte == 0).any(|argument| argument == data)
+/// Whether arguments are those of a server of a sandbox in a folder, or of a program
+/// that has started it.
+fn serves(arguments: &[u8], folder: &Path) -> bool {
+    let arguments: Vec<&[u8]> = arguments.split(|&byte| byte == 0).collect();
+    arguments.windows(2).any(|pair| {
+        let data = Path::new(OsStr::from_bytes(pair[1]));
+        pair[0] == b"-D" && data.ends_with("data") && data.starts_with(folder)
+    })
+}
+
+/// Whether an environment is that of a sandbox in a folder, which is handed down to
+/// whatever is started there.
+fn lives_in(environment: &[u8], folder: &Path) -> bool {
+    environment.split(|&byte| byte == 0).any(|variable| {
+        let home = variable.strip_prefix(b"HOME=").unwrap_or_default();
+        let home = Path::new(OsStr::from_bytes(home));
+        home != folder && home.starts_with(folder)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::{Child, Program, Stream};
 
     #[tokio::test]
     async fn what_nobody_owns_is_cleared_and_nothing_else() {
@@ -125,6 +151,52 @@ mod tests {
         assert!(!dead.exists());
         for kept in [live, unmarked, foreign] {
             assert!(kept.exists(), "{}", kept.display());
+        }
+    }
+    #[tokio::test]
+    async fn what_a_sandbox_has_started_ends_with_its_remains() {
+        let root = tempfile::tempdir().unwrap();
+        let dead = root.path().join("reliquary-drill-dead");
+        fs::create_dir(&dead).unwrap();
+        drop(own(&dead).unwrap());
+        let spawn = |program: Program| program.spawn(Stream::Null, Stream::Null).unwrap();
+        let sleep = || Program::new("sleep").arg("600");
+        let home = dead.join("reliquary-pg-x");
+        let left = spawn(sleep().env("HOME", &home));
+        // Its number is in no file, or counts for itself alone.
+        let server = ["-c", "sleep 600; true", "postgres", "-D"];
+        let server = spawn(Program::new("sh").args(server).arg(home.join("data")));
+        let others = [sleep(), sleep().env("HOME", root.path()), sleep().env("HOME", &dead)];
+        let others = others.map(spawn);
+
+        assert_eq!(clear(root.path()).await, std::slice::from_ref(&dead));
+        let runs = |child: &Child| {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", child.id().unwrap()));
+            stat.is_ok_and(|stat| !stat.contains(") Z"))
+        };
+        assert!(!runs(&left) && !runs(&server));
+        assert!(others.iter().all(runs));
+    }
+
+    #[test]
+    fn a_server_is_known_by_its_folder_and_nothing_by_less() {
+        let folder = Path::new("/t/reliquary-drill-x");
+        for (arguments, expected) in [
+            ("postgres\0-D\0/t/reliquary-drill-x/pg/data\0-k\0", true),
+            ("unshare\0--pid\0sh\0postgres\0-D\0/t/reliquary-drill-x/pg/data\0", true),
+            ("postgres\0-D\0/t/reliquary-drill-xy/pg/data\0", false),
+            ("ls\0/t/reliquary-drill-x/pg/data\0", false),
+            ("", false),
+        ] {
+            assert_eq!(serves(arguments.as_bytes(), folder), expected, "{arguments:?}");
+        }
+        for (environment, expected) in [
+            ("PATH=/bin\0HOME=/t/reliquary-drill-x/reliquary-pg-y\0", true),
+            ("HOME=/t/reliquary-drill-xy/pg\0", false),
+            ("PWD=/t/reliquary-drill-x/pg\0HOME=/root\0", false),
+            ("", false),
+        ] {
+            assert_eq!(lives_in(environment.as_bytes(), folder), expected, "{environment:?}");
         }
     }
 }

@@ -4,7 +4,9 @@
 //! nowhere else, and runs as an unprivileged user even when we are root. No
 //! way out leaves it behind: [`Cluster::stop`] shuts it down and says so, `Drop`
 //! does as much, and a watcher process that holds our end of a pipe ends it and
-//! removes its directory when we are killed with no time to do either.
+//! removes its directory when we are killed with no time to do either. Where it
+//! runs what nobody has read ([`ClusterOptions::least`]), what that has started and
+//! left behind ends with it.
 
 mod error;
 
@@ -18,7 +20,7 @@ use std::{
 use nix::{
     errno::Errno,
     sys::{
-        signal::{Signal, kill, killpg},
+        signal::{Signal, killpg},
         wait::{Id, WaitPidFlag, WaitStatus, waitid},
     },
     unistd::Pid,
@@ -29,7 +31,7 @@ use tokio::process::ChildStdin;
 
 pub use self::error::ClusterError;
 use super::unprivileged::{Account, reachable};
-use crate::process::{Child, Program, Stream};
+use crate::process::{Adoption, Child, Program, Stream};
 
 /// The bootstrap superuser of a cluster, unless it is told another name.
 pub const SUPERUSER: &str = "postgres";
@@ -42,6 +44,10 @@ const START_DEADLINE: Duration = Duration::from_mins(1);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 /// `Drop` blocks its thread, so it is less patient.
 const DROP_DEADLINE: Duration = Duration::from_secs(3);
+/// What is killed is gone in a moment; what it has started by then takes another.
+const ORPHANS_DEADLINE: Duration = Duration::from_secs(2);
+/// How often it is looked whether something has ended.
+const POLL: Duration = Duration::from_millis(5);
 
 /// The kernel's limit for a unix socket's path, its closing NUL included.
 const SOCKET_PATH_LIMIT: usize = 108;
@@ -60,12 +66,21 @@ const THROWAWAY: &[(&str, &str)] = &[
     ("logging_collector", "off"),
 ];
 
-/// Replaces itself with the server, after starting a watcher that reads our
-/// pipe: its end means that we are gone, whatever killed us.
-const WATCHED: &str = r#"dir=$1; shift
+/// Replaces itself with what starts the server, after starting a watcher that reads
+/// our pipe: its end means that we are gone, whatever killed us.
+///
+/// The server is told to end by way of its process group, because it need not be the
+/// process that we have started: that may be a program which waits for it, and must
+/// not end before it. Whoever means to hear SIGQUIT, as the server does, says so.
+const WATCHED: &str = r#"trap '' QUIT
+dir=$1; shift
 exec 3<&0
 { read -r _ <&3
-  kill -QUIT $$ && while kill -0 $$; do sleep 0.1; done
+  tries=0
+  while [ $tries -lt 150 ] && kill -0 $$; do
+    if [ $tries -lt 100 ]; then kill -s QUIT -- "-$$"; else kill -s KILL $$; fi
+    tries=$((tries + 1)); sleep 0.1
+  done
   rm -rf -- "$dir"
 } >/dev/null 2>&1 &
 exec "$@" </dev/null 3<&-"#;
@@ -86,9 +101,11 @@ pub struct ClusterOptions {
     pub settings: Vec<(String, String)>,
     /// The name of its bootstrap superuser.
     pub superuser: String,
-    /// Programs that start the server in their turn, such as `nice -n 10`.
+    /// Programs that start the server in their turn, such as `nice -n 10`. One that
+    /// stays must end as soon as the server does.
     pub wrap: Vec<String>,
-    /// Where we are root, run as an account that owns nothing else.
+    /// It runs what nobody has read. Where we are root, it runs as an account that
+    /// owns nothing else; and no process that comes from it outlives it.
     pub least: bool,
 }
 
@@ -102,6 +119,8 @@ pub struct Cluster {
     port: u16,
     superuser: String,
     home: Option<TempDir>,
+    /// Brings us what it leaves behind.
+    adoption: Option<Adoption>,
 }
 
 impl ClusterOptions {
@@ -188,13 +207,12 @@ impl Cluster {
             Some(template) => copy_template(template, &data).await?,
             None => init(&account, &options.bin_dir, &data, &options.superuser).await?,
         }
-        let mut chain = options.wrap.iter().cloned().chain(["/bin/sh".to_owned()]);
-        let first = chain.next().unwrap_or_default();
         let mut program = account
-            .run(Program::new(first))
-            .args(chain)
+            .run(Program::new("/bin/sh"))
+            // The watcher stays out of what confines the server.
             .args(["-c", WATCHED, "sh"])
             .arg(home.path())
+            .args(&options.wrap)
             .arg(&server)
             .arg("-D")
             .arg(&data)
@@ -210,10 +228,12 @@ impl Cluster {
         {
             program = program.arg("-c").arg(format!("{name}={value}"));
         }
+        let adoption = options.least.then(Adoption::begin);
         let mut child = program.spawn(Stream::Piped, Stream::Null)?;
         let watch = child.stdin();
         let ClusterOptions { bin_dir, port, superuser, .. } = options;
-        let mut cluster = Self { child, watch, bin_dir, port, superuser, home: Some(home) };
+        let home = Some(home);
+        let mut cluster = Self { child, watch, bin_dir, port, superuser, home, adoption };
         cluster.ready().await?;
         Ok(cluster)
     }
@@ -282,6 +302,10 @@ impl Cluster {
         self.signal(Signal::SIGQUIT);
         let _ = tokio::time::timeout(STOP_DEADLINE, self.child.wait()).await;
         self.child.stop(Duration::ZERO).await;
+        let deadline = Instant::now() + ORPHANS_DEADLINE;
+        while !self.has_left_nothing() && Instant::now() < deadline {
+            tokio::time::sleep(POLL).await;
+        }
         match self.home.take() {
             Some(home) => {
                 let path = home.path().to_owned();
@@ -316,11 +340,18 @@ impl Cluster {
         }
     }
 
+    /// To all of its group, as the watcher does it.
     fn signal(&self, signal: Signal) {
         if let Some(id) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
             // An error only says that it is gone already.
-            let _ = kill(Pid::from_raw(id), signal);
+            let _ = killpg(Pid::from_raw(id), signal);
         }
+    }
+
+    /// Ends what has come from the server and outlives it; returns whether there was
+    /// nothing.
+    fn has_left_nothing(&self) -> bool {
+        self.adoption.as_ref().is_none_or(Adoption::end_orphans)
     }
 }
 
@@ -334,12 +365,16 @@ impl Drop for Cluster {
         };
         let pid = Pid::from_raw(id);
         self.signal(Signal::SIGQUIT);
-        let deadline = Instant::now() + DROP_DEADLINE;
-        while Instant::now() < deadline && runs(pid) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let wait = |deadline: Duration, is_done: &dyn Fn() -> bool| {
+            let deadline = Instant::now() + deadline;
+            while !is_done() && Instant::now() < deadline {
+                std::thread::sleep(POLL);
+            }
+        };
+        wait(DROP_DEADLINE, &|| !runs(pid));
         // Whatever is left, and the watcher before it could act.
         let _ = killpg(pid, Signal::SIGKILL);
+        wait(ORPHANS_DEADLINE, &|| !runs(pid) && self.has_left_nothing());
         self.watch = None;
     }
 }

@@ -1,5 +1,6 @@
 //! Keeping a server away from the rest of the machine, as far as the machine
-//! lets us: less of the processor than others, and no network.
+//! lets us: less of the processor than others, no network, and no process but its
+//! own.
 
 use std::time::Duration;
 
@@ -9,8 +10,46 @@ use crate::process::{NICE, Program};
 /// Trying a program must not hang.
 const TRY_WITHIN: Duration = Duration::from_secs(10);
 
-/// Gives it a network of its own, in which there is nothing, and needs no rights.
-const NO_NETWORK: &[&str] = &["unshare", "--user", "--map-current-user", "--net"];
+/// What gives it namespaces of its own, the most first; none needs rights. In a
+/// network of its own there is nothing. Of processes of its own none outlives the
+/// first: the kernel ends them with it, whatever they do. A machine that lets us
+/// have those may still refuse a view of them (`/proc`), as containers do.
+const NAMESPACES: &[&[&str]] = &[
+    &[
+        "unshare",
+        "--user",
+        "--map-current-user",
+        "--net",
+        "--ipc",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "/bin/sh",
+        "-c",
+        FIRST,
+        "sh",
+    ],
+    &[
+        "unshare",
+        "--user",
+        "--map-current-user",
+        "--net",
+        "--ipc",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "/bin/sh",
+        "-c",
+        FIRST,
+        "sh",
+    ],
+    &["unshare", "--user", "--map-current-user", "--net"],
+];
+
+/// The first process of a namespace is the parent of whatever loses its own. A
+/// server would take the end of such a process for that of a backend.
+const FIRST: &str = r#""$@" & wait "$!""#;
 
 /// What a server is started with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,13 +69,18 @@ pub async fn confine() -> Confinement {
         program.output(TRY_WITHIN).await.is_ok()
     };
     let mut confinement = Confinement::default();
-    // It steps back for others, and has no network.
+    let mut add = |wrap: &[&str]| confinement.wrap.extend(wrap.iter().map(|&word| word.to_owned()));
+    // It steps back for others.
     let nice = NICE.to_string();
     let nice = ["nice", "-n", &nice];
-    for (wrap, is_network) in [(&nice[..], false), (NO_NETWORK, true)] {
-        if works(wrap).await {
-            confinement.wrap.extend(wrap.iter().map(|&word| word.to_owned()));
-            confinement.no_network |= is_network;
+    if works(&nice).await {
+        add(&nice);
+    }
+    for namespaces in NAMESPACES {
+        if works(namespaces).await {
+            add(namespaces);
+            confinement.no_network = true;
+            break;
         }
     }
     confinement

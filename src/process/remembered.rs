@@ -1,4 +1,4 @@
-//! What is remembered of a child's stderr: how it began, and how it ended.
+//! What is remembered of what a child says: how it began, and how it ended.
 
 use std::collections::VecDeque;
 
@@ -13,8 +13,8 @@ const HEAD: usize = 4 * 1024;
 /// What stands where something is left out, on a line of its own.
 const GAP: &[u8] = "\n…\n".as_bytes();
 
-/// Reads to the end.
-pub(super) async fn read(mut pipe: impl AsyncRead + Unpin) -> String {
+/// Reads to the end, and keeps no more than is remembered.
+pub(crate) async fn read(mut pipe: impl AsyncRead + Unpin) -> String {
     let (mut head, mut tail) = (Vec::new(), VecDeque::<u8>::new());
     let mut is_cut = false;
     let mut chunk = [0_u8; 4096];

@@ -1,4 +1,7 @@
-use super::{super::server_bins::find_server_bins, *};
+use super::{
+    super::{confine::confine, server_bins::find_server_bins},
+    *,
+};
 
 async fn options() -> ClusterOptions {
     ClusterOptions::new(find_server_bins(&[], Some(15)).await.unwrap().dir)
@@ -57,6 +60,62 @@ async fn the_end_of_its_owner_is_its_end() {
     })
     .await
     .unwrap();
+}
+
+/// Whether a process runs that sleeps for so long.
+fn sleeps(seconds: u32) -> bool {
+    let wanted = format!("sleep\0{seconds}\0");
+    crate::process::pids().any(|pid| {
+        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == wanted.as_bytes())
+    })
+}
+
+/// Confined as a sandbox is, or by nothing, and with a program that has left it.
+async fn left_by_a_program(confined: bool, seconds: u32) -> Cluster {
+    let mut options = options().await;
+    options.least = true;
+    if confined {
+        options.wrap = confine().await.wrap;
+    }
+    let cluster = Cluster::start(options).await.unwrap();
+    let mut connection =
+        PgConnection::connect_with(&cluster.connect_options("postgres")).await.unwrap();
+    let program = format!("cd /; env -i setsid sleep {seconds} >/dev/null 2>&1 &");
+    let sql = format!("COPY (SELECT 1) TO PROGRAM '{program} sleep 0.2'");
+    sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    assert!(sleeps(seconds));
+    cluster
+}
+
+fn unlike_others(at: u32) -> u32 {
+    40_000_000 + std::process::id() % 1_000_000 * 10 + at
+}
+
+#[tokio::test]
+async fn what_a_program_has_left_ends_with_it_confined_or_not() {
+    for (at, confined) in [(0, true), (1, false)] {
+        let seconds = unlike_others(at);
+        let cluster = left_by_a_program(confined, seconds).await;
+        let home = cluster.socket_dir().to_owned();
+        drop(cluster);
+        assert!(!sleeps(seconds), "confined: {confined}");
+        assert!(!home.exists());
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_its_owner_is_the_end_of_what_is_confined_with_it() {
+    let seconds = unlike_others(2);
+    let mut cluster = left_by_a_program(true, seconds).await;
+    let home = cluster.socket_dir().to_owned();
+    cluster.watch = None;
+    tokio::time::timeout(STOP_DEADLINE, cluster.child.wait()).await.unwrap().unwrap();
+    let deadline = Instant::now() + STOP_DEADLINE;
+    while home.exists() {
+        assert!(Instant::now() < deadline, "the watcher removes it");
+        tokio::time::sleep(POLL).await;
+    }
+    assert!(!sleeps(seconds));
 }
 
 #[tokio::test]

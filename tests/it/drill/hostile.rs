@@ -6,7 +6,10 @@
 //!   where we are root. It sees none of our environment, nor that of any other
 //!   process; no network but a loopback device of its own, on which nobody
 //!   listens; and it writes nothing but into its folder and places open to all,
-//!   such as `/tmp`. What it starts ends with the sandbox.
+//!   such as `/tmp`. What it starts ends with the sandbox, whatever it does to stay:
+//!   where the machine has `unshare`, it is in a namespace that ends, and sees no
+//!   process but the sandbox's; where it has not, whatever descends from the sandbox
+//!   is ended after it.
 //! - `pg_read_file` reads what that account may read: `/etc/passwd`, and no file
 //!   that is closed to others.
 //! - `dblink` reaches no server over TCP, not even one of this machine. A Unix
@@ -16,7 +19,7 @@
 //!   of the machine.
 //!
 //! Where the machine has no `unshare`, the network is the machine's, and the
-//! record says so. Where we are no root, the account is ours, and so are its files.
+//! record says so; and all processes of the sandbox's account can be seen and ended. Where we are no root, the account is ours, and so are its files.
 
 use nix::unistd::geteuid;
 
@@ -146,4 +149,38 @@ fn a_hostile_dump_finds_no_network_no_environment_and_no_rights_outside_its_fold
         assert_eq!(fs::read_to_string(&victim).unwrap(), "as it was");
     }
     assert!(is_empty(room.path()));
+}
+
+#[test]
+fn a_program_that_a_hostile_dump_leaves_behind_is_gone_after_the_drill() {
+    let (_server, room, product, _backup) = backed_up();
+    let seconds = 20_000_000 + std::process::id() % 1_000_000 * 10;
+    let sql = format!(
+        "CREATE TABLE public.x (line text);\nCOPY public.x FROM PROGRAM 'cd /; env -i setsid \
+         sleep {seconds} >/dev/null 2>&1 & sleep 0.2; pgrep -cx reliquary; \
+         echo \"sleeps $(pgrep -fc \"^sleep {seconds}\")\"';\n",
+    );
+    product.legacy("2025-01-02T03-00-00Z", &dump(&sql));
+    let check = |name: &str, sql: &str, expect: &str| {
+        format!("[[drill.checks]]\nname = '{name}'\nsql = \"{sql}\"\nexpect = '{expect}'\n")
+    };
+    let left = check("left", "select from x where line = 'sleeps 1'", "rows = 1");
+    let unseen = check("unseen", "select from x where line = '0'", "rows = 1");
+    // A machine that lets us have no namespaces.
+    let refusing = TempDir::new().unwrap();
+    let unshare = refusing.path().join("unshare");
+    fs::write(&unshare, "#!/bin/sh\nexit 1\n").unwrap();
+    fs::set_permissions(&unshare, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(refusing.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", refusing.path().display(), std::env::var("PATH").unwrap());
+    for (product, checks, network) in [
+        (product.clone(), format!("{left}{unseen}"), "none"),
+        (product.set("PATH", path), left, "the machine's"),
+    ] {
+        let record = product.configured(&checks).drill(0, &["2025-01-02T03-00-00Z"]);
+        assert_eq!(record["verdict"], "passed", "{record:#}");
+        assert_eq!(record["sandbox"]["network"], network);
+        assert_eq!(stages::sleeper(seconds), None, "network: {network}");
+        assert!(is_empty(room.path()));
+    }
 }

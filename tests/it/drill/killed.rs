@@ -44,11 +44,26 @@ pub(super) fn hanging(product: &Product, room: &TempDir) -> (Child, Pid) {
     until("the sandbox's start", || {
         let path = inside(room, "data/postmaster.pid");
         let text = path.and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
-        let ready = text.contains("ready");
-        server = text.lines().next().and_then(|line| line.parse().ok()).map(Pid::from_raw);
-        ready
+        server = postmaster(room);
+        text.contains("ready") && server.is_some()
     });
     (child, server.unwrap())
+}
+
+/// Those of a sandbox's processes whose arguments fit.
+fn of_sandbox(room: &TempDir, fits: impl Fn(&[&str]) -> bool) -> Option<Pid> {
+    let data = inside(room, "data")?;
+    fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let line = fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        let line: Vec<&str> = line.split('\0').collect();
+        (line.contains(&data.to_str()?) && fits(&line)).then_some(Pid::from_raw(pid))
+    })
+}
+
+/// Its server, by our own count of processes: its file may have its own.
+pub(super) fn postmaster(room: &TempDir) -> Option<Pid> {
+    of_sandbox(room, |line| line[0].ends_with("/postgres"))
 }
 
 const SLOW: &str =
@@ -79,14 +94,7 @@ fn a_drill_whose_watcher_was_killed_too_is_cleared_with_its_server_by_the_next()
     let (_server, room, product, _backup) = backed_up();
     let slow = product.configured(SLOW);
     let (mut child, server) = hanging(&slow, &room);
-    // The watcher is the server's child that is no PostgreSQL.
-    let watcher = fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
-        let parent: i32 = rest.split_whitespace().nth(1)?.parse().ok()?;
-        (parent == server.as_raw() && name == "sh").then_some(Pid::from_raw(pid))
-    });
+    let watcher = of_sandbox(&room, |line| line.iter().any(|word| word.contains("read -r _")));
     kill(watcher.expect("a watcher"), Signal::SIGKILL).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();

@@ -37,7 +37,7 @@ fn programs(server: &Server, name: &str, fits: &str, seconds: u32) -> TempDir {
 }
 
 /// The process that sleeps for so long.
-fn sleeper(seconds: u32) -> Option<Pid> {
+pub(super) fn sleeper(seconds: u32) -> Option<Pid> {
     let wanted = format!("sleep\0{seconds}\0");
     fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
@@ -134,17 +134,14 @@ pub(super) fn asked(room: &TempDir) -> bool {
 
 /// Whether one says in its title that it is in a query.
 fn is_in_query(room: &TempDir) -> bool {
-    let Some(path) = killed::inside(room, "data/postmaster.pid") else { return false };
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let Some(postmaster) = text.lines().next().and_then(|line| line.parse::<i32>().ok()) else {
-        return false;
-    };
+    let Some(postmaster) = killed::postmaster(room) else { return false };
     fs::read_dir("/proc").unwrap().flatten().any(|entry| {
         let read = |name: &str| fs::read_to_string(entry.path().join(name)).unwrap_or_default();
         let parent = read("stat").rsplit_once(')').and_then(|(_, rest)| {
             rest.split_whitespace().nth(1).and_then(|parent| parent.parse::<i32>().ok())
         });
-        parent == Some(postmaster) && read("cmdline").trim_end_matches('\0').ends_with("SELECT")
+        parent == Some(postmaster.as_raw())
+            && read("cmdline").trim_end_matches('\0').ends_with("SELECT")
     })
 }
 
