@@ -92,7 +92,7 @@ fn members(bencher: Bencher<'_, '_>) {
 fn backup() -> (Arc<Manifest>, Vec<u8>) {
     let text = include_bytes!("../tests/fixtures/manifests/0.1.0.json");
     let mut manifest = Manifest::parse(text).expect("a manifest");
-    let (mut feeder, members) = pack(1, MEMBER, mark(&manifest.id));
+    let (mut feeder, members) = pack(1, MEMBER, Some(mark(&manifest.id)));
     let reading = std::thread::spawn(move || {
         let end = b"--\n-- PostgreSQL database dump complete\n--\n\n";
         for (section, text) in Section::ALL.into_iter().zip([&end[..], &dump(), &end[..]]) {
@@ -100,7 +100,7 @@ fn backup() -> (Arc<Manifest>, Vec<u8>) {
         }
     });
     let mut sink = Sink::default();
-    let written = block_on(write(members, 8 << 20, &mut sink, |_, _| {}));
+    let written = block_on(write(vec![vec![members]], 8 << 20, &mut sink, |_, _| {}));
     let Ok(written) = written else { panic!("the sink takes everything") };
     reading.join().expect("a dump");
     manifest.archive.bytes = written.bytes;

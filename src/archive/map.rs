@@ -1,5 +1,7 @@
 //! What stands where in an archive, as its manifest says.
 
+use std::collections::HashMap;
+
 use super::manifest::{Manifest, Member, Table};
 use crate::postgres::Section;
 
@@ -201,19 +203,20 @@ fn in_order(places: &[Place]) -> Result<(), MapError> {
         Holds::Statements { section: Section::Data, .. } | Holds::Rows { .. } => 1,
         Holds::Statements { section: Section::PostData, .. } => 2,
     };
-    let mut nth = (usize::MAX, 0);
+    let mut written: HashMap<usize, usize> = HashMap::new();
     for (at, place) in places.iter().enumerate() {
         let offset = place.member.offset;
         if at > 0 && rank(&places[at - 1]) > rank(place) {
             return Err(MapError::Order { offset });
         }
         if let Holds::Rows { table, nth: this } = place.holds {
-            // The members of a table follow one another.
-            let next = if nth.0 == table { nth.1 + 1 } else { 1 };
-            if this != next {
+            // The members of a table stand in its order, perhaps with another
+            // table's between them.
+            let before = written.entry(table).or_default();
+            if this != *before + 1 {
                 return Err(MapError::Order { offset });
             }
-            nth = (table, this);
+            *before = this;
         }
     }
     Ok(())

@@ -3,7 +3,8 @@
 //!
 //! It is a concatenation of gzip members. Decompressed, in order: the pre-data
 //! script; data members, each one complete `COPY … FROM stdin;` with whole rows
-//! and `\.`, among members that hold the other statements of the data section;
+//! and `\.`, among members that hold the other statements of the data section
+//! (those of a table in order, perhaps with another table's between them);
 //! the post-data script. The manifest says where each member begins.
 //!
 //! This floor knows nothing of PostgreSQL connections or of S3:
@@ -16,6 +17,7 @@ pub mod gzip;
 mod header;
 mod index;
 mod inflate;
+mod lanes;
 pub(crate) mod lexer;
 pub mod manifest;
 pub mod map;
@@ -34,7 +36,7 @@ pub use gzip::MemberError;
 pub use header::comment;
 pub use manifest::{Manifest, ManifestError};
 pub use map::{Map, MapError, Place, wrong_sums};
-pub use pack::{Feeder, pack};
+pub use pack::{Feeder, Queued, pack};
 pub use read::{ReadError, read_section};
 pub use split::{END_OF_DATA, SplitError, Splitter};
 pub use unpack::{UnpackError, Unpacker};

@@ -74,6 +74,7 @@ pub struct Feeder {
     spare: Receiver<Vec<u8>>,
     member_size: usize,
     closed: bool,
+    rows_alone: bool,
 }
 
 /// Starts `threads` compressing threads. They end when the feeder is dropped
@@ -85,7 +86,7 @@ pub struct Feeder {
 pub fn pack(
     threads: usize,
     member_size: usize,
-    comment: String,
+    comment: Option<String>,
 ) -> (Feeder, mpsc::Receiver<Queued>) {
     let threads = threads.max(1);
     let (jobs, job_queue) = channel::<Job>();
@@ -101,15 +102,23 @@ pub fn pack(
         queue,
         jobs,
         open: None,
-        comment: Some(comment),
+        comment,
         spare,
         member_size,
         closed: false,
+        rows_alone: false,
     };
     (feeder, members)
 }
 
 impl Feeder {
+    /// Takes no statements, but the rows: of a `pg_dump` that dumps a few tables
+    /// beside another one, which says everything else.
+    #[must_use]
+    pub fn of_rows_alone(self) -> Self {
+        Self { rows_alone: true, ..self }
+    }
+
     /// Whether nobody reads the members any more: feeding on is of no use.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -134,7 +143,11 @@ impl Sink for Feeder {
         self.enqueue(Queued::Table(header));
     }
 
-    fn piece(&mut self, content: &Content, text: Vec<u8>, end: Option<u64>) -> Vec<u8> {
+    fn piece(&mut self, content: &Content, mut text: Vec<u8>, end: Option<u64>) -> Vec<u8> {
+        if self.rows_alone && *content != Content::Rows {
+            text.clear();
+            return text;
+        }
         let member = self.open.take().unwrap_or_else(|| {
             let (member, pieces) = sync_channel(1);
             let (packed, receiver) = mpsc::channel(2);

@@ -9,8 +9,10 @@ use tokio::sync::mpsc;
 use super::{
     gzip::MemberError,
     index::Index,
+    lanes::{Event, Lanes},
     manifest::Member,
-    pack::{Packed, Queued},
+    pack::Queued,
+    split::Content,
 };
 
 /// Takes the archive's bytes.
@@ -47,8 +49,11 @@ pub enum WriteError<E> {
     Lost,
 }
 
-/// Reads the members until the feeder is gone, and hands out the archive's
+/// Reads the members until all feeders are gone, and hands out the archive's
 /// bytes in parts of `part_size` bytes.
+///
+/// What `phases` bring is written one after the other; the queues of one phase
+/// take turns, and the events of each keep their order.
 ///
 /// `written` is told the size of the archive so far, in bytes, and the rows of
 /// the members that it holds whole.
@@ -56,37 +61,35 @@ pub enum WriteError<E> {
 /// # Errors
 /// When the sink fails or a member cannot be compressed.
 pub async fn write<S: PartSink>(
-    mut members: mpsc::Receiver<Queued>,
+    phases: Vec<Vec<mpsc::Receiver<Queued>>>,
     part_size: usize,
     sink: &mut S,
     mut written: impl FnMut(u64, u64) + Send,
 ) -> Result<Written, WriteError<S::Error>> {
     let mut parts = Parts { buffer: BytesMut::new(), part_size, hash: Sha256::new(), offset: 0 };
     let mut index = Index::default();
-    while let Some(queued) = members.recv().await {
-        let (content, mut packed) = match queued {
-            Queued::Table(header) => {
-                index.table(header);
-                continue;
-            }
-            Queued::Member { content, packed } => (content, packed),
-        };
-        let offset = parts.offset;
-        loop {
-            match packed.recv().await {
-                Some(Packed::Bytes(bytes)) => {
+    for queues in phases {
+        // Of which table the rows on each lane are.
+        let mut tables = vec![None; queues.len()];
+        let mut lanes = Lanes::new(queues);
+        let mut open = (parts.offset, Content::Rows);
+        while let Some((lane, event)) = lanes.next().await {
+            match event {
+                Event::Table(header) => tables[lane] = Some(index.table(header)),
+                Event::Begin(content) => open = (parts.offset, content),
+                Event::Bytes(bytes) => {
                     parts.push(&bytes, sink).await.map_err(WriteError::Sink)?;
                     written(parts.offset, index.rows);
                 }
-                Some(Packed::End { dump_length, rows }) => {
-                    let length = parts.offset - offset;
+                Event::End { dump_length, rows } => {
+                    let (offset, content) = &open;
+                    let (offset, length) = (*offset, parts.offset - offset);
                     let member = Member { offset, length, uncompressed: dump_length, rows };
-                    index.member(&content, member);
+                    index.member(content, tables[lane], member);
                     written(parts.offset, index.rows);
-                    break;
                 }
-                Some(Packed::Failed(error)) => return Err(WriteError::Member(error)),
-                None => return Err(WriteError::Lost),
+                Event::Failed(error) => return Err(WriteError::Member(error)),
+                Event::Lost => return Err(WriteError::Lost),
             }
         }
     }
@@ -173,14 +176,14 @@ mod tests {
     }
 
     async fn archive(threads: usize, part_size: usize) -> (Written, Vec<(Bytes, bool)>) {
-        let (mut feeder, members) = pack(threads, 64 * 1024, mark("x"));
+        let (mut feeder, members) = pack(threads, 64 * 1024, Some(mark("x")));
         let reading = tokio::task::spawn_blocking(move || {
             for (section, text) in sections() {
                 read_section(text.as_bytes(), section, 64 * 1024, &mut feeder, |_| {}).unwrap();
             }
         });
         let mut parts = Parts::default();
-        let Ok(written) = write(members, part_size, &mut parts, |_, _| {}).await else {
+        let Ok(written) = write(vec![vec![members]], part_size, &mut parts, |_, _| {}).await else {
             panic!("the sink takes everything");
         };
         reading.await.unwrap();
@@ -236,7 +239,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_writer_that_stops_ends_the_reading() {
-        let (mut feeder, members) = pack(2, 64 * 1024, mark("x"));
+        let (mut feeder, members) = pack(2, 64 * 1024, Some(mark("x")));
         drop(members);
         let (section, text) = sections()[1].clone();
         let reading = tokio::task::spawn_blocking(move || {

@@ -32,7 +32,7 @@ use crate::{
         manifest::{self, Kind},
     },
     catalog::{self, BackupId, Catalog, CatalogError, Key},
-    postgres::{Dump, Exclude, Session, Snapshot, clients},
+    postgres::{Dump, Exclude, Session, Snapshot, clients, shares},
     state::Progress,
     store::part_size_for,
     words::Stage,
@@ -241,6 +241,7 @@ impl Backup<'_> {
             url: self.source.url.clone(),
             snapshot: snapshot.id.clone(),
             exclusions: snapshot.exclusions.clone(),
+            shares: shares(&snapshot.facts.tables, settings.streams),
             encoding: snapshot.facts.encoding.clone(),
             lock_timeout: settings.lock_timeout,
         };

@@ -1,9 +1,12 @@
-//! Running `pg_dump` on a snapshot, one section a run.
+//! Running `pg_dump` on a snapshot, one section a run, and rows by several at once.
 
 use std::time::Duration;
 
 use super::{
-    clients::Client, exclude::ResolvedExclusions, libpq::KEEPALIVES, tls::TlsError,
+    clients::Client,
+    exclude::{ResolvedExclusions, argument},
+    libpq::KEEPALIVES,
+    tls::TlsError,
     url::ConnectionUrl,
 };
 use crate::process::{Child, ProcessError, Stream};
@@ -20,6 +23,9 @@ pub struct Dump {
     pub snapshot: String,
     /// What is left out.
     pub exclusions: ResolvedExclusions,
+    /// Tables whose rows others dump beside the one that dumps all the rest, each
+    /// some of them; see [`fn@super::shares`].
+    pub shares: Vec<Vec<(String, String)>>,
     /// The database's encoding, as the server calls it.
     pub encoding: String,
     /// How long it may wait for the application's locks, all in all, before it
@@ -54,6 +60,26 @@ impl Section {
     }
 }
 
+/// What one `pg_dump` of several dumps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A section; of [`Section::Data`], what is in no share.
+    Section(Section),
+    /// The rows of the tables of [`Dump::shares`] with this number.
+    Share(usize),
+}
+
+impl Part {
+    /// The section that it is of.
+    #[must_use]
+    pub fn section(self) -> Section {
+        match self {
+            Self::Section(section) => section,
+            Self::Share(_) => Section::Data,
+        }
+    }
+}
+
 /// `pg_dump` could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
@@ -65,27 +91,29 @@ pub enum DumpError {
     Process(#[from] ProcessError),
 }
 
-/// Options that never change. Restoring must not depend on roles of the source.
-/// Large objects are asked for by the short option, which every version knows
-/// and which holds even when schemas are excluded. A tablespace of the source
-/// is a folder on its machine, which no other server has.
-const OPTIONS: [&str; 6] =
-    ["--format=plain", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-password", "-b"];
+/// Options that never change. Restoring must not depend on roles of the source. A
+/// tablespace of the source is a folder on its machine, which no other server has.
+const OPTIONS: [&str; 5] =
+    ["--format=plain", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-password"];
+
+/// Large objects are asked for by the short option, which every version knows and
+/// which holds even when schemas are excluded.
+const LARGE_OBJECTS: &str = "-b";
 
 /// No encoding at all, but whatever bytes were put in: they are dumped as they are.
 const UNCONVERTED: &str = "SQL_ASCII";
 
 impl Dump {
-    /// Starts `pg_dump` for a section; its stdout is piped.
+    /// Starts `pg_dump` for a part; its stdout is piped.
     ///
     /// # Errors
     /// When it cannot be started. How it ends is the child's to tell.
-    pub fn spawn(&self, section: Section) -> Result<Child, DumpError> {
+    pub fn spawn(&self, part: Part) -> Result<Child, DumpError> {
         let child = self
             .url
             .program(&self.client.path, self.client.major)?
-            .args(self.options())
-            .arg(format!("--section={}", section.name()))
+            .args(self.options_of(part))
+            .arg(format!("--section={}", part.section().name()))
             .arg(format!("--snapshot={}", self.snapshot))
             .arg(format!("--dbname={KEEPALIVES}"))
             .spawn(Stream::Null, Stream::Piped)?;
@@ -96,17 +124,46 @@ impl Dump {
     /// nothing later, and without anything about the connection.
     #[must_use]
     pub fn options(&self) -> Vec<String> {
+        let mut options = self.common_options(Some(LARGE_OBJECTS));
+        options.extend(self.exclusions.args.iter().cloned());
+        options
+    }
+
+    fn common_options(&self, large_objects: Option<&str>) -> Vec<String> {
         // Zero would mean to wait for ever.
         let wait = self.lock_timeout.as_millis().max(1);
         // One encoding for all archives; names in the manifest are compared in it.
         let utf8 = self.encoding != UNCONVERTED;
         OPTIONS
-            .iter()
-            .map(ToString::to_string)
+            .into_iter()
+            .chain(large_objects)
+            .map(str::to_owned)
             .chain(utf8.then(|| "--encoding=UTF8".to_owned()))
             .chain([format!("--lock-wait-timeout={wait}")])
-            .chain(self.exclusions.args.iter().cloned())
             .collect()
+    }
+
+    /// A share names its tables, and the section of rows leaves them out: with what
+    /// no name stands for, large objects and values of sequences, it is whole.
+    fn options_of(&self, part: Part) -> Vec<String> {
+        let named = |option: &str, tables: &[(String, String)]| -> Vec<String> {
+            tables.iter().map(|(schema, name)| argument(option, &[schema, name])).collect()
+        };
+        match part {
+            Part::Share(nth) => {
+                let tables = self.shares.get(nth).map_or(&[][..], Vec::as_slice);
+                let mut options = self.common_options(None);
+                options.push("--strict-names".to_owned());
+                options.extend(named("--table=", tables));
+                options
+            }
+            Part::Section(Section::Data) => {
+                let mut options = self.options();
+                options.extend(named("--exclude-table-data=", &self.shares.concat()));
+                options
+            }
+            Part::Section(_) => self.options(),
+        }
     }
 }
 
@@ -199,6 +256,7 @@ mod tests {
                 args: vec!["--exclude-schema=\"x\"".into()],
                 ..ResolvedExclusions::default()
             },
+            shares: vec![vec![("public".to_owned(), "a \"b\"".to_owned())]],
             encoding: "LATIN1".into(),
             lock_timeout: Duration::from_secs(30),
         };
@@ -206,6 +264,17 @@ mod tests {
             dump.options().join(" "),
             "--format=plain --no-owner --no-privileges --no-tablespaces --no-password -b \
              --encoding=UTF8 --lock-wait-timeout=30000 --exclude-schema=\"x\""
+        );
+        let ends = |part, end: &str| assert!(dump.options_of(part).join(" ").ends_with(end));
+        // What one dumps, the other leaves out.
+        ends(Part::Section(Section::PreData), " --exclude-schema=\"x\"");
+        ends(
+            Part::Section(Section::Data),
+            " --exclude-schema=\"x\" --exclude-table-data=\"public\".\"a \"\"b\"\"\"",
+        );
+        ends(
+            Part::Share(0),
+            " --lock-wait-timeout=30000 --strict-names --table=\"public\".\"a \"\"b\"\"\"",
         );
         assert!(!format!("{dump:?}").contains("hunter2"));
     }

@@ -130,7 +130,7 @@ impl ResolvedExclusions {
 }
 
 /// `pg_dump` reads patterns; within double quotes every character is itself.
-fn argument(option: &str, names: &[&str]) -> String {
+pub(super) fn argument(option: &str, names: &[&str]) -> String {
     let quoted: Vec<String> =
         names.iter().map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
     format!("{option}{}", quoted.join("."))

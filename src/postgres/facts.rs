@@ -68,6 +68,8 @@ pub struct TableFact {
     pub rows_estimate: u64,
     /// Whether it is unlogged.
     pub unlogged: bool,
+    /// Whether an extension owns it, which wants its rows in dumps.
+    pub of_extension: bool,
 }
 
 const DOING: &str = "read the source's facts";
@@ -215,6 +217,7 @@ async fn sizes(
             bytes_estimate: u64::try_from(bytes).unwrap_or_default(),
             rows_estimate: table.rows,
             unlogged: table.unlogged,
+            of_extension: table.member,
         })
         .collect())
 }

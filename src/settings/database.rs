@@ -99,6 +99,7 @@ impl Draft {
         let timeout = section.duration("timeout", 50 * MINUTE, SECOND..=7 * DAY);
         let shortest = Duration::from_millis(100);
         let lock_timeout = section.duration("lock_timeout", 30 * SECOND, shortest..=HOUR);
+        let streams = section.count("streams", 2, 1..=8);
         let attempts = section.count("attempts", 6, 1..=20);
         let retry_delay = section.duration("retry_delay", MINUTE, shortest..=HOUR);
         let exclude = exclude(section.section("exclude"));
@@ -129,6 +130,7 @@ impl Draft {
                 stale_after,
                 timeout,
                 lock_timeout,
+                streams,
                 attempts,
                 retry_delay,
                 exclude,

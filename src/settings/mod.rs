@@ -183,6 +183,8 @@ pub struct DatabaseSettings {
     pub timeout: Duration,
     /// How long the dump may wait for a lock that the application holds.
     pub lock_timeout: Duration,
+    /// How many `pg_dump` copy rows at once, where the database is large enough.
+    pub streams: usize,
     /// Attempts of one slot, the first included.
     pub attempts: u32,
     /// Pause before the second attempt; doubles from there.

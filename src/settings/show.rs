@@ -101,6 +101,7 @@ struct ShownDatabase<'s> {
     stale_after: String,
     timeout: String,
     lock_timeout: String,
+    streams: usize,
     attempts: u32,
     retry_delay: String,
     exclude: ShownExclusions<'s>,
@@ -282,6 +283,7 @@ impl<'s> ShownDatabase<'s> {
             stale_after: duration_text(database.stale_after),
             timeout: duration_text(database.timeout),
             lock_timeout: duration_text(database.lock_timeout),
+            streams: database.streams,
             attempts: database.attempts,
             retry_delay: duration_text(database.retry_delay),
             exclude: ShownExclusions {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
-use reliquary::postgres::{Dump, Exclude, Section, SessionError, dump::is_transient_failure};
+use reliquary::postgres::{Dump, Exclude, Part, Section, SessionError, dump::is_transient_failure};
 use tokio::io::AsyncReadExt;
 
 use crate::support::pg::{Pg, SOON, dump, execute, open, parse, pg_dump, run_dump};
@@ -135,6 +135,7 @@ async fn rows_that_come_after_the_snapshot_are_in_no_section() {
         snapshot: snapshot.id,
         exclusions: snapshot.exclusions,
         encoding: snapshot.facts.encoding.clone(),
+        shares: Vec::new(),
         lock_timeout: SOON,
     };
     let data = run_dump(&dump, Section::Data).await.unwrap();
@@ -170,6 +171,7 @@ async fn a_table_that_ddl_holds_fails_the_dump_in_time_and_blocks_nobody() {
         snapshot: snapshot.id,
         exclusions: snapshot.exclusions,
         encoding: snapshot.facts.encoding.clone(),
+        shares: Vec::new(),
         lock_timeout: short,
     };
     let error = tokio::time::timeout(SOON, run_dump(&dump, Section::PreData))
@@ -206,10 +208,11 @@ async fn no_secret_is_among_the_arguments_of_a_dump() {
         snapshot: snapshot.id,
         exclusions: snapshot.exclusions,
         encoding: snapshot.facts.encoding.clone(),
+        shares: Vec::new(),
         lock_timeout: SOON,
     };
     // The lock keeps it from ending before it was looked at.
-    let mut child = dump.spawn(Section::Data).unwrap();
+    let mut child = dump.spawn(Part::Section(Section::Data)).unwrap();
     let cmdline = format!("/proc/{}/cmdline", child.id().unwrap());
     // It is empty for a moment while the program is loaded.
     let loaded = async {

@@ -123,6 +123,19 @@ fn members_that_do_not_make_an_archive_are_refused() {
 }
 
 #[test]
+fn members_of_tables_may_take_turns() {
+    let mut manifest = manifest();
+    let [one, other, ..] = &mut manifest.tables[..] else { panic!("two tables") };
+    std::mem::swap(&mut one.members[0].offset, &mut other.members[0].offset);
+    let map = Map::of(&manifest).unwrap();
+    let rows = map.places().iter().filter_map(|place| match place.holds {
+        Holds::Rows { table, nth } => Some((table, nth)),
+        Holds::Statements { .. } => None,
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), [(1, 1), (0, 1), (1, 2)]);
+}
+
+#[test]
 fn numbers_that_are_not_the_sum_of_their_parts_are_all_named() {
     let mut manifest = manifest();
     assert_eq!(wrong_sums(&manifest), []);

@@ -45,14 +45,14 @@ impl PartSink for Sink {
 async fn made_of(sections: [String; 3]) -> Backup {
     let text = include_bytes!("../../../tests/fixtures/manifests/0.1.0.json");
     let mut manifest = Manifest::parse(text).unwrap();
-    let (mut feeder, members) = pack(2, MEMBER, mark(&manifest.id));
+    let (mut feeder, members) = pack(2, MEMBER, Some(mark(&manifest.id)));
     let reading = tokio::task::spawn_blocking(move || {
         for (section, text) in Section::ALL.into_iter().zip(sections) {
             read_section(text.as_bytes(), section, MEMBER, &mut feeder, |_| {}).unwrap();
         }
     });
     let mut sink = Sink::default();
-    let Ok(written) = write(members, 5 << 20, &mut sink, |_, _| {}).await else {
+    let Ok(written) = write(vec![vec![members]], 5 << 20, &mut sink, |_, _| {}).await else {
         panic!("the sink takes everything");
     };
     reading.await.unwrap();

@@ -1,22 +1,24 @@
-//! Starting `pg_dump` for the three sections at once.
+//! Starting `pg_dump` for the three sections, and for rows more than once, at once.
 //!
 //! A `pg_dump` reads every definition it needs, and locks every table, before
-//! it writes its first byte. So when all three have begun to write, none of
+//! it writes its first byte. So when all of them have begun to write, none of
 //! them can see a change any more that another did not: a migration that waits
 //! for the rows to be copied cannot come between the rows and the indexes.
 
 use std::{
     fs::File,
     io::{self, Read},
+    iter,
     time::Duration,
 };
 
+use futures::future::try_join_all;
 use tokio::task;
 
 use super::BackupError;
 use crate::{
     archive::Section,
-    postgres::{Dump, dump},
+    postgres::{Dump, Part, dump},
     process::{Child, TERM_GRACE},
     words::Stage,
 };
@@ -29,7 +31,7 @@ const FIRST: usize = 64 * 1024;
 
 /// A `pg_dump` that has begun to write.
 pub(super) struct Begun {
-    pub(super) section: Section,
+    pub(super) part: Part,
     pub(super) child: Child,
     first: Vec<u8>,
     pipe: File,
@@ -37,22 +39,28 @@ pub(super) struct Begun {
 
 impl Begun {
     /// Everything that it writes, from the first byte on.
-    pub(super) fn into_parts(self) -> (Section, Child, impl Read + Send + 'static) {
-        (self.section, self.child, io::Cursor::new(self.first).chain(self.pipe))
+    pub(super) fn into_parts(self) -> (Part, Child, impl Read + Send + 'static) {
+        (self.part, self.child, io::Cursor::new(self.first).chain(self.pipe))
     }
 }
 
-/// Starts all three, and waits until each has begun to write.
-pub(super) async fn begin_all(dump: &Dump) -> Result<[Begun; 3], BackupError> {
-    let [pre_data, data, post_data] = Section::ALL;
-    let begun = tokio::try_join!(begin(dump, pre_data), begin(dump, data), begin(dump, post_data))?;
-    Ok([begun.0, begun.1, begun.2])
+/// Starts them all, and waits until each has begun to write. In the order of the
+/// archive: what is of one section stands together.
+pub(super) async fn begin_all(dump: &Dump) -> Result<[Vec<Begun>; 3], BackupError> {
+    let [pre_data, data, post_data] = Section::ALL.map(Part::Section);
+    let rows = iter::once(data).chain((0..dump.shares.len()).map(Part::Share));
+    let begun = tokio::try_join!(
+        begin(dump, pre_data),
+        try_join_all(rows.map(|part| begin(dump, part))),
+        begin(dump, post_data),
+    )?;
+    Ok([vec![begun.0], begun.1, vec![begun.2]])
 }
 
-async fn begin(dump: &Dump, section: Section) -> Result<Begun, BackupError> {
+async fn begin(dump: &Dump, part: Part) -> Result<Begun, BackupError> {
     let failed = |error: &dyn std::error::Error| BackupError::new(Stage::Dump, true, error);
     let mut child =
-        dump.spawn(section).map_err(|error| BackupError::new(Stage::Dump, false, &error))?;
+        dump.spawn(part).map_err(|error| BackupError::new(Stage::Dump, false, &error))?;
     let stdout = child.blocking_stdout().map_err(|error| failed(&error))?;
     let stdout =
         stdout.ok_or_else(|| BackupError::new(Stage::Dump, true, "take the pipe from pg_dump"))?;
@@ -77,7 +85,7 @@ async fn begin(dump: &Dump, section: Section) -> Result<Begun, BackupError> {
         let transient = dump::is_transient_failure(&exit.stderr);
         exit.success().map_err(|error| BackupError::new(Stage::Dump, transient, &error))?;
     }
-    Ok(Begun { section, child, first, pipe })
+    Ok(Begun { part, child, first, pipe })
 }
 
 /// The pipe with as much room as the kernel gives, so that `pg_dump` and the

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use tokio::task;
+use futures::future::try_join_all;
+use tokio::{sync::mpsc, task};
 
 use super::{
     BackupError,
@@ -12,11 +13,11 @@ use super::{
 };
 use crate::{
     archive::{
-        Feeder, ReadError, SplitError, WriteError, Written, mark, pack, read_section, write,
+        Feeder, Queued, ReadError, SplitError, WriteError, Written, mark, pack, read_section, write,
     },
     catalog::BackupId,
     jobs::Environment,
-    postgres::{Dump, Session, dump},
+    postgres::{Dump, Part, Session, dump},
     process::TERM_GRACE,
     state::Progress,
     store::StoreError,
@@ -48,14 +49,23 @@ pub(super) async fn stream(
     progress.enter(Stage::Dump);
     let begun = begin_all(dump).await?;
     refuse_changes(session).await?;
-    let settings = &environment.archive;
-    let (feeder, members) = pack(settings.threads, settings.member_size, mark(&id.to_string()));
+    let member_size = environment.archive.member_size;
+    let mut comment = Some(mark(&id.to_string()));
+    let (mut feeding, mut phases) = (Vec::new(), Vec::new());
+    for begun in begun {
+        // The threads are divided: all of them together hold no more in memory.
+        let threads = environment.archive.threads.div_ceil(begun.len());
+        let (fed, queues): (Vec<_>, Vec<_>) =
+            begun.into_iter().map(|begun| fed(begun, threads, member_size, comment.take())).unzip();
+        feeding.push(fed);
+        phases.push(queues);
+    }
     let part_size = usize::try_from(part_size).unwrap_or(usize::MAX);
     let writer = async {
         let report = |size: u64, rows: u64| progress.set_archive(size, rows);
-        write(members, part_size, upload, report).await.map_err(write_error)
+        write(phases, part_size, upload, report).await.map_err(write_error)
     };
-    let dumping = read_sections(begun, feeder, settings.member_size, progress);
+    let dumping = read_sections(feeding, member_size, progress);
     let work = async { tokio::try_join!(writer, dumping) };
     tokio::select! {
         result = work => {
@@ -96,21 +106,41 @@ async fn keep_alive(session: &mut Session) -> BackupError {
     }
 }
 
-/// Reads what each `pg_dump` writes, one after the other, so that the archive is
+/// A `pg_dump` and what its text goes into, and the queue that comes out of that.
+type Fed = (Begun, Feeder);
+
+fn fed(
+    begun: Begun,
+    threads: usize,
+    member_size: usize,
+    comment: Option<String>,
+) -> (Fed, mpsc::Receiver<Queued>) {
+    let (feeder, queue) = pack(threads, member_size, comment);
+    let feeder = match begun.part {
+        Part::Section(_) => feeder,
+        // The settings and sequences that it says are the other one's as well.
+        Part::Share(_) => feeder.of_rows_alone(),
+    };
+    ((begun, feeder), queue)
+}
+
+/// Reads what each `pg_dump` writes, section after section, so that the archive is
 /// in the order of a whole dump. Returns what they warned of.
 async fn read_sections(
-    begun: [Begun; 3],
-    mut feeder: Feeder,
+    sections: Vec<Vec<Fed>>,
     member_size: usize,
     progress: &Progress,
 ) -> Result<Vec<String>, BackupError> {
     let mut warnings = Vec::new();
-    for begun in begun {
-        let (back, stderr) = read_to_end(begun, feeder, member_size, progress).await?;
-        feeder = back;
-        for warning in dump::warnings(&stderr) {
-            if !warnings.contains(&warning) {
-                warnings.push(warning);
+    for section in sections {
+        let reading = section
+            .into_iter()
+            .map(|(begun, feeder)| read_to_end(begun, feeder, member_size, progress));
+        for stderr in try_join_all(reading).await? {
+            for warning in dump::warnings(&stderr) {
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
             }
         }
     }
@@ -122,17 +152,16 @@ async fn read_to_end(
     mut feeder: Feeder,
     member_size: usize,
     progress: &Progress,
-) -> Result<(Feeder, String), BackupError> {
-    let (section, mut child, text) = begun.into_parts();
+) -> Result<String, BackupError> {
+    let (part, mut child, text) = begun.into_parts();
+    let section = part.section();
     let counter = progress.clone();
     // A thread of its own, as for the beginning.
     let reading = task::spawn_blocking(move || {
         let count = |bytes| counter.add_dump_bytes(bytes);
-        let result = read_section(text, section, member_size, &mut feeder, count);
-        (feeder, result)
+        read_section(text, section, member_size, &mut feeder, count)
     });
-    let read = reading.await;
-    let (feeder, read) = read.map_err(|error| BackupError::new(Stage::Dump, true, &error))?;
+    let read = reading.await.map_err(|error| BackupError::new(Stage::Dump, true, &error))?;
     // How the program ended explains what it wrote, so it is asked first, but
     // one that was cut off in the middle has no say.
     let exit = match &read {
@@ -155,7 +184,7 @@ async fn read_to_end(
         .success()
         .map_err(|error| BackupError::new(Stage::Dump, transient, &format!("{error}{advice}")))?;
     read.map_err(|error| BackupError::new(Stage::Dump, true, &error))?;
-    Ok((feeder, exit.stderr))
+    Ok(exit.stderr)
 }
 
 fn write_error(error: WriteError<StoreError>) -> BackupError {

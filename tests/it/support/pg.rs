@@ -13,7 +13,9 @@ use nix::{
     unistd::{Pid, User, chown, geteuid},
 };
 use reliquary::{
-    postgres::{Client, ConnectionUrl, Dump, Exclude, Section, Session, SessionError, clients},
+    postgres::{
+        Client, ConnectionUrl, Dump, Exclude, Part, Section, Session, SessionError, clients,
+    },
     process::{ProcessError, Program},
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -216,6 +218,7 @@ pub(crate) async fn dump(
         snapshot: snapshot.id,
         exclusions: snapshot.exclusions,
         encoding: snapshot.facts.encoding.clone(),
+        shares: Vec::new(),
         lock_timeout: Duration::from_secs(20),
     };
     run_dump(&dump, section).await
@@ -223,7 +226,7 @@ pub(crate) async fn dump(
 
 /// Runs `pg_dump` to its end.
 pub(crate) async fn run_dump(dump: &Dump, section: Section) -> Result<String, ProcessError> {
-    let mut child = dump.spawn(section).unwrap();
+    let mut child = dump.spawn(Part::Section(section)).unwrap();
     let mut text = String::new();
     child.stdout().unwrap().read_to_string(&mut text).await.unwrap();
     child.wait().await?.success()?;
