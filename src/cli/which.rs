@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
+use chrono::{DateTime, Utc};
 use clap::Args;
 
 use super::{Chosen, Misused};
 use crate::{
     app,
-    catalog::{self, Catalog, Entry, FindError, Layout, Query},
+    catalog::{self, BackupId, Catalog, CatalogError, Entry, FindError, Layout, Query, State},
     clock::Clock,
     drill::{self, Marks, NewestGood},
     settings::{DatabaseSettings, Settings},
-    store::Store,
+    store::{ErrorKind, Store},
     visible::visible_lines,
     words::DrillReason,
 };
@@ -106,7 +107,8 @@ impl Which {
     }
 
     /// The same, to be restored. What did not come back in its drill is taken where
-    /// it is asked for by its id; where the newest is, it is passed over. Either is told.
+    /// it is asked for by its id; where the newest is, it is passed over, as is one
+    /// whose manifest cannot be used. Each is told.
     pub(super) async fn find_to_restore<'a>(
         &self,
         store: &dyn Store,
@@ -116,10 +118,11 @@ impl Which {
         damaged: bool,
     ) -> Result<&'a Entry> {
         let found = self.find_readable(catalog, usage, damaged)?;
-        let Some(marks) = marks(store, layout, catalog).await else { return Ok(found) };
+        let marks = marks(store, layout, catalog).await;
         let until = match self.query()? {
             Query::Prefix(..) => {
-                if let Some(reason) = drill::condemned(found, &marks) {
+                let reason = marks.as_ref().and_then(|marks| drill::condemned(found, marks));
+                if let Some((reason, marks)) = reason.zip(marks) {
                     let newest = drill::newest_good(catalog, &marks, Some(found.time()));
                     eprintln!("warning: {}", self.all_the_same(found, reason, &newest, usage));
                 }
@@ -128,13 +131,28 @@ impl Which {
             Query::Latest => None,
             Query::At(time) => Some(time),
         };
-        let newest = drill::newest_good(catalog, &marks, until);
+        let marks = marks.unwrap_or_default();
+        let usable = if damaged {
+            // Who says so wants what can be read of the newest.
+            Usable { catalog: catalog.clone(), passed_over: Vec::new() }
+        } else {
+            usable(store, layout, catalog, &marks, until).await?
+        };
+        for (id, error) in &usable.passed_over {
+            let error = visible_lines(&error.to_string());
+            eprintln!(
+                "warning: {id} is newer, and its manifest cannot be used, so that it is passed \
+                 over: {error}"
+            );
+        }
+        let newest = drill::newest_good(&usable.catalog, &marks, until);
         for (passed_over, reason) in &newest.passed_over {
             if newest.entry.is_some() {
                 eprintln!("warning: {}", self.passed_over(passed_over, *reason, usage));
             }
         }
-        newest.entry.ok_or_else(|| match newest.passed_over.first() {
+        let entry = newest.entry.and_then(|entry| catalog.get(entry.kind, entry.id));
+        entry.ok_or_else(|| match newest.passed_over.first() {
             Some((entry, reason)) => anyhow!(
                 "there is no good backup but what did not come back in a drill; the newest of it \
                  is {} ({reason}), to be asked for by its id: `{}`",
@@ -191,6 +209,40 @@ impl Which {
         let database = database.map_or(String::new(), |name| format!(" -d {name}"));
         format!("reliquary {usage}{database}")
     }
+}
+
+/// A catalog in which the newest good backup has a manifest that can be used.
+struct Usable {
+    catalog: Catalog,
+    /// The newer ones, and why they have none.
+    passed_over: Vec<(BackupId, CatalogError)>,
+}
+
+/// Takes those out of the good ones whose manifest cannot be used. Where none is
+/// left, all of them stay, and whoever reads the newest says what is wrong with it.
+async fn usable(
+    store: &dyn Store,
+    layout: &Layout,
+    catalog: &Catalog,
+    marks: &Marks,
+    until: Option<DateTime<Utc>>,
+) -> Result<Usable, CatalogError> {
+    let mut usable = Usable { catalog: catalog.clone(), passed_over: Vec::new() };
+    while let Some(entry) = drill::newest_good(&usable.catalog, marks, until).entry {
+        let (kind, id) = (entry.kind, entry.id);
+        match catalog::read_manifest(store, layout, catalog, kind, id).await {
+            Ok(_) => return Ok(usable),
+            Err(CatalogError::Store(error)) if error.kind != ErrorKind::NotFound => {
+                return Err(error.into());
+            }
+            Err(error) => usable.passed_over.push((id, error)),
+        }
+        let is_it = |entry: &&mut Entry| (entry.kind, entry.id) == (kind, id);
+        if let Some(entry) = usable.catalog.entries.iter_mut().find(is_it) {
+            entry.state = State::Broken;
+        }
+    }
+    Ok(Usable { catalog: catalog.clone(), passed_over: Vec::new() })
 }
 
 /// What drills found of each backup; `None` where that cannot be read, which is

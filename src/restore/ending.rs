@@ -19,15 +19,26 @@ pub(super) enum Cause {
     Cancelled,
 }
 
+/// What is known of a restore that stopped, beside its progress.
+pub(super) struct Known {
+    /// Whether anything of the target was changed.
+    pub(super) touched: bool,
+    /// Tables that a part was to make, named as SQL writes them.
+    pub(super) making: Option<Vec<String>>,
+    /// Whether the server may have taken more than was counted.
+    pub(super) uncounted: bool,
+    /// See [`Stopped::wants_word`].
+    pub(super) wants_word: bool,
+}
+
 /// Ends what the server still does for us, and says what had been done by then.
-/// `making` are the tables that a part was to make, named as SQL writes them.
 pub(super) async fn stopped(
     cause: Cause,
     url: &ConnectionUrl,
     progress: &Progress,
-    touched: bool,
-    making: Option<Vec<String>>,
+    known: Known,
 ) -> RestoreError {
+    let Known { touched, making, uncounted, wants_word } = known;
     let (failure, cancelled) = match cause {
         Cause::Failed(failure) => (failure, false),
         Cause::Cancelled => {
@@ -47,10 +58,11 @@ pub(super) async fn stopped(
         message: url.mask(&failure.message),
         blame: Blame::by(failure.code.as_deref()),
         cancelled,
-        loaded: Loaded { tables: seen.tables, rows: seen.rows },
+        loaded: (!uncounted).then_some(Loaded { tables: seen.tables, rows: seen.rows }),
         left_behind,
         touched,
         not_whole,
+        wants_word,
     }))
 }
 

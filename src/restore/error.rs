@@ -91,8 +91,8 @@ pub struct Stopped {
     pub blame: Blame,
     /// Whether it was told to stop.
     pub cancelled: bool,
-    /// What had been loaded by then.
-    pub loaded: Loaded,
+    /// What had been loaded by then; `None` where nobody can know.
+    pub loaded: Option<Loaded>,
     /// Sessions of ours that the server would not end, where it could be asked.
     pub left_behind: Option<i64>,
     /// Whether anything of the target was changed.
@@ -100,6 +100,9 @@ pub struct Stopped {
     /// Of a part: tables that it made and that may lack keys, indexes and the
     /// like, named as SQL writes them; `None` where everything was wanted.
     pub not_whole: Option<Vec<String>>,
+    /// Whether `--clean` would be refused without `--not-the-source`: the source is
+    /// silent, and its database has the target's name.
+    pub wants_word: bool,
 }
 
 /// Whose fault it is that a restore stopped, as far as the server's answer tells.
@@ -147,15 +150,20 @@ impl Stopped {
         if !self.touched {
             return format!("{stopped}; nothing was touched");
         }
-        let Loaded { tables, rows } = self.loaded;
-        let (rows, tables) = (counted(rows, "row"), counted(tables, "table"));
+        let loaded = self.loaded.map_or_else(
+            || "how much was loaded until then is not known".to_owned(),
+            |Loaded { tables, rows }| {
+                let (rows, tables) = (counted(rows, "row"), counted(tables, "table"));
+                format!("loaded until then: {rows}, {tables} whole")
+            },
+        );
         let left = match self.left_behind {
             Some(0) => String::new(),
             Some(1) => "; 1 session of it still runs on the server".to_owned(),
             Some(left) => format!("; {left} sessions of it still run on the server"),
             None => "; whether sessions of it still run on the server is unknown".to_owned(),
         };
-        format!("{stopped}; loaded until then: {rows}, {tables} whole{left}")
+        format!("{stopped}; {loaded}{left}")
     }
 }
 
@@ -166,6 +174,11 @@ impl fmt::Display for Stopped {
             return Ok(());
         }
         match self.not_whole.as_deref() {
+            None if self.wants_word => write!(
+                f,
+                "; run it again with --clean and --not-the-source: the source cannot be asked, and \
+                 its database has this one's name, so that --clean alone is refused"
+            ),
             None => write!(f, "; run it again with --clean"),
             // With --clean, a table that is there is only filled: what it lacks
             // it would lack for ever.
@@ -255,6 +268,40 @@ impl From<PsqlError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stopped() -> Stopped {
+        Stopped {
+            stage: RestoreStage::Legacy,
+            at: None,
+            message: "no".to_owned(),
+            blame: Blame::Unknown,
+            cancelled: false,
+            loaded: Some(Loaded { tables: 1, rows: 2 }),
+            left_behind: Some(0),
+            touched: true,
+            not_whole: None,
+            wants_word: false,
+        }
+    }
+
+    #[test]
+    fn what_nobody_can_know_is_not_counted() {
+        let said = stopped().to_string();
+        assert!(said.contains("loaded until then: 2 rows, 1 table whole; "), "{said}");
+        let said = Stopped { loaded: None, ..stopped() }.to_string();
+        assert!(said.contains("how much was loaded until then is not known"), "{said}");
+        assert!(!said.contains("rows"), "{said}");
+    }
+
+    #[test]
+    fn the_advice_is_not_refused() {
+        assert!(stopped().to_string().ends_with("; run it again with --clean"));
+        let said = Stopped { wants_word: true, ..stopped() }.to_string();
+        assert!(said.contains("run it again with --clean and --not-the-source"), "{said}");
+        // A part is not run with --clean.
+        let part = Stopped { wants_word: true, not_whole: Some(Vec::new()), ..stopped() };
+        assert!(part.to_string().ends_with("; run it again"), "{part}");
+    }
 
     #[test]
     fn a_server_that_goes_away_or_allows_too_little_is_not_the_archive_s_fault() {

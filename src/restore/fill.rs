@@ -24,19 +24,22 @@ pub(super) async fn fill(
 ) -> Result<(), Failure> {
     session.run("BEGIN").await?;
     empty(tables, order, session).await?;
+    let mut rows = 0;
     for fill in order {
         let table = &tables[fill.table];
         let quoted = name_of(&name(table));
         let held = hold(fill.hold, &quoted, session).await?;
         for members in runs(&table.members, RUN) {
-            load::copy(archive, table, members, session, progress).await?;
+            load::copy(archive, table, members, session, progress, |taken| rows += taken).await?;
         }
         for release in held {
             session.run(&release).await.map_err(Failure::at(format!("table {quoted}")))?;
         }
-        progress.add_table();
     }
     session.run("COMMIT").await?;
+    // Not before: a failure would have taken all of them back.
+    progress.add_rows(rows);
+    progress.add_tables(order.len() as u64);
     Ok(())
 }
 

@@ -183,6 +183,12 @@ pub(super) fn refusal(
     ))
 }
 
+/// Whether a restore that may go on will be refused when it is to drop first what
+/// it has left.
+pub(super) fn wants_word(facts: &TargetFacts, asked: &Asked, not_the_source: bool) -> bool {
+    refusal(facts, asked, true, not_the_source).is_some()
+}
+
 /// Whether a database is another one than the source, for certain: it will be
 /// emptied. `remembered` is what backups say of the source.
 ///
@@ -355,6 +361,9 @@ mod tests {
         assert_eq!(refused(true, silent(), true, true), None);
         assert_eq!(refused(false, silent(), true, false), None);
         assert_eq!(refused(true, Answer::Other, true, false), None);
+        // Whoever fills it is told what the next run will want.
+        let asked = Asked { same_name: true, answer: silent(), ..Asked::default() };
+        assert!(wants_word(&facts, &asked, false) && !wants_word(&facts, &asked, true));
     }
 
     #[test]

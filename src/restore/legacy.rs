@@ -9,6 +9,7 @@
 mod found;
 mod refusals;
 mod run;
+mod sent;
 mod text;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use self::found::Found;
 pub use self::run::run;
 pub(super) use self::text::Text;
 use super::{
-    ending::{self, Cause},
+    ending::{self, Cause, Known},
     error::RestoreError,
     identity::{self, Asked, Live},
     prepare::CONNECT_WITHIN,
@@ -160,9 +161,17 @@ impl PreparedLegacy {
                 sequences: found.sequences,
             }),
             Err(failure) => {
-                Err(ending::stopped(Cause::Failed(failure), &self.url, progress, false, None).await)
+                let known = self.known(false, false);
+                Err(ending::stopped(Cause::Failed(failure), &self.url, progress, known).await)
             }
         }
+    }
+
+    /// What is known of it when it stops.
+    fn known(&self, touched: bool, uncounted: bool) -> Known {
+        let Self { facts, asked, request, .. } = self;
+        let wants_word = identity::wants_word(facts, asked, request.not_the_source);
+        Known { touched, making: None, uncounted, wants_word }
     }
 
     /// Lets the target go; nothing was touched.

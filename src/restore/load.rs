@@ -68,10 +68,12 @@ async fn take(shared: Arc<Shared>, mut session: Target) -> Result<Target, Failur
     loop {
         let taken = lock(&shared.queue).take();
         let Some((table, members)) = taken else { return Ok(session) };
-        copy(&shared.archive, &shared.tables[table], members, &mut session, &shared.progress)
-            .await?;
+        let (archive, progress) = (&shared.archive, &shared.progress);
+        // Each COPY is a transaction of its own.
+        let taken = |rows| progress.add_rows(rows);
+        copy(archive, &shared.tables[table], members, &mut session, progress, taken).await?;
         if lock(&shared.queue).done(table) {
-            shared.progress.add_table();
+            progress.add_tables(1);
         }
     }
 }
@@ -80,13 +82,15 @@ fn lock(queue: &Mutex<Queue>) -> std::sync::MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Copies members of one table that follow one another.
+/// Copies members of one table that follow one another; `taken` is told of the rows
+/// of each that the server has taken.
 pub(super) async fn copy(
     archive: &Archive,
     table: &Table,
     members: Vec<Member>,
     session: &mut Target,
     progress: &Progress,
+    mut taken: impl FnMut(u64),
 ) -> Result<(), Failure> {
     let name = TableName { schema: table.schema.clone(), name: table.name.clone() };
     let at = format!("rows of table {}", name_of(&name));
@@ -103,7 +107,7 @@ pub(super) async fn copy(
             return Err(Failure::of(&at, message));
         }
         progress.add(member.length);
-        progress.add_rows(rows);
+        taken(rows);
     }
     Ok(())
 }

@@ -57,6 +57,8 @@ pub struct Prepared {
     pub(super) url: ConnectionUrl,
     pub(super) psql: Option<Client>,
     pub(super) control: Target,
+    /// See [`Stopped::wants_word`](super::Stopped::wants_word).
+    pub(super) wants_word: bool,
 }
 
 /// Reads an archive's definitions. Of one that is known to be damaged those that
@@ -113,6 +115,7 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
     let chosen = contents.manifest.source.clone();
     let remembered = [chosen].into_iter().chain(request.newest).collect();
     let asked = Asked::of(&request.source, remembered, &url, &facts, answer);
+    let wants_word = identity::wants_word(&facts, &asked, request.options.not_the_source);
     let target = plan::Target { facts: &facts, occupied: &occupied, asked };
     let mut plan = planner::plan(&contents, &target, &request.options)?;
     let psql = match psql {
@@ -126,7 +129,7 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
         }
     };
     let options = Options { jobs: request.options.jobs.max(1), ..request.options };
-    Ok(Prepared { archive, contents, facts, plan, options, url, psql, control })
+    Ok(Prepared { archive, contents, facts, plan, options, url, psql, control, wants_word })
 }
 
 /// Which of the target's tables hold rows, of those of the archive and of those

@@ -41,7 +41,7 @@ pub struct ProgressReport {
     pub done: u64,
     /// How much there is to do in it, in the same unit.
     pub total: u64,
-    /// Rows loaded so far.
+    /// Rows loaded so far, as far as the server has said so.
     pub rows: u64,
     /// Tables whose rows are all loaded.
     pub tables: u64,
@@ -64,8 +64,8 @@ impl Progress {
         self.0.rows.fetch_add(count, Ordering::Relaxed);
     }
 
-    pub(super) fn add_table(&self) {
-        self.0.tables.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn add_tables(&self, count: u64) {
+        self.0.tables.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Reads everything.

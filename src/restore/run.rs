@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     attempts, drop,
-    ending::{self, Cause},
+    ending::{self, Cause, Known},
     error::{Failure, OTHERWISE, RestoreError},
     fill, homes,
     judge::Class,
@@ -58,6 +58,7 @@ pub async fn run(
         tables.filter_map(|statement| statement.object.as_ref()).map(name_of).collect()
     });
     let touched = Arc::new(AtomicBool::new(false));
+    let wants_word = prepared.wants_word;
     let psql = prepared.psql()?;
     let work = Work {
         psql,
@@ -76,7 +77,9 @@ pub async fn run(
         },
     };
     // The sessions' own ends are gone by now; the server may still be at work.
-    Err(ending::stopped(cause, &url, progress, touched.load(Ordering::Relaxed), making).await)
+    let touched = touched.load(Ordering::Relaxed);
+    let known = Known { touched, making, uncounted: false, wants_word };
+    Err(ending::stopped(cause, &url, progress, known).await)
 }
 
 struct Work {

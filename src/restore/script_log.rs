@@ -47,16 +47,20 @@ impl ScriptLog {
 
     /// What `psql` stopped at.
     pub(super) fn failure(&self, error: &PsqlError) -> Failure {
-        let line = match error {
-            PsqlError::Stopped { line, .. } => *line,
-            _ => None,
-        };
         let code = code_of(error);
-        let at = line.and_then(|line| {
+        let at = line_of(error).and_then(|line| {
             let found = self.statements.iter().find(|(last, _)| *last >= line);
             found.map(|(_, what)| what.clone())
         });
         Failure { at, message: error.to_string(), code }
+    }
+}
+
+/// The line at which `psql` stopped, where it said so.
+pub(super) fn line_of(error: &PsqlError) -> Option<usize> {
+    match error {
+        PsqlError::Stopped { line, .. } => *line,
+        PsqlError::Tls(_) | PsqlError::Process(_) => None,
     }
 }
 

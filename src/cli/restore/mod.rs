@@ -30,6 +30,7 @@ use crate::{
     recovery::Restored,
     restore::{self, Options, Prepared, PreparedLegacy, Progress, Report, Request, RestoreError},
     settings::Settings,
+    words::RestoreStage,
 };
 
 /// How long an interrupted restore may take to end its sessions.
@@ -409,5 +410,9 @@ impl Command<'_> {
 fn line(progress: &Progress) -> String {
     let report = progress.report();
     let share = (100 * report.done).checked_div(report.total).unwrap_or_default().min(100);
+    if report.stage == RestoreStage::Legacy {
+        // How many rows of it are there, psql says in the end.
+        return format!("{}: {share} % sent", report.stage);
+    }
     format!("{}: {share} %, {} rows loaded", report.stage, print::count(report.rows))
 }

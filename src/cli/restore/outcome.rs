@@ -16,7 +16,8 @@ pub(super) struct Interrupted {
     signal: Signal,
     stage: Option<RestoreStage>,
     at: Option<String>,
-    loaded: Loaded,
+    /// `None` where nobody can know.
+    loaded: Option<Loaded>,
     /// Whether anything was changed, where that is known.
     touched: Option<bool>,
     left_behind: Option<i64>,
@@ -39,7 +40,7 @@ impl Interrupted {
             signal,
             stage: None,
             at: None,
-            loaded: Loaded::default(),
+            loaded: Some(Loaded::default()),
             touched: Some(false),
             left_behind: None,
             not_whole: None,
@@ -54,9 +55,11 @@ impl Interrupted {
         seen: &ProgressReport,
         partial: bool,
     ) -> Self {
+        // What psql had taken, it has not said.
+        let counted = seen.stage != RestoreStage::Legacy;
         let mut interrupted = Self {
             stage: Some(seen.stage),
-            loaded: Loaded { tables: seen.tables, rows: seen.rows },
+            loaded: counted.then_some(Loaded { tables: seen.tables, rows: seen.rows }),
             ..Self::untouched(signal)
         };
         match error {

@@ -196,7 +196,8 @@ async fn restore_there(
                 manifest.tables.iter().map(|t| (t.schema.clone(), t.name.clone())).collect();
             note(record, DrillStage::Prepare.as_str(), clock.elapsed());
             progress.enter(DrillStage::Restore);
-            let report = restore::run(prepared, &progress.restore, &never).await?;
+            let running = Box::pin(restore::run(prepared, &progress.restore, &never));
+            let report = running.await?;
             (report, Restored { statements, sequences, tables })
         }
         Subject::Legacy(legacy) => {
@@ -332,10 +333,11 @@ mod tests {
             message: "it ends inside the rows of public.gift".to_owned(),
             blame,
             cancelled: false,
-            loaded: Loaded::default(),
+            loaded: Some(Loaded::default()),
             left_behind: Some(0),
             touched,
             not_whole: None,
+            wants_word: false,
         })))
     }
 

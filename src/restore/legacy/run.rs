@@ -10,20 +10,21 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{
         clean, drop,
-        ending::{self, Cause},
-        error::{Failure, RestoreError},
+        ending::{self, Cause, Known},
+        error::{Failure, Loaded, RestoreError},
         plan::Expected,
         progress::Progress,
         proof::{self, Compared},
         report::Report,
         scan::{Scanned, Scanner},
-        script_log::ScriptLog,
+        script_log::{ScriptLog, line_of},
         stages::Stages,
         statement::name_of,
     },
     PreparedLegacy, Text,
     found::Found,
     refusals,
+    sent::Sent,
 };
 use crate::{archive::TableName, postgres::Target, words::RestoreStage};
 
@@ -41,9 +42,10 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> Result<Report, RestoreError> {
     let url = prepared.url.clone();
-    let touched = AtomicBool::new(false);
+    let (touched, uncounted) = (AtomicBool::new(false), AtomicBool::new(false));
+    let known = prepared.known(false, false);
     let stages = Stages::new(progress);
-    let work = Work { stages: &stages, progress, touched: &touched };
+    let work = Work { stages: &stages, progress, touched: &touched, uncounted: &uncounted };
     let cause = tokio::select! {
         biased;
         () = cancel.cancelled() => Cause::Cancelled,
@@ -53,7 +55,9 @@ pub async fn run(
             Err(Ended::Failed(failure)) => Cause::Failed(failure),
         },
     };
-    Err(ending::stopped(cause, &url, progress, touched.load(Ordering::Relaxed), None).await)
+    let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+    let known = Known { touched: is(&touched), uncounted: is(&uncounted), ..known };
+    Err(ending::stopped(cause, &url, progress, known).await)
 }
 
 enum Ended {
@@ -71,6 +75,8 @@ struct Work<'a> {
     stages: &'a Stages,
     progress: &'a Progress,
     touched: &'a AtomicBool,
+    /// Whether rows were sent of which psql has not said whether they were taken.
+    uncounted: &'a AtomicBool,
 }
 
 impl Work<'_> {
@@ -95,7 +101,7 @@ impl Work<'_> {
             self.clean(&found, &mut prepared.control).await?;
         }
         self.touched.store(true, Ordering::Relaxed);
-        let streaming = stream(&prepared, self.progress);
+        let streaming = self.stream(&prepared);
         stages.run(RestoreStage::Legacy, bytes, streaming).await?;
         let compared = self.prove(&found, &mut prepared.control).await?;
         let warning = compared.warning();
@@ -170,33 +176,46 @@ impl Work<'_> {
         let comparing = proof::compare(&proof, sessions, self.progress);
         self.stages.run(RestoreStage::Proof, total, comparing).await
     }
-}
 
-/// Sends the archive through `psql`.
-async fn stream(prepared: &PreparedLegacy, progress: &Progress) -> Result<(), Failure> {
-    let request = &prepared.request;
-    let mut text = Text::open(&request.archive);
-    let (mut scanner, mut log) = (Scanner::passing(), ScriptLog::default());
-    let mut running = prepared.psql.start().await?;
-    while let Some(piece) = text.piece(progress).await? {
-        // Noted before it is sent, so that an error finds its statement.
-        scanner.push(piece);
-        while let Some(scanned) = scanner.next() {
-            match scanned {
-                Scanned::Statement { statement, line } => log.note(line, statement.to_string()),
-                Scanned::Rows { table, rows, line } => {
-                    log.note(line, format!("rows of table {}", name_of(&table)));
-                    progress.add_rows(rows);
-                    progress.add_table();
+    /// Sends the archive through `psql`.
+    async fn stream(&self, prepared: &PreparedLegacy) -> Result<(), Failure> {
+        let mut text = Text::open(&prepared.request.archive);
+        let (mut scanner, mut log) = (Scanner::passing(), ScriptLog::default());
+        let mut sent = Sent::default();
+        let mut running = prepared.psql.start().await?;
+        while let Some(piece) = text.piece(self.progress).await? {
+            // Noted before it is sent, so that an error finds its statement.
+            scanner.push(piece);
+            while let Some(scanned) = scanner.next() {
+                match scanned {
+                    Scanned::Statement { statement, line } => {
+                        sent.statement(&statement, line);
+                        log.note(line, statement.to_string());
+                    }
+                    Scanned::Rows { table, rows, line } => {
+                        sent.rows(rows, line);
+                        log.note(line, format!("rows of table {}", name_of(&table)));
+                        self.uncounted.store(true, Ordering::Relaxed);
+                    }
                 }
             }
+            // What no dump holds was refused before anything was touched; the store
+            // might give something else now.
+            scanner.refused()?;
+            if !running.write(&scanner.passed()).await {
+                break;
+            }
         }
-        // What no dump holds was refused before anything was touched; the store
-        // might give something else now.
-        scanner.refused()?;
-        if !running.write(&scanner.passed()).await {
-            break;
+        let ended = running.finish().await;
+        let loaded = match &ended {
+            Ok(()) => Some(sent.all()),
+            Err(error) => line_of(error).map(|line| sent.before(line)),
+        };
+        if let Some(Loaded { tables, rows }) = loaded {
+            self.progress.add_rows(rows);
+            self.progress.add_tables(tables);
+            self.uncounted.store(false, Ordering::Relaxed);
         }
+        ended.map_err(|error| log.failure(&error))
     }
-    running.finish().await.map_err(|error| log.failure(&error))
 }

@@ -136,6 +136,28 @@ fn a_restore_that_stops_says_where_and_what_was_loaded() {
     assert!(error.contains("whether sessions of it still run on the server is unknown"), "{gone}");
 }
 
+/// Tables that were there are filled all at once.
+#[test]
+fn what_was_taken_back_is_not_called_loaded() {
+    let server = Server::start(15);
+    super::shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    super::restored(&product, &server, "copy", &[]);
+    server.psql(
+        "copy",
+        "truncate church cascade; alter table donation add constraint few check (cents < 100)",
+    );
+    let url = server.url("copy");
+    let stopped = document(&product, 1, &["--to", &url, "--section", "data"]);
+    assert_eq!((&stopped["stage"], &stopped["touched"]), (&"fill".into(), &true.into()));
+    let at = stopped["at"].as_str().unwrap();
+    assert!(at.contains("public.donation"), "{stopped}");
+    assert_eq!(stopped["loaded"], serde_json::json!({ "tables": 0, "rows": 0 }), "{stopped}");
+    assert_eq!(server.psql("copy", "select count(*) from church"), "0\n");
+}
+
 /// What holds a table keeps a drop waiting; whoever stops it then has lost nothing.
 #[test]
 fn a_drop_that_waits_was_warned_of_and_touches_nothing() {

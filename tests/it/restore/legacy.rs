@@ -121,15 +121,28 @@ fn a_statement_that_fails_is_named() {
         "create role nobody_else; create policy p on donor to nobody_else using (true)",
     );
     let product = Product::of(&server, "shop");
-    leave(&product, &server, "shop");
+    let archive = leave(&product, &server, "shop");
     let other = Server::start(15);
     other.create_database("copy");
     let said = fails(&product, &other, "copy", &[ID]);
-    for part in
-        ["at stage legacy", "at policy p of public.donor", "role \"nobody_else\" does not exist"]
-    {
+    for part in [
+        "at stage legacy",
+        "at policy p of public.donor",
+        "role \"nobody_else\" does not exist",
+        "loaded until then: 5550 rows, 3 tables whole",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    // Everything was sent, and psql had stopped before the first row.
+    let line = format!(
+        "gunzip -c {ID}.sql.gz | sed '0,/^COPY /s//SELECT 1 \\/ 0;\\nCOPY /' > x.sql; \
+         gzip -c x.sql > {ID}.sql.gz; rm x.sql"
+    );
+    shell(archive.parent().unwrap(), &server, &[], &line);
+    other.create_database("copy1");
+    let said = fails(&product, &other, "copy1", &[ID]);
+    assert!(said.contains("division by zero"), "{said}");
+    assert!(said.contains("loaded until then: 0 rows, 0 tables whole"), "{said}");
     // A missing role of a backup of ours is found before.
     product.backup(&[]);
     other.create_database("copy2");
@@ -174,6 +187,31 @@ fn a_dry_run_asks_every_guard() {
     assert_eq!((&plan["outcome"], output.status.code()), (&"refused".into(), Some(1)), "{plan}");
     let there = "select count(*) from pg_class where relname = 'donor'";
     assert_eq!(server.psql("copy", there), "0\n");
+}
+
+/// What the list calls broken is not the newest good one.
+#[test]
+fn a_newest_backup_whose_manifest_cannot_be_used_is_passed_over() {
+    let server = Server::start(15);
+    super::shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    let good = product.backup(&[]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let broken = product.backup(&["--manual"]);
+    let manifest = broken.dir().join(format!("{}.manifest.json", broken.id));
+    fs::write(manifest, "{\"format\": \"reliquary/1\", \"id\"").unwrap();
+    server.create_database("copy");
+    let url = server.url("copy");
+    let output = product.run(&["--json", "restore", "--to", &url]);
+    let said = super::said(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let passed_over = format!("{} is newer, and its manifest cannot be used", broken.id);
+    assert!(said.contains(&passed_over), "{said}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["backup"], *good.id, "{said}");
+    // By its id it is taken, and what is wrong with it is said.
+    let said = fails(&product, &server, "copy", &[&broken.id, "--clean", "--yes"]);
+    assert!(said.contains("restore an older backup"), "{said}");
 }
 
 /// It needs no manifest, and so no other backup's either.

@@ -258,7 +258,8 @@ fn a_small_table_reads_only_its_members() {
             options,
         };
         let prepared = restore::prepare(request).await.unwrap();
-        restore::run(prepared, &Progress::default(), &CancellationToken::new()).await.unwrap()
+        let (progress, never) = (Progress::default(), CancellationToken::new());
+        Box::pin(restore::run(prepared, &progress, &never)).await.unwrap()
     });
     assert!(report.is_whole() && report.rows == 4000, "{report:?}");
     let (read, archive) = (counter.0.load(Ordering::Relaxed), backup.manifest.archive.bytes);
