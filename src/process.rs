@@ -80,8 +80,8 @@ pub enum ProcessError {
     Failed {
         /// The program's file name.
         program: String,
-        /// Its exit code or signal, in words.
-        status: String,
+        /// How.
+        status: Ending,
         /// What is remembered of its stderr.
         stderr: String,
     },
@@ -103,6 +103,39 @@ pub enum ProcessError {
         /// Why.
         reason: io::Error,
     },
+}
+
+/// How a program ended that did not succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By a signal: somebody, or the machine, has ended it.
+    Signal(i32),
+    /// That could not be learnt.
+    Unknown,
+}
+
+impl From<Option<ExitStatus>> for Ending {
+    fn from(status: Option<ExitStatus>) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        let code = status.and_then(|status| status.code()).map(Self::Code);
+        let signal = || status.and_then(|status| status.signal()).map(Self::Signal);
+        code.or_else(signal).unwrap_or(Self::Unknown)
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Code(code) => write!(f, "ended with exit code {code}"),
+            Self::Signal(signal) => match Signal::try_from(signal) {
+                Ok(signal) => write!(f, "was ended by {signal}"),
+                Err(_) => write!(f, "was ended by signal {signal}"),
+            },
+            Self::Unknown => f.write_str("ended in an unknown way"),
+        }
+    }
 }
 
 fn stderr_suffix(stderr: &str) -> String {
@@ -374,26 +407,11 @@ impl Exit {
         match self.status {
             Some(status) if status.success() => Ok(self),
             status => Err(ProcessError::Failed {
-                status: describe(status),
+                status: status.into(),
                 program: self.program,
                 stderr: self.stderr,
             }),
         }
-    }
-}
-
-fn describe(status: Option<ExitStatus>) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match status {
-        Some(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => format!("ended with exit code {code}"),
-            (None, Some(signal)) => match Signal::try_from(signal) {
-                Ok(signal) => format!("was ended by {signal}"),
-                Err(_) => format!("was ended by signal {signal}"),
-            },
-            (None, None) => "ended in an unknown way".to_owned(),
-        },
-        None => "ended in an unknown way".to_owned(),
     }
 }
 

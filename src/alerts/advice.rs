@@ -30,6 +30,9 @@ pub(super) fn advice(problem: &str, stage: Option<Stage>, database: &str) -> Adv
                its record, look whether older ones are good, and drill the newest when it is \
                mended: that clears this.",
                 "What verify finds says whether the archive was damaged after it was made.",
+                "Where an extension is missing (missing_extension), the backup still counts as good: \
+                 install that extension's package where drills run, or name a database that has \
+                 it, with `target` of [drill], and drill again.",
             ],
             &["status", "verify", "drill", "list"],
         ),

@@ -15,8 +15,8 @@ use crate::{
         AuditReport, CatalogTotals, DatabaseState, DrillHistory, DrillReport, Liveness, RunReport,
     },
     words::{
-        Check, CheckResult, DrillChoice, DrillReason, DrillVerdict, JobKind, Outcome, Severity,
-        Stage,
+        Check, CheckResult, DrillChoice, DrillPlace, DrillReason, DrillVerdict, JobKind, Outcome,
+        Severity, Stage,
     },
 };
 
@@ -54,6 +54,8 @@ fn failed(text: &str) -> DrillHistory {
         kind: "scheduled".to_owned(),
         legacy: false,
         choice: DrillChoice::Newest,
+        place: DrillPlace::Sandbox,
+        emptied: None,
         started: at(text),
         finished: at(text),
         seconds: 1.0,

@@ -73,7 +73,9 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         Ended::Finished(drilled) => (drilled, None),
         Ended::Interrupted { signal, value: Some(drilled) } => (drilled, Some(signal)),
         Ended::Interrupted { signal, value: None } => {
-            eprintln!("interrupted; nothing was written down");
+            let record = progress.claimed().map(|id| request.layout.key(Key::Drill(id)));
+            let record = record.map(|key| environment.store.uri(&key));
+            eprintln!("{}", cut_short(record.as_deref(), request.settings.target.is_some()));
             return Ok(signal.exit_code());
         }
     };
@@ -99,6 +101,17 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
         (_, DrillVerdict::Passed) if not_recorded.is_none() => DONE,
         _ => FAILED,
     })
+}
+
+/// What is to be said where a drill did not even end: what its record says by then, and
+/// who clears away what it has left.
+fn cut_short(record: Option<&str>, in_target: bool) -> String {
+    let written = record.map_or_else(
+        || "nothing was written down".to_owned(),
+        |record| format!("{record} says that it began, and not what it came to"),
+    );
+    let place = if in_target { "in drill.target may still be there" } else { "may still be there" };
+    format!("interrupted; {written}; what it restored {place}, and the next drill clears it away")
 }
 
 fn line(progress: &Progress) -> String {
@@ -160,4 +173,18 @@ fn text(record: &Record) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drill_that_did_not_end_says_what_was_written_down() {
+        let said = cut_short(Some("s3://b/database/drills/x.json"), true);
+        assert!(said.contains("drills/x.json says that it began"), "{said}");
+        assert!(said.contains("in drill.target may still be there"), "{said}");
+        let said = cut_short(None, false);
+        assert!(said.contains("nothing was written down"), "{said}");
+    }
 }

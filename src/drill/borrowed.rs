@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     archive::{Manifest, manifest::Source},
-    postgres::{ConnectionUrl, Target, TargetFacts, quote},
+    postgres::{ConnectionUrl, Target, TargetError, TargetFacts, quote},
     restore::{self, Live, Platform},
     words::DrillPlace,
 };
@@ -79,22 +79,29 @@ impl Borrowed {
         let platform = Platform::detect(&facts);
         let filled = filled(manifest, &platform, &facts);
         let is_marked = facts.schemas.iter().any(|schema| schema.name == MARK);
+        let kept = if is_marked { Some(Kept::read(control).await?) } else { None };
+        // One that was emptied bears the mark for the sake of its roles.
+        let left = kept.as_ref().map(|kept| kept.roles.clone()).unwrap_or_default();
+        let kept = kept.filter(|kept| !kept.emptied);
+        let is_ours = kept.is_some();
         let occupied: Vec<(String, String)> =
             filled.iter().map(|table| (table.clone(), String::new())).collect();
         let occupied = control.occupied(&occupied).await?;
         let holds = restore::holds(&facts, &platform)
             .or_else(|| occupied.first().map(|table| format!("rows in {table}")));
-        if let (Some(holds), false, false) = (holds, is_marked, options.is_throwaway) {
+        if let (Some(holds), false, false) = (holds, is_ours, options.is_throwaway) {
             return Err(BorrowError::Refused(format!(
                 "database {} holds what no drill has put there: {holds}; name an empty one, or, \
                  where all of it may be dropped, set drill.target_is_throwaway",
                 facts.database
             )));
         }
-        let kept = if is_marked {
-            Kept::read(control).await?
+        let kept = if let Some(kept) = kept {
+            kept
         } else {
-            Kept::at_first(&platform, control).await?
+            let mut kept = Kept::at_first(&platform, control).await?;
+            kept.roles = left;
+            kept
         };
         let mut borrowed = Self {
             held,
@@ -106,10 +113,10 @@ impl Borrowed {
             kept: Mutex::new(kept),
             filled,
         };
-        if is_marked {
+        if is_ours {
             tracing::info!("empties what a killed drill has left in drill.target");
         }
-        if is_marked || options.is_throwaway {
+        if is_ours || options.is_throwaway {
             borrowed.empty().await?;
         }
         let kept = borrowed.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -162,13 +169,14 @@ impl Borrowed {
 
     /// Empties it, drops the roles that were made for it, and takes the mark away.
     /// Where the session that held it was lost meanwhile, it is taken once more, as
-    /// long as it bears the mark.
+    /// long as it bears the mark. Returns what is to be said of roles that the server
+    /// does not drop: the mark stays for their sake, and the next drill tries again.
     ///
     /// # Errors
-    /// When something cannot be dropped. The mark then stays, and the next drill
+    /// When something in it cannot be dropped. The mark then stays, and the next drill
     /// tries again.
-    pub async fn give_back(mut self) -> Result<(), BorrowError> {
-        match self.clear().await {
+    pub async fn give_back(mut self) -> Result<Vec<String>, BorrowError> {
+        let left = match self.clear().await {
             Err(error) if error.is_lost() => {
                 tracing::warn!(%error, "takes drill.target once more, to empty it");
                 self.held.again().await?;
@@ -176,27 +184,39 @@ impl Borrowed {
                 if marks.map_err(failed("look for its mark"))? == 0 {
                     return Err(BorrowError::Unmarked);
                 }
-                self.clear().await?;
+                self.clear().await?
             }
             cleared => cleared?,
-        }
+        };
         self.held.release().await;
-        Ok(())
+        Ok(left)
     }
 
-    async fn clear(&mut self) -> Result<(), BorrowError> {
+    async fn clear(&mut self) -> Result<Vec<String>, BorrowError> {
         // What was at work when the drill was stopped would be in the way.
         self.end_the_restore().await?;
         self.empty().await?;
         let control = &mut self.held.control;
         let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let (mut roles, mut left) = (Vec::new(), Vec::new());
         for role in &kept.roles {
-            let role = quote(role);
-            // One that has come to own something elsewhere meanwhile stays.
-            let _ = control.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+            if let Some(why) = drop_role(role, control).await.map_err(failed("drop its roles"))? {
+                left.push(format!(
+                    "the role {} was made for a backup and is still on drill.target's server \
+                     ({why}); the next drill there tries again to drop it",
+                    quote(role)
+                ));
+                roles.push(role.clone());
+            }
         }
-        let unmark = format!("DROP SCHEMA {MARK}");
-        control.run(&unmark).await.map_err(failed("take the mark away"))
+        if roles.is_empty() {
+            let unmark = format!("DROP SCHEMA {MARK}");
+            control.run(&unmark).await.map_err(failed("take the mark away"))?;
+        } else {
+            (kept.roles, kept.emptied) = (roles, true);
+            kept.write(control).await?;
+        }
+        Ok(left)
     }
 
     /// Ends the restore's sessions, where it was stopped in the middle.
@@ -211,6 +231,30 @@ impl Borrowed {
         }
         Ok(())
     }
+}
+
+/// Drops a role; says why it is still there, where it is.
+async fn drop_role(role: &str, control: &mut Target) -> Result<Option<String>, TargetError> {
+    let mut why = None;
+    for drop in ways_to_drop(role) {
+        match control.run(&drop).await {
+            Ok(()) => return Ok(None),
+            Err(error) if error.is_lost() => return Err(error),
+            Err(error) if error.is_absent() => return Ok(None),
+            Err(error) => why = Some(error.to_string()),
+        }
+    }
+    Ok(why)
+}
+
+/// The statements that drop a role, of which each asks for more than the one before:
+/// only who has a role's rights may drop what it was granted, and a login that is no
+/// superuser has them no sooner than it is a member. One that has come to own
+/// something elsewhere stays.
+fn ways_to_drop(role: &str) -> [String; 3] {
+    let role = quote(role);
+    let owned = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+    [format!("DROP ROLE {role}"), owned.clone(), format!("GRANT {role} TO CURRENT_USER; {owned}")]
 }
 
 /// Tables of the platform that a backup puts rows into.

@@ -90,6 +90,10 @@ pub(super) struct Kept {
     there: Vec<String>,
     /// Roles, which a killed drill cannot drop.
     pub(super) roles: Vec<String>,
+    /// Whether the database was emptied, and the mark stands for its roles only: what
+    /// is in it since is somebody else's.
+    #[serde(default)]
+    pub(super) emptied: bool,
 }
 
 impl Kept {
@@ -104,7 +108,7 @@ impl Kept {
             platform.managed.iter().map(|name| format!("SCHEMA {}", quote(name))).collect();
         let is_kept = |what: &String| !what.starts_with("SCHEMA ") || managed.contains(what);
         let there = there.into_iter().filter(is_kept).collect();
-        Ok(Self { there, roles: Vec::new() })
+        Ok(Self { there, roles: Vec::new(), emptied: false })
     }
 
     /// What the mark holds.

@@ -106,6 +106,8 @@ mod tests {
         assert_eq!(found(&[10, 11, 12], rows, None), all);
         // It came back whole; a question of the settings had another answer.
         assert_eq!(found(&[12], DrillReason::CheckFailed, None), (Some(id(12)), vec![]));
+        // This machine lacks an extension; another one has it.
+        assert_eq!(found(&[12], DrillReason::MissingExtension, None), (Some(id(12)), vec![]));
     }
 
     #[test]

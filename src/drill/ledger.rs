@@ -3,6 +3,8 @@
 
 use bytes::Bytes;
 use futures::StreamExt as _;
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use super::{
     page::page,
@@ -11,6 +13,7 @@ use super::{
 use crate::{
     catalog::{BackupId, Key, Layout},
     store::{Created, ErrorKind, Store, StoreError},
+    words::DrillVerdict,
 };
 
 /// The largest one that is read, in bytes.
@@ -92,20 +95,44 @@ pub struct Read {
     pub unknown: Vec<Unknown>,
 }
 
-/// A drill of which nothing but its beginning is known.
+/// A drill of which little but its beginning is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
     /// Its id.
     pub id: BackupId,
     /// Why it cannot be read.
     pub why: String,
+    /// The backup, where its record tells at least that.
+    pub backup: Option<BackupId>,
+    /// What it came to, where its record tells that.
+    pub verdict: Option<DrillVerdict>,
+}
+
+/// What may be told by a record that says nothing else to us, one of a later version,
+/// say. Each part is read by itself.
+#[derive(Default)]
+struct Sketch {
+    format: Option<String>,
+    backup: Option<BackupId>,
+    verdict: Option<DrillVerdict>,
+}
+
+impl Sketch {
+    fn of(bytes: &[u8]) -> Self {
+        let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return Self::default() };
+        Self {
+            format: value["format"].as_str().map(str::to_owned),
+            backup: BackupId::deserialize(&value["backup"]["id"]).ok(),
+            verdict: DrillVerdict::deserialize(&value["verdict"]).ok(),
+        }
+    }
 }
 
 impl Read {
     /// What is to be said of those that say nothing.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
-        let Unknown { id, why } = self.unknown.first()?;
+        let Unknown { id, why, .. } = self.unknown.first()?;
         let more = match self.unknown.len() - 1 {
             0 => String::new(),
             more => format!(" (and {more} more)"),
@@ -132,37 +159,48 @@ pub async fn read(
     while let Some((id, found)) = each.next().await {
         match found? {
             Ok(record) => read.records.extend(record),
-            Err(why) => read.unknown.push(Unknown { id, why }),
+            Err((why, Sketch { backup, verdict, .. })) => {
+                read.unknown.push(Unknown { id, why, backup, verdict });
+            }
         }
     }
     Ok(read)
 }
 
-/// One of them, or why it says nothing to us.
+/// One of them, or why it says nothing to us, and what it says all the same.
 async fn one(
     store: &dyn Store,
     layout: &Layout,
     id: BackupId,
-) -> Result<Result<Option<Record>, String>, StoreError> {
+) -> Result<Result<Option<Record>, (String, Sketch)>, StoreError> {
     let bytes = match store.get(&layout.key(Key::Drill(id)), LIMIT).await {
         Ok(bytes) => bytes,
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(Ok(None)),
         Err(error) if matches!(error.kind, ErrorKind::TooLarge | ErrorKind::Denied(_)) => {
-            return Ok(Err(error.to_string()));
+            return Ok(Err((error.to_string(), Sketch::default())));
         }
         Err(error) => return Err(error),
     };
     Ok(match serde_json::from_slice::<Record>(&bytes) {
         Ok(record) if record.format == FORMAT && record.id == id => Ok(Some(record)),
-        Ok(_) => Err("it is of another format, or another drill's".to_owned()),
-        Err(error) => Err(error.to_string()),
+        read => {
+            let sketch = Sketch::of(&bytes);
+            let why = match (read, sketch.format.as_deref()) {
+                (_, Some(format)) if format != FORMAT => {
+                    format!("it is of the format {format}, and this version reads {FORMAT}")
+                }
+                (Ok(_), _) => "it is another drill's".to_owned(),
+                (Err(error), _) => error.to_string(),
+            };
+            Err((why, sketch))
+        }
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{drill::record::tests::record, store::LocalStore, words::DrillVerdict};
+    use crate::{drill::record::tests::record, store::LocalStore};
 
     #[tokio::test]
     async fn a_second_drill_of_the_same_second_does_not_replace_the_first() {

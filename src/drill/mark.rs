@@ -90,7 +90,7 @@ fn newest(
     for (backup, mark) in marks {
         let held = newest.entry(backup).or_insert(mark);
         // One that came to nothing takes nothing away from what is known.
-        let known = |mark: Mark| mark.verdict != DrillVerdict::Unproven;
+        let known = |mark: Mark| mark.verdict.is_of_the_backup(mark.reason);
         // What a clock that was ahead has dated would win for ever.
         let is_past = |mark: Mark| mark.time <= now + clock::TOLERANCE;
         let rank = |mark: Mark| (known(mark), is_past(mark), mark.time);
@@ -149,6 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_lacks_an_extension_takes_nothing_away_from_what_is_known() {
+        let passed = record("2026-12-01T06-00-00Z", Passed);
+        let (reason, message) = (DrillReason::MissingExtension, String::new());
+        let failure = Some(Failure { reason, message });
+        let lacking = Record { failure, ..record("2026-12-02T06-00-00Z", Failed) };
+        let found = |records: &[Record]| marks(records, now()).into_values().next().unwrap();
+        assert!(found(&[passed, lacking.clone()]).proves());
+        assert_eq!(found(&[lacking]).verdict, Failed);
+    }
+
+    #[test]
     fn a_backup_is_condemned_by_what_did_not_come_back_and_not_by_what_was_in_it() {
         let condemned = |verdict, reason| {
             let failure = Some(Failure { reason, message: String::new() });
@@ -160,7 +171,9 @@ mod tests {
         {
             assert_eq!(condemned(Failed, reason), Some(reason));
         }
-        assert_eq!(condemned(Failed, DrillReason::CheckFailed), None);
+        for reason in [DrillReason::CheckFailed, DrillReason::MissingExtension] {
+            assert_eq!(condemned(Failed, reason), None);
+        }
         assert_eq!(condemned(Unproven, DrillReason::NoRoom), None);
     }
 }

@@ -37,7 +37,7 @@ pub use good::{NewestGood, condemned, mark, newest_good};
 pub use held::Held;
 pub use ledger::{ClaimError, Read, Unknown, claim, read, write};
 pub use mark::{Mark, Marks, marks, marks_in_short};
-pub use own_questions::questions as own_questions;
+pub use own_questions::questions;
 pub use page::page;
 pub use record::{
     Answer, BackupFacts, Comparison, FORMAT, Failure, PlaceFacts, Record, passed_before,

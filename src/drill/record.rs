@@ -52,6 +52,13 @@ pub struct Record {
     pub failure: Option<Failure>,
     /// The backup.
     pub backup: BackupFacts,
+    /// Where it is to be restored: that is known before anything is there.
+    #[serde(default = "sandbox")]
+    pub place: DrillPlace,
+    /// Whether the database of the settings was emptied again; `None` where nothing
+    /// was put there, or where it has not come to that.
+    #[serde(default)]
+    pub emptied: Option<bool>,
     /// Where it was restored.
     pub sandbox: Option<PlaceFacts>,
     /// How long each stage took.
@@ -74,6 +81,10 @@ pub struct Record {
     pub skipped: Vec<Skipped>,
     /// What should be known.
     pub warnings: Vec<String>,
+}
+
+fn sandbox() -> DrillPlace {
+    DrillPlace::Sandbox
 }
 
 /// Why a drill did not pass.
@@ -177,6 +188,8 @@ impl Record {
             kind: self.backup.kind.name().to_owned(),
             legacy: self.backup.legacy,
             choice: self.choice,
+            place: self.place,
+            emptied: self.emptied,
             started: self.started,
             finished: self.finished,
             seconds: self.seconds,
@@ -252,6 +265,8 @@ pub(crate) mod tests {
                 rows: Some(7),
                 source_version: None,
             },
+            place: DrillPlace::Sandbox,
+            emptied: None,
             sandbox: None,
             stages: Vec::new(),
             tables_compared: 0,

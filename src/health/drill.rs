@@ -39,11 +39,15 @@ pub(super) fn drill(now: DateTime<Utc>, database: &DatabaseState) -> Check {
     };
     let mut parts = Vec::new();
     if let Some(failed) = &drills.failure {
-        let condemned = failed.reason.is_some_and(DrillReason::condemns);
-        let worth = if condemned {
-            "; retention counts that backup as no good one, and only its own ID restores it"
-        } else {
-            ""
+        let worth = match failed.reason {
+            Some(reason) if reason.condemns() => {
+                "; retention counts that backup as no good one, and only its own ID restores it"
+            }
+            Some(DrillReason::MissingExtension) => {
+                "; that backup still counts as good, and no drill here proves it before they are \
+                 there"
+            }
+            _ => "",
         };
         parts.push(format!(
             "{}{worth}; {}drills/{}.md has everything; it stands until a drill of a backup as new \
@@ -66,11 +70,30 @@ pub(super) fn drill(now: DateTime<Utc>, database: &DatabaseState) -> Check {
         let came_to = came_to(now, vain);
         format!("{came_to}; it stands until one of a backup as new comes to a verdict")
     }));
+    let is_under_way = database.runs(JobKind::Drill);
+    let left = drills.left.as_ref().filter(|left| !(left.is_open() && is_under_way));
+    parts.extend(left.map(|left| lies_there(now, left, &database.prefix)));
     let is_ok = parts.is_empty();
     if is_ok {
         parts.push(proven(now, drills));
     }
     check("drill", is_ok, parts.join("; "))
+}
+
+/// What a drill has left in the database of the settings.
+fn lies_there(now: DateTime<Utc>, left: &DrillReport, prefix: &str) -> String {
+    let (ago, id) = (words(since(left.started, now)), &left.id);
+    let why = if left.is_open() {
+        "has not ended: where it is not under way any more, it was killed, and what it restored"
+    } else {
+        "could not empty that again: what it restored"
+    };
+    format!(
+        "the drill of {} in drill.target, {ago} ago, {why} may still lie there; the next drill there \
+         empties it (`reliquary drill`), and where that database is gone, so is this with \
+         {prefix}drills/{id}.json",
+        left.backup
+    )
 }
 
 fn came_to(now: DateTime<Utc>, report: &DrillReport) -> String {

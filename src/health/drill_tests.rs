@@ -5,7 +5,7 @@ use crate::{
     health::{self, ProcessHealth, Status},
     settings::Schedule,
     state::{CatalogTotals, Liveness, Running},
-    words::DrillChoice,
+    words::{DrillChoice, DrillPlace},
 };
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -32,6 +32,8 @@ fn report(id: &str, verdict: DrillVerdict, reason: Option<DrillReason>) -> Drill
         kind: "scheduled".to_owned(),
         legacy: false,
         choice: DrillChoice::Newest,
+        place: DrillPlace::Sandbox,
+        emptied: None,
         started,
         finished: started + TimeDelta::minutes(2),
         seconds: 120.0,
@@ -150,13 +152,53 @@ fn one_that_proved_nothing_warns_whatever_was_drilled_after_it() {
 }
 
 #[test]
+fn what_lies_in_the_settings_database_warns_unless_the_drill_is_under_way() {
+    let said = |is_open: bool, runs: bool| {
+        looked("11-02T12:00", |database| {
+            proven(database, "11-02T06:20");
+            let mut left =
+                report("11-02T06:05", DrillVerdict::Unproven, Some(DrillReason::Interrupted));
+            left.place = DrillPlace::Target;
+            if is_open {
+                left.finished = left.started;
+            } else {
+                left.emptied = Some(false);
+            }
+            database.drills.as_mut().unwrap().left = Some(left);
+            if runs {
+                let (since, progress) = (at("11-02T06:05"), crate::state::Progress::default());
+                database.aside = Some(Running { job: JobKind::Drill, since, progress });
+            }
+        })
+    };
+    for (is_open, runs, says) in [
+        (true, false, "has not ended"),
+        (false, false, "could not empty that again"),
+        (false, true, "could not empty that again"),
+    ] {
+        let (status, ok, detail) = said(is_open, runs);
+        assert_eq!((status, ok), (Status::Ok, false), "{detail}");
+        for part in [says, "the next drill there empties it", "drills/2026-11-02T06-05-00Z.json"] {
+            assert!(detail.contains(part), "{part}: {detail}");
+        }
+    }
+    let (_, ok, detail) = said(true, true);
+    assert!(ok, "{detail}");
+}
+
+#[test]
 fn a_drill_that_failed_says_what_its_backup_still_counts_for() {
-    let said = |reason| {
+    let said = |reason, what: &str| {
         let (_, _, detail) = looked("11-20T12:00", |database| {
             let failed = report("11-02T06:05", DrillVerdict::Failed, Some(reason));
             database.drills.as_mut().unwrap().failure = Some(failed);
         });
-        detail.contains("; retention counts that backup as no good one, and only its own ID")
+        assert!(detail.contains("passes"), "{detail}");
+        detail.contains(what)
     };
-    assert!(said(DrillReason::RowsDiffer) && !said(DrillReason::CheckFailed));
+    let condemned = "; retention counts that backup as no good one, and only its own ID";
+    assert!(said(DrillReason::RowsDiffer, condemned));
+    assert!(!said(DrillReason::CheckFailed, condemned));
+    assert!(!said(DrillReason::MissingExtension, condemned));
+    assert!(said(DrillReason::MissingExtension, "; that backup still counts as good"));
 }

@@ -12,7 +12,10 @@ mod restored;
 pub mod rota;
 mod subject;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -25,13 +28,13 @@ use self::{
 };
 use super::Environment;
 use crate::{
-    catalog::{Catalog, Entry, Layout, State},
+    catalog::{BackupId, Catalog, Entry, Layout, State},
     drill::{self, BackupFacts, ClaimError, Failure, Held, Question, Record, SandboxError},
     postgres::Target,
     restore::{self, Live},
     settings::DrillSettings,
     state::{self, StageSeconds},
-    words::{DrillChoice, DrillReason, DrillStage, DrillVerdict},
+    words::{DrillChoice, DrillPlace, DrillReason, DrillStage, DrillVerdict},
 };
 
 /// How long one question may take.
@@ -81,9 +84,23 @@ pub struct Progress {
     pub run: state::Progress,
     /// How far the restore is.
     pub restore: restore::Progress,
+    /// The id of its record, once that says that it has begun.
+    claimed: Arc<OnceLock<BackupId>>,
 }
 
 impl Progress {
+    /// That of a drill within a run.
+    #[must_use]
+    pub fn within(run: state::Progress) -> Self {
+        Self { run, ..Self::default() }
+    }
+
+    /// The id of its record, where that says that it has begun.
+    #[must_use]
+    pub fn claimed(&self) -> Option<BackupId> {
+        self.claimed.get().copied()
+    }
+
     fn enter(&self, stage: DrillStage) {
         self.run.enter_drill(stage);
     }
@@ -103,12 +120,9 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> Drilled {
     let began = Instant::now();
+    let limit = Limit { began: tokio::time::Instant::now(), timeout: request.settings.timeout };
     let mut record = begin(environment, request);
-    let held = tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(stopped()),
-        held = place::hold(request) => held,
-    };
+    let held = limit.within(cancel, place::hold(request)).await;
     let held = match held {
         // It has not begun: it may be tried again and again, and leaves nothing.
         Err(fault) if fault.reason == DrillReason::Busy => {
@@ -118,20 +132,13 @@ pub async fn run(
         held => held,
     };
     let claimed = request.record && claim(environment, request, &mut record, cancel).await;
-    let timeout = request.settings.timeout;
+    if claimed {
+        // There is but one claim of a drill.
+        let _ = progress.claimed.set(record.id);
+    }
     let mut place = None;
-    let fault = {
-        let work = Work { environment, request, progress }.all(held, &mut record, &mut place);
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Some(stopped()),
-            () = tokio::time::sleep(timeout) => {
-                let message = format!("it did not finish within {} s", timeout.as_secs());
-                Some(Fault::unproven(DrillReason::Timeout, message))
-            }
-            result = work => result.err(),
-        }
-    };
+    let work = Work { environment, request, progress }.all(held, &mut record, &mut place);
+    let fault = limit.within(cancel, Box::pin(work)).await.err();
     let left = match place {
         Some(place) => give_back(place, fault.is_none(), cancel, progress, &mut record).await,
         None => None,
@@ -157,8 +164,32 @@ pub async fn run(
     Drilled { record, is_recorded, not_recorded }
 }
 
-fn stopped() -> Fault {
-    Fault::unproven(DrillReason::Interrupted, "it was told to stop")
+/// How long all of it may take.
+#[derive(Clone, Copy)]
+struct Limit {
+    began: tokio::time::Instant,
+    timeout: Duration,
+}
+
+impl Limit {
+    /// Does a part of it, unless it is told to stop, or the time is up.
+    async fn within<T>(
+        self,
+        cancel: &CancellationToken,
+        part: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => {
+                Err(Fault::unproven(DrillReason::Interrupted, "it was told to stop"))
+            }
+            () = tokio::time::sleep_until(self.began + self.timeout) => {
+                let message = format!("it did not finish within {} s", self.timeout.as_secs());
+                Err(Fault::unproven(DrillReason::Timeout, message))
+            }
+            result = part => result,
+        }
+    }
 }
 
 /// What it came to, in place of what a claim says.
@@ -205,12 +236,14 @@ async fn give_back(
 ) -> Option<String> {
     progress.enter(DrillStage::Teardown);
     let (clock, is_target) = (Instant::now(), matches!(place, Place::Target(_)));
-    let left = place.give_back(is_done, cancel).await.err();
+    let given_back = place.give_back(is_done, cancel).await;
     note(record, DrillStage::Teardown.as_str(), clock.elapsed());
-    if is_target {
-        return left;
+    record.emptied = is_target.then_some(given_back.is_ok());
+    match given_back {
+        Err(why) if is_target => return Some(why),
+        Err(why) => record.warnings.push(why),
+        Ok(warnings) => record.warnings.extend(warnings),
     }
-    record.warnings.extend(left);
     None
 }
 
@@ -219,7 +252,7 @@ fn begin(environment: &Environment, request: &Request) -> Record {
     let Request { entry, database, operator, choice, .. } = request;
     Record {
         format: drill::FORMAT.to_owned(),
-        id: crate::catalog::BackupId::at(now),
+        id: BackupId::at(now),
         token: format!("{:016x}", rand::random::<u64>()),
         database: database.clone(),
         operator: operator.clone(),
@@ -241,6 +274,12 @@ fn begin(environment: &Environment, request: &Request) -> Record {
             rows: None,
             source_version: None,
         },
+        place: if request.settings.target.is_some() {
+            DrillPlace::Target
+        } else {
+            DrillPlace::Sandbox
+        },
+        emptied: None,
         sandbox: None,
         stages: Vec::new(),
         tables_compared: 0,
@@ -314,12 +353,12 @@ impl Work<'_> {
 
         progress.enter(DrillStage::Checks);
         let clock = Instant::now();
-        let mut questions =
-            drill::own_questions(restored.tables.iter().map(|(s, n)| (s.as_str(), n.as_str())));
-        questions.extend(settings.checks.iter().filter_map(|check| {
+        let tables = restored.tables.iter().map(|(s, n)| (s.as_str(), n.as_str()));
+        let asked = settings.checks.iter().filter_map(|check| {
             let expect = check.expect.parse().ok()?;
             Some(Question { name: check.name.clone(), sql: check.sql.clone(), expect })
-        }));
+        });
+        let questions = drill::questions(tables, asked);
         if !questions.is_empty() {
             let last = self.passed_before(&questions).await;
             let last = |name: &str| {
@@ -353,4 +392,30 @@ impl Work<'_> {
 fn note(record: &mut Record, stage: &str, took: Duration) {
     let seconds = (took.as_secs_f64() * 1000.0).round() / 1000.0;
     record.stages.push(StageSeconds { stage: stage.to_owned(), seconds });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whatever_a_drill_waits_for_its_time_is_up_when_it_is() {
+        const LONG: Duration = Duration::from_hours(1);
+        let hangs = std::future::pending::<Result<(), Fault>>;
+        let (never, stopped) = (CancellationToken::new(), CancellationToken::new());
+        stopped.cancel();
+        let began = tokio::time::Instant::now();
+        let reason = async |timeout, cancel: &CancellationToken| {
+            let limit = Limit { began, timeout };
+            limit.within(cancel, hangs()).await.unwrap_err().reason
+        };
+        let short = Duration::from_millis(20);
+        assert_eq!(reason(short, &never).await, DrillReason::Timeout);
+        // What is left of it is what the next part has.
+        let left = Limit { began, timeout: short }.within(&never, async { Ok(()) }).await;
+        assert_eq!(left.unwrap_err().reason, DrillReason::Timeout);
+        assert_eq!(reason(LONG, &stopped).await, DrillReason::Interrupted);
+        let done = Limit { began, timeout: LONG }.within(&never, async { Ok(7) }).await;
+        assert_eq!(done.unwrap(), 7);
+    }
 }

@@ -9,6 +9,7 @@ use crate::{
     archive::map::MapError,
     figures::counted,
     postgres::{ClientError, PsqlError, Section, SessionError, TargetError},
+    process::{Ending, ProcessError},
     store::StoreError,
     words::RestoreStage,
 };
@@ -113,19 +114,31 @@ pub enum Blame {
     Server,
     /// The role's, which lacks a right, or the database's, which takes no writes.
     Rights,
+    /// Something that a statement is about is not there: the archive does not hold it,
+    /// or an extension that was to make it is missing.
+    Undefined,
     /// That is not said: the archive's, say.
     Unknown,
 }
+
+/// A schema, an object, a table, a column, a function or a feature, an extension
+/// among them, that is not there.
+const UNDEFINED: [&str; 6] = ["3F000", "42704", "42P01", "42703", "42883", "0A000"];
+
+/// What a server says of its own files: they are damaged.
+const CORRUPTED: [&str; 2] = ["XX001", "XX002"];
 
 impl Blame {
     /// By the class of a server's error; empty where the connection was lost.
     pub(super) fn by(code: Option<&str>) -> Self {
         let Some(code) = code else { return Self::Unknown };
         let is_of = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
-        if code.is_empty() || is_of(&["08", "53", "57"]) {
+        if code.is_empty() || is_of(&["08", "53", "57", "58"]) || CORRUPTED.contains(&code) {
             Self::Server
         } else if code == "42501" || is_of(&["25"]) {
             Self::Rights
+        } else if UNDEFINED.contains(&code) {
+            Self::Undefined
         } else {
             Self::Unknown
         }
@@ -204,11 +217,13 @@ pub(super) struct Failure {
     pub(super) code: Option<String>,
 }
 
-/// The class of what stopped `psql`.
+/// The class of what stopped `psql`; the empty one, too, where it did not come to an
+/// end of its own: somebody has killed it, and the server has lost it.
 pub(super) fn code_of(error: &PsqlError) -> Option<String> {
     match error {
         PsqlError::Stopped { code, .. } => code.clone(),
-        PsqlError::Tls(_) | PsqlError::Process(_) => None,
+        PsqlError::Process(ProcessError::Failed { status: Ending::Code(_), .. }) => None,
+        PsqlError::Tls(_) | PsqlError::Process(_) => Some(String::new()),
     }
 }
 
@@ -305,18 +320,33 @@ mod tests {
 
     #[test]
     fn a_server_that_goes_away_or_allows_too_little_is_not_the_archive_s_fault() {
-        for code in ["", "08006", "53200", "53300", "57014", "57P01"] {
+        for code in ["", "08006", "53200", "53300", "57014", "57P01", "58030", "XX001", "XX002"] {
             assert_eq!(Blame::by(Some(code)), Blame::Server, "{code}");
         }
         for code in ["42501", "25006"] {
             assert_eq!(Blame::by(Some(code)), Blame::Rights, "{code}");
         }
-        for code in [Some("42P01"), Some("22P02"), Some("23503"), Some("42809"), None] {
+        for code in ["42P01", "42703", "42704", "42883", "3F000", "0A000"] {
+            assert_eq!(Blame::by(Some(code)), Blame::Undefined, "{code}");
+        }
+        for code in [Some("22P02"), Some("23503"), Some("42809"), Some("XX000"), None] {
             assert_eq!(Blame::by(code), Blame::Unknown, "{code:?}");
         }
         let lost = TargetError { message: "lost".to_owned(), code: String::new() };
         let failure = Failure::at("rows of table gift")(lost);
         assert_eq!(Blame::by(failure.code.as_deref()), Blame::Server);
         assert_eq!(failure.at.as_deref(), Some("rows of table gift"));
+    }
+
+    #[test]
+    fn a_psql_that_was_killed_is_not_the_archive_s_fault() {
+        let ended = |status| {
+            let (program, stderr) = ("psql".to_owned(), String::new());
+            let failed = ProcessError::Failed { program, status, stderr };
+            Blame::by(Failure::from(PsqlError::from(failed)).code.as_deref())
+        };
+        assert_eq!(ended(Ending::Signal(9)), Blame::Server);
+        assert_eq!(ended(Ending::Unknown), Blame::Server);
+        assert_eq!(ended(Ending::Code(3)), Blame::Unknown);
     }
 }

@@ -193,6 +193,7 @@ impl World {
             DrillReason::RestoreError,
             DrillReason::RowsDiffer,
             DrillReason::CheckFailed,
+            DrillReason::MissingExtension,
         ];
         let reason = reasons.get(usize::try_from(self.dice.below(10)).unwrap()).copied();
         let verdict = if reason.is_some() { DrillVerdict::Failed } else { DrillVerdict::Passed };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::words::{DrillChoice, DrillReason, DrillVerdict};
+use crate::words::{DrillChoice, DrillPlace, DrillReason, DrillVerdict};
 
 /// One drill in short. What it found, table by table and question by question,
 /// stands in its record and not here.
@@ -19,6 +19,11 @@ pub struct DrillReport {
     pub legacy: bool,
     /// Why it was this backup.
     pub choice: DrillChoice,
+    /// Where it was to be restored.
+    pub place: DrillPlace,
+    /// Whether the database of the settings was emptied again; `None` where nothing
+    /// was put there, or where it has not come to that.
+    pub emptied: Option<bool>,
     /// When it began.
     #[serde(with = "crate::rfc3339")]
     pub started: DateTime<Utc>,
@@ -82,6 +87,9 @@ pub struct DrillHistory {
     /// and that nobody has made good: no later one of a backup as new or newer has
     /// passed or failed.
     pub in_vain: Option<DrillReport>,
+    /// The newest that has left what it restored in the database of the settings, or
+    /// may have, since no later one has emptied that.
+    pub left: Option<DrillReport>,
     /// The last ones, newest first.
     #[serde(skip)]
     pub recent: Vec<DrillReport>,
@@ -93,7 +101,7 @@ impl DrillHistory {
     #[must_use]
     pub fn proves(&self, backup: &str) -> bool {
         let mut of_it = self.recent.iter().filter(|drill| drill.backup == backup);
-        let newest = of_it.find(|drill| drill.verdict != DrillVerdict::Unproven);
+        let newest = of_it.find(|drill| drill.verdict.is_of_the_backup(drill.reason));
         newest.is_some_and(|drill| drill.verdict == DrillVerdict::Passed)
     }
 
@@ -114,5 +122,12 @@ impl DrillReport {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.reason == Some(DrillReason::Interrupted) && self.finished == self.started
+    }
+
+    /// Whether what it restored is still in the database of the settings, or may be.
+    #[must_use]
+    pub fn may_have_left(&self) -> bool {
+        let is_not_known = self.emptied.is_none() && self.is_open();
+        self.place == DrillPlace::Target && (self.emptied == Some(false) || is_not_known)
     }
 }

@@ -45,6 +45,8 @@ words! {
         RowsDiffer = "rows_differ",
         /// A comparison or a question has the wrong answer.
         CheckFailed = "check_failed",
+        /// The place where it was restored lacks an extension that it uses.
+        MissingExtension = "missing_extension",
         /// There was no cluster to restore into.
         Sandbox = "sandbox",
         /// The database of the settings could not be used, or not be emptied again.
@@ -65,10 +67,19 @@ words! {
     }
 }
 
+impl DrillVerdict {
+    /// Whether it says anything of the backup, where it was come to for this reason.
+    #[must_use]
+    pub fn is_of_the_backup(self, reason: Option<DrillReason>) -> bool {
+        self != Self::Unproven && reason != Some(DrillReason::MissingExtension)
+    }
+}
+
 impl DrillReason {
     /// Whether the backup did not come back as it was made, so that it is no good
     /// one. A check that failed is no such reason: the archive came back row for
-    /// row, and it is the data, as it was dumped, that is not what was expected.
+    /// row, and it is the data, as it was dumped, that is not what was expected. Nor
+    /// is an extension that is missing: another machine has it.
     #[must_use]
     pub fn condemns(self) -> bool {
         matches!(self, Self::ArchiveDamaged | Self::RestoreError | Self::RowsDiffer)

@@ -17,8 +17,8 @@ use reliquary::{
     },
     status::StatusInfo,
     words::{
-        ChannelKind, Check, Direction, DrillChoice, DrillReason, DrillVerdict, JobKind, Outcome,
-        Stage, StoreOperation, SweepRefusal,
+        ChannelKind, Check, Direction, DrillChoice, DrillPlace, DrillReason, DrillVerdict, JobKind,
+        Outcome, Stage, StoreOperation, SweepRefusal,
     },
 };
 
@@ -293,6 +293,8 @@ fn drill(ended: DateTime<Utc>, backup: DateTime<Utc>, verdict: DrillVerdict) -> 
         kind: "scheduled".to_owned(),
         legacy: false,
         choice: DrillChoice::Newest,
+        place: DrillPlace::Sandbox,
+        emptied: None,
         started: ended - TimeDelta::seconds(273),
         finished: ended,
         seconds: 273.1,

@@ -6,9 +6,10 @@
 //! anew with whatever it finds.
 
 use crate::{
-    catalog::{BackupId, Layout},
+    catalog::{BackupId, Key, Layout},
     drill::{self, Record},
     store::Store,
+    words::DrillVerdict,
 };
 
 /// So many records are read at a time.
@@ -37,13 +38,29 @@ pub(super) async fn find(
             break;
         }
     }
-    let nearer = unknown.iter().find(|unknown| !is_nearest(best.as_ref(), backup, unknown.id));
+    let nearer = unknown.iter().rfind(|unknown| may_be_it(unknown, best.as_ref(), backup));
     match nearer {
         None => Ok(best),
-        Some(drill::Unknown { id, why }) => {
-            Err(format!("the drill {id} may be the one to compare with, and cannot be read: {why}"))
-        }
+        // What is to be done comes first: it must be seen where there is little room.
+        Some(drill::Unknown { id, why, .. }) => Err(format!(
+            "{} may be of the drill to compare with, and cannot be read: move it away, or drill with \
+             a Reliquary that reads it ({why})",
+            store.uri(&layout.key(Key::Drill(*id)))
+        )),
     }
+}
+
+/// Whether a drill whose record cannot be read may be the one, by what is known of it.
+fn may_be_it(unknown: &drill::Unknown, best: Option<&Record>, backup: BackupId) -> bool {
+    let has_passed = unknown.verdict.is_none_or(|verdict| verdict == DrillVerdict::Passed);
+    let is_before = unknown.backup.is_none_or(|of| of <= backup);
+    // As `drill::passed_before` ranks them.
+    let rank = |of: BackupId, id: BackupId| (of < backup, of, id);
+    let is_nearer = match (unknown.backup, best) {
+        (Some(of), Some(best)) => rank(of, unknown.id) > rank(best.backup.id, best.id),
+        _ => !is_nearest(best, backup, unknown.id),
+    };
+    has_passed && is_before && is_nearer
 }
 
 /// Whether no drill that began at `began` or before can be of a backup that is nearer:
@@ -58,10 +75,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        catalog::Key,
         drill::a_record,
         store::LocalStore,
-        words::DrillVerdict::{self, Failed, Passed},
+        words::DrillVerdict::{Failed, Passed},
     };
 
     fn id(day: u32, hour: u32) -> BackupId {
@@ -109,9 +125,30 @@ mod tests {
         assert_eq!(found(&store, &ids, 4).await, Ok(Some(3)), "it can be no nearer");
         spoil(3).await;
         let why = found(&store, &ids, 4).await.unwrap_err();
-        assert!(why.contains(&id(3, 7).to_string()), "{why}");
+        let key = format!("x/drills/{}.json may be of the drill to compare with", id(3, 7));
+        assert!(why.contains(&key) && why.contains(": move it away, or drill with"), "{why}");
         // It would otherwise be the first, and what it finds the measure of the next.
         let why = found(&store, &ids[3..], 4).await.unwrap_err();
         assert!(why.contains("cannot be read"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn what_a_later_version_tells_of_its_drill_is_enough_to_know_that_it_is_not_the_one() {
+        let (_dir, store, ids) = store((0..5).map(|day| (day, Passed))).await;
+        let tell = async |text: serde_json::Value| {
+            let mut text = text;
+            text["format"] = "reliquary-drill/2".into();
+            let key = Layout::new("x/").key(Key::Drill(id(4, 7)));
+            store.put(&key, Bytes::from(text.to_string())).await.unwrap();
+            found(&store, &ids, 5).await
+        };
+        let of = |day: u32, verdict: &str| serde_json::json!({ "backup": { "id": id(day, 6) }, "verdict": verdict, "new": true });
+        for told in [of(4, "failed"), of(4, "unproven"), of(2, "passed"), of(6, "passed")] {
+            assert_eq!(tell(told.clone()).await, Ok(Some(3)), "{told}");
+        }
+        for told in [of(4, "passed"), of(4, "better"), serde_json::json!({ "verdict": "passed" })] {
+            let why = tell(told.clone()).await.unwrap_err();
+            assert!(why.contains("of the format reliquary-drill/2, and this"), "{told}: {why}");
+        }
     }
 }

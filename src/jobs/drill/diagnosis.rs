@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Environment, Request,
-    fault::{Fault, differences},
+    fault::{Fault, differences, lacking},
     restored::Error,
     subject::Subject,
 };
@@ -56,27 +56,33 @@ pub(super) async fn diagnose(
                 findings.iter().take(NAMED).map(ToString::to_string).collect();
             Fault::failed(DrillReason::ArchiveDamaged, findings.join("; "))
         }
-        (_, Error::Sandbox(message)) => Fault::unproven(DrillReason::Sandbox, message),
-        (_, Error::Target(message)) => Fault::unproven(DrillReason::Target, message),
-        (_, Error::Full(message)) => Fault::unproven(DrillReason::NoRoom, message),
-        (_, Error::Read(message)) => Fault::unproven(DrillReason::Store, message),
-        (_, Error::Uncounted(message)) => Fault::unproven(DrillReason::Incomplete, message),
-        (_, Error::Restore(message) | Error::Denied(message)) => {
-            let missing = missing(&record.missing_extensions);
-            Fault::failed(DrillReason::RestoreError, format!("{message}{missing}"))
-        }
+        (_, error) => of_the_restore(error, record),
     }
 }
 
-fn missing(extensions: &[String]) -> String {
-    if extensions.is_empty() {
-        return String::new();
+/// What is to be said of a restore that stopped, where the archive's bytes are as
+/// they were written or could not be read.
+fn of_the_restore(error: Error, record: &Record) -> Fault {
+    match error {
+        Error::Sandbox(message) => Fault::unproven(DrillReason::Sandbox, message),
+        Error::Target(message) => Fault::unproven(DrillReason::Target, message),
+        Error::Full(message) => Fault::unproven(DrillReason::NoRoom, message),
+        Error::Read(message) => Fault::unproven(DrillReason::Store, message),
+        Error::Uncounted(message) => Fault::unproven(DrillReason::Incomplete, message),
+        // Whatever an extension makes is not there, where that is not.
+        Error::Undefined(message) => match lacking(record) {
+            Some(lacking) => {
+                let message = format!("{lacking}; {message}");
+                Fault::failed(DrillReason::MissingExtension, message)
+            }
+            None => Fault::failed(DrillReason::RestoreError, message),
+        },
+        Error::Restore(message) | Error::Denied(message) => {
+            let lacking = lacking(record).map(|lacking| format!("; and {lacking}"));
+            let message = format!("{message}{}", lacking.unwrap_or_default());
+            Fault::failed(DrillReason::RestoreError, message)
+        }
     }
-    format!(
-        "; this machine does not have the extensions {}: where the error is about one of them, \
-         install it",
-        extensions.join(", ")
-    )
 }
 
 /// The tables with other rows, where every byte is as it was hashed and the rows
@@ -109,7 +115,11 @@ fn rows_alone(findings: &[Finding], manifest: &Manifest) -> Option<Vec<Differenc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::manifest::{Member, Table};
+    use crate::{
+        archive::manifest::{Member, Table},
+        drill::a_record,
+        words::DrillVerdict,
+    };
 
     /// A manifest with two tables of two members each, ten rows in each member.
     fn manifest() -> Manifest {
@@ -147,5 +157,26 @@ mod tests {
             assert_eq!(rows_alone(&[rows(100, 7), other], &manifest()), None);
         }
         assert_eq!(rows_alone(&[], &manifest()), None);
+    }
+
+    #[test]
+    fn what_this_machine_lacks_is_not_said_of_the_backup() {
+        let of = |missing: &[&str], error: Error| {
+            let mut record = a_record("2026-12-01T06-00-00Z", DrillVerdict::Unproven);
+            record.missing_extensions = missing.iter().map(|&name| name.to_owned()).collect();
+            of_the_restore(error, &record)
+        };
+        let undefined = || Error::Undefined("type \"geometry\" does not exist".to_owned());
+        let fault = of(&["postgis"], undefined());
+        assert_eq!(fault.reason, DrillReason::MissingExtension);
+        assert!(!fault.reason.condemns(), "the backup stays a good one");
+        for part in ["the extensions postgis: install", "drill.target", "geometry"] {
+            assert!(fault.message.contains(part), "{part}: {}", fault.message);
+        }
+        // Nothing is missing, or it is about something else.
+        let broken = || Error::Restore("invalid input syntax".to_owned());
+        for fault in [of(&[], undefined()), of(&["postgis"], broken()), of(&[], broken())] {
+            assert_eq!(fault.reason, DrillReason::RestoreError, "{fault:?}");
+        }
     }
 }

@@ -70,10 +70,17 @@ pub(super) fn judge(record: &Record) -> Option<Fault> {
     if !lost.is_empty() {
         // What it holds is in the archive, whole: somebody else's database lacks
         // what it stands on, or our role there may not make it.
-        if record.sandbox.as_ref().is_some_and(|place| place.place == DrillPlace::Target) {
+        if is_in_target(record) {
             return Some(Fault::unproven(DrillReason::Target, lost.join("; ")));
         }
-        return Some(Fault::failed(DrillReason::RestoreError, lost.join("; ")));
+        // Only an extension makes what an archive fills and does not make.
+        return Some(match lacking(record) {
+            Some(lacking) => {
+                let message = format!("{lacking}; {}", lost.join("; "));
+                Fault::failed(DrillReason::MissingExtension, message)
+            }
+            None => Fault::failed(DrillReason::RestoreError, lost.join("; ")),
+        });
     }
     let looked = record.comparisons.iter().map(|c| (&c.name, c.outcome, &c.detail)).chain(
         record.checks.iter().map(|Answer { name, outcome, detail, .. }| (name, *outcome, detail)),
@@ -88,6 +95,30 @@ pub(super) fn judge(record: &Record) -> Option<Fault> {
     };
     let failed = of(Looked::Failed).map(|m| Fault::failed(DrillReason::CheckFailed, m));
     failed.or_else(|| of(Looked::CouldNotRun).map(|m| Fault::unproven(DrillReason::Incomplete, m)))
+}
+
+/// What the place where it was restored does not have and the backup wants, and what
+/// is to be done about that.
+pub(super) fn lacking(record: &Record) -> Option<String> {
+    let missing = &record.missing_extensions;
+    if missing.is_empty() {
+        return None;
+    }
+    let missing = missing.join(", ");
+    Some(if is_in_target(record) {
+        format!(
+            "drill.target does not have the extensions {missing}: name a database that has them"
+        )
+    } else {
+        format!(
+            "this machine does not have the extensions {missing}: install their packages, or name \
+             a database that has them (drill.target)"
+        )
+    })
+}
+
+fn is_in_target(record: &Record) -> bool {
+    record.sandbox.as_ref().is_some_and(|place| place.place == DrillPlace::Target)
 }
 
 /// Which tables have other rows, and by how many.
@@ -106,13 +137,17 @@ pub(super) fn differences(different: &[restore::Difference]) -> String {
 mod tests {
     use std::{io, path::PathBuf};
 
+    use DrillReason::{MissingExtension, RestoreError};
+    use DrillVerdict::{Failed, Unproven};
+
     use super::*;
     use crate::drill::{self, PlaceFacts, a_record as record};
 
     #[test]
     fn what_somebody_else_s_database_does_not_take_is_no_fault_of_the_backup() {
-        let of = |place| {
+        let of = |place, missing: &[&str]| {
             let mut record = record("2026-12-01T06-00-00Z", DrillVerdict::Passed);
+            record.missing_extensions = missing.iter().map(|&name| name.to_owned()).collect();
             record.sandbox = Some(PlaceFacts {
                 place,
                 server_version: "15.4".to_owned(),
@@ -126,8 +161,11 @@ mod tests {
             let fault = judge(&record).unwrap();
             (fault.verdict, fault.reason)
         };
-        assert_eq!(of(DrillPlace::Target), (DrillVerdict::Unproven, DrillReason::Target));
-        assert_eq!(of(DrillPlace::Sandbox), (DrillVerdict::Failed, DrillReason::RestoreError));
+        for missing in [[].as_slice(), &["postgis"]] {
+            assert_eq!(of(DrillPlace::Target, missing), (Unproven, DrillReason::Target));
+        }
+        assert_eq!(of(DrillPlace::Sandbox, &[]), (Failed, RestoreError));
+        assert_eq!(of(DrillPlace::Sandbox, &["postgis"]), (Failed, MissingExtension));
     }
 
     #[test]

@@ -118,6 +118,14 @@ impl Drills {
                     !judged.any(|later| makes_good(later, vain))
                 })
                 .cloned(),
+            left: self
+                .reports()
+                .filter(|report| report.may_have_left())
+                .rfind(|left| {
+                    let mut later = self.reports().filter(|report| report.id > left.id);
+                    !later.any(|later| later.emptied == Some(true))
+                })
+                .cloned(),
         }
     }
 
@@ -170,10 +178,11 @@ fn makes_good(later: &DrillReport, earlier: &DrillReport) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use DrillChoice::{Asked, Newest, Rota};
+    use DrillPlace::{Sandbox, Target};
     use DrillVerdict::{Failed, Passed, Unproven};
 
     use super::*;
-    use crate::{catalog, drill::a_record, store::LocalStore};
+    use crate::{catalog, drill::a_record, store::LocalStore, words::DrillPlace};
 
     #[tokio::test]
     async fn a_failure_is_seen_behind_however_many_that_were_interrupted() {
@@ -230,6 +239,8 @@ pub(super) mod tests {
             kind: "scheduled".to_owned(),
             legacy: false,
             choice: DrillChoice::Newest,
+            place: DrillPlace::Sandbox,
+            emptied: None,
             started: at(id),
             finished,
             seconds: 9.0,
@@ -315,6 +326,32 @@ pub(super) mod tests {
             assert_eq!(in_vain(&[vain, (6, 4, verdict, None)]), None);
             assert_eq!(in_vain(&[vain, (6, 1, Passed, None), (7, 5, verdict, None)]), None);
         }
+    }
+
+    #[test]
+    fn what_lies_in_the_settings_database_is_seen_until_a_later_drill_has_emptied_it() {
+        let left = |drills: &[(u32, DrillPlace, Option<bool>, bool)]| {
+            let reports = drills.iter().map(|(id, place, emptied, is_open)| {
+                let ended = report(&day(*id), &day(1), Unproven);
+                let finished = if *is_open { ended.started } else { ended.finished };
+                DrillReport { place: *place, emptied: *emptied, finished, ..ended }
+            });
+            let history = Drills::of(reports).history(&Catalog::default(), time(28));
+            history.left.map(|report| report.id)
+        };
+        let killed = (5, Target, None, true);
+        let hung = (5, Target, Some(false), false);
+        for first in [killed, hung] {
+            assert_eq!(left(&[first]), Some(day(5)));
+            assert_eq!(left(&[first, (6, Target, Some(true), false)]), None);
+            assert_eq!(left(&[(4, Target, Some(true), false), first]), Some(day(5)));
+            // One that was refused, and one that was elsewhere.
+            assert_eq!(left(&[first, (6, Target, None, false)]), Some(day(5)));
+            assert_eq!(left(&[first, (6, Sandbox, None, false)]), Some(day(5)));
+            assert_eq!(left(&[first, (6, Target, Some(false), false)]), Some(day(6)));
+        }
+        assert_eq!(left(&[(5, Sandbox, None, true)]), None, "the next one clears it away");
+        assert_eq!(left(&[(5, Target, None, false), (6, Target, Some(true), false)]), None);
     }
 
     #[test]

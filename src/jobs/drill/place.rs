@@ -137,24 +137,27 @@ impl Place {
 
     /// Removes everything that the drill has put there. `is_done` says that it came
     /// to its end; one that was stopped, or is while it does this, has no time to lose.
+    /// Returns what should be known of a place that was given back all the same.
     pub(super) async fn give_back(
         self,
         is_done: bool,
         cancel: &CancellationToken,
-    ) -> Result<(), String> {
+    ) -> Result<Vec<String>, String> {
         match self {
             Self::Sandbox(sandbox) if is_done => {
-                sandbox.stop().await.map_err(|error| error.to_string())
+                sandbox.stop().await.map(|()| Vec::new()).map_err(|error| error.to_string())
             }
             // Dropping it ends the server at once.
-            Self::Sandbox(_) => Ok(()),
+            Self::Sandbox(_) => Ok(Vec::new()),
             Self::Target(borrowed) => {
                 let url = borrowed.url().clone();
                 let why =
                     match patiently(cancel, GIVE_BACK_WITHIN, STOP_WITHIN, borrowed.give_back())
                         .await
                     {
-                        Ok(Ok(())) => return Ok(()),
+                        Ok(Ok(left)) => {
+                            return Ok(left.iter().map(|left| url.redact(left)).collect());
+                        }
                         Ok(Err(error)) => error.to_string(),
                         Err(after) => format!("no answer within {} s", after.as_secs()),
                     };

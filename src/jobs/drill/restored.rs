@@ -50,6 +50,8 @@ pub(super) enum Error {
     Read(String),
     /// The archive does not restore.
     Restore(String),
+    /// What a statement of it is about is not there.
+    Undefined(String),
     /// The role may not do what it takes, or the database takes no writes.
     Denied(String),
     /// It was restored, and not all of it could be counted.
@@ -68,6 +70,7 @@ impl From<RestoreError> for Error {
                 _ if message.contains(NO_SPACE) => Self::Full(message),
                 Blame::Server => Self::Sandbox(message),
                 Blame::Rights => Self::Denied(message),
+                Blame::Undefined => Self::Undefined(message),
                 Blame::Unknown => Self::Restore(message),
             },
             // A sandbox is new and ours: nothing but its server can be in the way.
@@ -115,7 +118,11 @@ pub(super) async fn restore(
 /// has failed, that one is, unless the server was gone by itself.
 fn blame(error: Error, store_failed: bool) -> Error {
     match error {
-        Error::Restore(message) | Error::Denied(message) if store_failed => Error::Read(message),
+        Error::Restore(message) | Error::Undefined(message) | Error::Denied(message)
+            if store_failed =>
+        {
+            Error::Read(message)
+        }
         error => error,
     }
 }
@@ -151,6 +158,7 @@ fn of_target(error: Error, redact: impl Fn(String) -> String) -> Error {
         | Error::Denied(message) => Error::Target(redact(message)),
         Error::Read(message) => Error::Read(message),
         Error::Restore(message) => Error::Restore(redact(message)),
+        Error::Undefined(message) => Error::Undefined(redact(message)),
         Error::Uncounted(message) => Error::Uncounted(redact(message)),
     }
 }
@@ -362,6 +370,8 @@ mod tests {
         }
         let error = of_target(of(Blame::Unknown), |text| text);
         assert!(matches!(error, Error::Restore(_)), "{error:?}");
+        let error = of_target(of(Blame::Undefined), |text| text);
+        assert!(matches!(error, Error::Undefined(_)), "{error:?}");
         // In a sandbox nobody forbids anything, and a killed backend is still ours.
         assert!(matches!(of_sandbox(of(Blame::Server)), Error::Sandbox(_)));
         assert!(matches!(of_sandbox(of(Blame::Rights)), Error::Restore(_)));

@@ -134,7 +134,7 @@ impl InTurn for Drill {
                 choice,
                 record: true,
             };
-            let within = drill::Progress { run: progress.clone(), ..drill::Progress::default() };
+            let within = drill::Progress::within(progress.clone());
             let drilled = Box::pin(drill::run(&environment, &request, &within, &cancel)).await;
             tell(&source.settings.name, &drilled);
             let is_over = cancel.is_cancelled() || is_busy(&drilled);
@@ -303,7 +303,12 @@ fn summary(each: &[Drilled]) -> (Outcome, Option<Stage>, Option<String>) {
 fn stage(reason: Option<DrillReason>) -> Stage {
     match reason {
         Some(DrillReason::ArchiveDamaged) => Stage::Verify,
-        Some(DrillReason::Sandbox | DrillReason::Target | DrillReason::NoRoom) => Stage::Sandbox,
+        Some(
+            DrillReason::Sandbox
+            | DrillReason::Target
+            | DrillReason::NoRoom
+            | DrillReason::MissingExtension,
+        ) => Stage::Sandbox,
         Some(DrillReason::Store) => Stage::Catalog,
         Some(DrillReason::Timeout) => Stage::Timeout,
         _ => Stage::Drill,

@@ -30,6 +30,7 @@ fn drilled(entries: &[Entry]) -> Drilled {
             3 => mark(entry, DrillReason::RowsDiffer),
             4 => mark(entry, DrillReason::ArchiveDamaged),
             5 => mark(entry, DrillReason::CheckFailed),
+            6 => mark(entry, DrillReason::MissingExtension),
             _ => return None,
         };
         Some((backup, failed))
@@ -191,10 +192,13 @@ fn what_did_not_come_back_in_a_drill_outlives_nothing_that_is_good() {
             assert_eq!(gone_by(&entries, &drilled, &policy(), 48 + 720 - 1), NOTHING);
         }
     }
-    // What was wrong in the data came back as it was, and that is no proof.
-    let drilled = Drilled::from([mark(&entries[2], DrillReason::CheckFailed)]);
-    assert_eq!(gone_by(&entries, &drilled, &last, 9000), [0, 24]);
-    assert_eq!(gone_by(&entries, &drilled, &tiers([0, 0, 0, 12, 0]), 9000), [0, 24]);
+    // What was wrong in the data came back as it was, and that is no proof; nor is
+    // what could not come back on this machine.
+    for reason in [DrillReason::CheckFailed, DrillReason::MissingExtension] {
+        let drilled = Drilled::from([mark(&entries[2], reason)]);
+        assert_eq!(gone_by(&entries, &drilled, &last, 9000), [0, 24], "{reason}");
+        assert_eq!(gone_by(&entries, &drilled, &tiers([0, 0, 0, 12, 0]), 9000), [0, 24]);
+    }
 }
 
 #[test]

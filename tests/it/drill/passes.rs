@@ -197,7 +197,9 @@ fn a_prisma_database_is_asked_about_its_migrations() {
         "shop",
         "create table _prisma_migrations (id text, migration_name text, finished_at timestamptz,
                                           rolled_back_at timestamptz);
-         insert into _prisma_migrations values ('1', 'init', now(), null);",
+         insert into _prisma_migrations values
+           ('1', 'init', now(), null),
+           ('2', 'again', null, now() - interval '1 hour'), ('3', 'again', now(), null);",
     );
     let product = Product::of(&server, "shop");
     product.backup(&[]);
@@ -205,12 +207,22 @@ fn a_prisma_database_is_asked_about_its_migrations() {
     passed(&record);
     assert_eq!(record["checks"].as_array().unwrap().len(), 2);
     server.psql("shop", "delete from _prisma_migrations");
-    server.psql("shop", "insert into _prisma_migrations values ('2', 'half', null, null)");
-    server.psql("shop", "delete from _prisma_migrations where false");
+    server.psql(
+        "shop",
+        "insert into _prisma_migrations values ('2', 'half', null, null), ('3', 'back', null, now()),
+           ('4', 'applied', now() - interval '1 hour', null), ('5', 'applied', null, now())",
+    );
     product.backup(&["--manual"]);
     let record = product.drill(3, &[]);
     assert_eq!(record["failure"]["reason"], "check_failed");
-    assert!(record["failure"]["message"].as_str().unwrap().contains("unfinished"), "{record:#}");
+    let message = record["failure"]["message"].as_str().unwrap();
+    assert!(message.contains("unfinished") && message.contains("3 rows"), "{record:#}");
+    // Who knows better says so under the same name.
+    let product = product.configured(
+        "[[drill.checks]]\nname = 'public: no Prisma migration is unfinished or rolled back'\n\
+         sql = 'SELECT'\nexpect = 'rows >= 0'\n",
+    );
+    passed(&product.drill(0, &[]));
 }
 
 #[test]

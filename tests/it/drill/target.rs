@@ -202,10 +202,21 @@ fn what_a_killed_drill_has_left_is_known_as_ours_and_cleared_by_the_next() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(left(&target, "throwaway").contains("relation gift"));
+    let drill_check = || {
+        let status = slow.run(&["--json", "status"]);
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+        let checks = status["databases"][0]["health"]["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|check| check["name"] == "drill").unwrap()
+    };
+    let said = drill_check();
+    assert_eq!(said["ok"], false, "{said}");
+    assert!(said["detail"].as_str().unwrap().contains("the next drill there empties it"), "{said}");
     killed::until("its sessions' end", || target.psql("throwaway", asks).trim() == "0");
-    let record = slow.configured("").drill(0, &[]);
+    let record = slow.clone().configured("").drill(0, &[]);
     assert_eq!(record["verdict"], "passed");
     assert_eq!(left(&target, "throwaway"), "");
+    let said = drill_check();
+    assert_eq!(said["ok"], true, "{said}");
 }
 
 #[test]
@@ -236,13 +247,22 @@ fn a_database_with_more_in_it_than_a_server_can_lock_at_once_is_emptied() {
 }
 
 #[test]
-fn a_role_that_a_killed_drill_has_made_is_dropped_by_the_next() {
-    let (_source, target, product) = borrowed();
+fn a_role_that_drills_have_made_is_dropped_by_a_login_that_is_no_superuser_or_named() {
+    let source = Server::start(15);
+    shop(&source);
+    source.psql("shop", "create role reader; grant usage on schema public to reader");
+    let target = Server::start_with(15, ServerOptions { tcp: true, ..ServerOptions::default() });
+    target.psql("postgres", "create role driller login createrole password 'of_the_driller'");
+    target.psql("postgres", "create database throwaway owner driller");
+    let url = target.tcp_url("throwaway", "driller", "of_the_driller");
+    let product = Product::of(&source, "shop").set("RELIQUARY__DRILL__TARGET", url);
+    product.backup(&[]);
     let there: Vec<String> = target
         .psql(
             "throwaway",
             "select 'LANGUAGE ' || lanname from pg_language where lanname <> 'plpgsql'
-             union all select 'ACCESS METHOD ' || amname from pg_am",
+             union all select 'ACCESS METHOD ' || amname from pg_am
+             union all select 'EXTENSION ' || extname from pg_extension",
         )
         .lines()
         .map(str::to_owned)
@@ -251,12 +271,26 @@ fn a_role_that_a_killed_drill_has_made_is_dropped_by_the_next() {
     target.psql(
         "throwaway",
         &format!(
-            "create role of_the_backup; create schema reliquary_drill;
+            "create role of_the_backup; set role driller; create schema reliquary_drill;
              comment on schema reliquary_drill is '{mark}'"
         ),
     );
-    assert_eq!(product.drill(0, &[])["verdict"], "passed");
-    assert_eq!(left(&target, "throwaway"), "");
+    // It owns something in another database.
+    target.psql("postgres", "create schema own authorization of_the_backup");
+    let record = product.drill(0, &[]);
+    assert_eq!(record["verdict"], "passed", "{record:#}");
+    let warnings = record["warnings"].to_string();
+    assert!(warnings.contains("the role of_the_backup was made for a backup"), "{warnings}");
+    let stay = "role driller\nrole of_the_backup\nschema reliquary_drill\n";
+    assert_eq!(left(&target, "throwaway"), stay, "and no reader");
+    // What comes there since is no drill's.
+    target.psql("throwaway", "create table precious (id int)");
+    assert!(refused(&product).contains("public.precious"));
+    target.psql("throwaway", "drop table precious");
+    target.psql("postgres", "drop schema own");
+    let record = product.drill(0, &[]);
+    assert_eq!(record["warnings"], serde_json::json!([]), "{record:#}");
+    assert_eq!(left(&target, "throwaway"), "role driller\n");
 }
 
 #[test]

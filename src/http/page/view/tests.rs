@@ -11,8 +11,8 @@ use crate::{
         Outlook, RunReport, StageSeconds, Stored,
     },
     words::{
-        DrillChoice, DrillReason, DrillStage, DrillVerdict, JobKind, Keep, Outcome, Stage,
-        SweepRefusal, Worth,
+        DrillChoice, DrillPlace, DrillReason, DrillStage, DrillVerdict, JobKind, Keep, Outcome,
+        Stage, SweepRefusal, Worth,
     },
 };
 
@@ -98,6 +98,8 @@ pub(in crate::http::page) fn drill(
         kind: "scheduled".to_owned(),
         legacy: false,
         choice: DrillChoice::Newest,
+        place: DrillPlace::Sandbox,
+        emptied: None,
         started: ended - TimeDelta::minutes(6),
         finished: ended,
         seconds: 360.0,
