@@ -20,7 +20,7 @@ use super::{
 
 /// How much of a lane is written before another has its turn, and how much of one
 /// is held that has not, in bytes of the archive.
-pub(super) const TURN: usize = 4 * 1024 * 1024;
+pub(super) const TURN: usize = 3 * 1024 * 1024;
 
 /// What comes out of the lanes.
 #[derive(Debug)]

@@ -96,8 +96,9 @@ pub fn pack(
         let (job_queue, used) = (Arc::clone(&job_queue), used.clone());
         thread::spawn(move || work(&job_queue, &used));
     }
-    // One member in each thread's hands, and one more ready for it.
-    let (queue, members) = mpsc::channel(threads + 1);
+    // One member in each thread's hands, and one more ready: the writer has taken
+    // the one that it waits for out of the queue.
+    let (queue, members) = mpsc::channel(threads);
     let feeder = Feeder {
         queue,
         jobs,

@@ -241,6 +241,17 @@ pub(crate) fn normalise_dump(dump: &[u8]) -> Vec<u8> {
     kept
 }
 
+/// As [`assert_same_dump`], whatever the order of their lines: sessions that share
+/// a table mix its rows.
+pub(crate) fn assert_same_lines(left: &[u8], right: &[u8]) {
+    let sorted = |dump: &[u8]| {
+        let mut lines: Vec<&[u8]> = dump.split(|&byte| byte == b'\n').collect();
+        lines.sort_unstable();
+        lines.join(&b'\n')
+    };
+    assert_same_dump(&sorted(left), &sorted(right));
+}
+
 /// Fails with the first lines that differ; `assert_eq!` would print both whole dumps.
 pub(crate) fn assert_same_dump(left: &[u8], right: &[u8]) {
     if left == right {

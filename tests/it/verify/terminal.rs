@@ -67,7 +67,8 @@ fn no_text_of_a_bucket_moves_a_terminal() {
             &["list"][..],
             &["show"],
             &["fetch"],
-            &["restore", "--to", "-"],
+            // By its name: without one, the backup before it is written out.
+            &["restore", &id, "--to", "-"],
             &["verify"],
             &["show", &id],
         ] {
