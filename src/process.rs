@@ -5,6 +5,7 @@
 //! a grace period, then SIGKILL, as a group, so that nothing it started stays
 //! behind. Secrets travel in the environment, never in the arguments.
 
+mod ending;
 mod orphans;
 mod priority;
 mod remembered;
@@ -28,6 +29,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use ending::Ending;
 pub(crate) use orphans::{Adoption, pids};
 pub(crate) use priority::NICE;
 pub use priority::Priority;
@@ -103,39 +105,6 @@ pub enum ProcessError {
         /// Why.
         reason: io::Error,
     },
-}
-
-/// How a program ended that did not succeed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// By itself, with this exit code.
-    Code(i32),
-    /// By a signal: somebody, or the machine, has ended it.
-    Signal(i32),
-    /// That could not be learnt.
-    Unknown,
-}
-
-impl From<Option<ExitStatus>> for Ending {
-    fn from(status: Option<ExitStatus>) -> Self {
-        use std::os::unix::process::ExitStatusExt;
-        let code = status.and_then(|status| status.code()).map(Self::Code);
-        let signal = || status.and_then(|status| status.signal()).map(Self::Signal);
-        code.or_else(signal).unwrap_or(Self::Unknown)
-    }
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Code(code) => write!(f, "ended with exit code {code}"),
-            Self::Signal(signal) => match Signal::try_from(signal) {
-                Ok(signal) => write!(f, "was ended by {signal}"),
-                Err(_) => write!(f, "was ended by signal {signal}"),
-            },
-            Self::Unknown => f.write_str("ended in an unknown way"),
-        }
-    }
 }
 
 fn stderr_suffix(stderr: &str) -> String {

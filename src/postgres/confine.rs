@@ -10,42 +10,16 @@ use crate::process::{NICE, Program};
 /// Trying a program must not hang.
 const TRY_WITHIN: Duration = Duration::from_secs(10);
 
-/// What gives it namespaces of its own, the most first; none needs rights. In a
-/// network of its own there is nothing. Of processes of its own none outlives the
-/// first: the kernel ends them with it, whatever they do. A machine that lets us
-/// have those may still refuse a view of them (`/proc`), as containers do.
-const NAMESPACES: &[&[&str]] = &[
-    &[
-        "unshare",
-        "--user",
-        "--map-current-user",
-        "--net",
-        "--ipc",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-        "/bin/sh",
-        "-c",
-        FIRST,
-        "sh",
-    ],
-    &[
-        "unshare",
-        "--user",
-        "--map-current-user",
-        "--net",
-        "--ipc",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "/bin/sh",
-        "-c",
-        FIRST,
-        "sh",
-    ],
-    &["unshare", "--user", "--map-current-user", "--net"],
-];
+/// Gives it a network of its own, in which there is nothing, and needs no rights.
+const NO_NETWORK: &[&str] = &["unshare", "--user", "--map-current-user", "--net"];
+
+/// And processes of its own: none outlives the first, the kernel ends them with it,
+/// whatever they do.
+const OWN_PROCESSES: &[&str] = &["--ipc", "--pid", "--fork", "--kill-child"];
+
+/// And a view of those alone (`/proc`). A machine that lets us have them may still
+/// refuse it, as containers do.
+const OWN_VIEW: &str = "--mount-proc";
 
 /// The first process of a namespace is the parent of whatever loses its own. A
 /// server would take the end of such a process for that of a backend.
@@ -76,14 +50,24 @@ pub async fn confine() -> Confinement {
     if works(&nice).await {
         add(&nice);
     }
-    for namespaces in NAMESPACES {
-        if works(namespaces).await {
-            add(namespaces);
+    for namespaces in namespaces() {
+        if works(&namespaces).await {
+            add(&namespaces);
             confinement.no_network = true;
             break;
         }
     }
     confinement
+}
+
+/// Ways to keep it away, the one that keeps it farthest first.
+fn namespaces() -> [Vec<&'static str>; 3] {
+    let first = ["/bin/sh", "-c", FIRST, "sh"];
+    [
+        [NO_NETWORK, OWN_PROCESSES, &[OWN_VIEW], &first].concat(),
+        [NO_NETWORK, OWN_PROCESSES, &first].concat(),
+        NO_NETWORK.to_vec(),
+    ]
 }
 
 /// Closes this process's memory and environment to others of its account, for

@@ -193,7 +193,7 @@ pub fn warnings(stderr: &str) -> Vec<String> {
 /// of a message may be in the server's language, and is then taken as lasting.
 #[must_use]
 pub fn is_transient_failure(stderr: &str) -> bool {
-    const PASSING: [&str; 17] = [
+    const PASSING: [&str; 18] = [
         "Connection refused",
         "Connection timed out",
         "timeout expired",
@@ -206,6 +206,7 @@ pub fn is_transient_failure(stderr: &str) -> bool {
         "terminating connection",
         "the database system is",
         "too many clients",
+        "too many connections for ",
         "remaining connection slots",
         "canceling statement due to",
         "snapshot too old",
@@ -228,6 +229,9 @@ pub fn advice(stderr: &str) -> &'static str {
         "; a table holds bytes that stand for no character in the database's own encoding, \
          so that they cannot be written as UTF-8: find them in the table of the COPY above, \
          and correct them"
+    } else if stderr.contains("too many connections for ") {
+        "; a backup takes up to five connections and one for each of `streams` beyond the \
+         first: raise the limit, or set streams = 1"
     } else {
         ""
     }
@@ -277,6 +281,14 @@ mod tests {
             " --lock-wait-timeout=30000 --strict-names --table=\"public\".\"a \"\"b\"\"\"",
         );
         assert!(!format!("{dump:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_limit_of_connections_is_told_with_what_needs_them() {
+        let refused = "pg_dump: error: connection to server failed: FATAL:  too many connections \
+                       for role \"backup\"";
+        assert!(advice(refused).contains("streams = 1"));
+        assert_eq!(advice("pg_dump: error: no"), "");
     }
 
     #[test]
