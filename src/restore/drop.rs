@@ -75,6 +75,7 @@ pub(super) async fn clean(
                 if foreign.len() > NAMED { " and more" } else { "" }
             ),
             code: None,
+            defines: None,
         });
     }
     // A COMMIT whose answer is lost may have been one.

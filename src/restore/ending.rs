@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    error::{Blame, Failure, Loaded, RestoreError, Stopped},
+    blame::{Blame, is_of_a_definition},
+    error::{Failure, Loaded, RestoreError, Stopped},
     progress::Progress,
 };
 use crate::postgres::{ConnectionUrl, Target};
@@ -43,7 +44,7 @@ pub(super) async fn stopped(
         Cause::Failed(failure) => (failure, false),
         Cause::Cancelled => {
             let message = "it was told to stop".to_owned();
-            (Failure { at: None, message, code: None }, true)
+            (Failure { at: None, message, code: None, defines: None }, true)
         }
     };
     let (left_behind, absent) = end_sessions(url, making.as_deref().unwrap_or_default()).await;
@@ -52,11 +53,13 @@ pub(super) async fn stopped(
         if touched { made.collect() } else { Vec::new() }
     });
     let seen = progress.report();
+    let (blame, of_definition) = (Blame::of(&failure), is_of_a_definition(&failure));
     RestoreError::Stopped(Box::new(Stopped {
         stage: seen.stage,
         at: failure.at,
         message: url.mask(&failure.message),
-        blame: Blame::by(failure.code.as_deref()),
+        blame,
+        of_definition,
         cancelled,
         loaded: (!uncounted).then_some(Loaded { tables: seen.tables, rows: seen.rows }),
         left_behind,

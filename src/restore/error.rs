@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{members::MemberError, script::ScriptError, select::NotThere};
+use super::{
+    blame::Blame, kind::Kind, members::MemberError, script::ScriptError, select::NotThere,
+    statement::Statement,
+};
 use crate::{
     archive::map::MapError,
     figures::counted,
@@ -90,6 +93,8 @@ pub struct Stopped {
     pub message: String,
     /// Whose fault it is, as far as the server's answer tells.
     pub blame: Blame,
+    /// Whether it is a definition that failed, and not the rows that it is about.
+    pub of_definition: bool,
     /// Whether it was told to stop.
     pub cancelled: bool,
     /// What had been loaded by then; `None` where nobody can know.
@@ -104,45 +109,6 @@ pub struct Stopped {
     /// Whether `--clean` would be refused without `--not-the-source`: the source is
     /// silent, and its database has the target's name.
     pub wants_word: bool,
-}
-
-/// Whose fault it is that a restore stopped, as far as the server's answer tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
-    /// The server's: it or the connection is gone, it was stopped by somebody, or it
-    /// has too little of something.
-    Server,
-    /// The role's, which lacks a right, or the database's, which takes no writes.
-    Rights,
-    /// Something that a statement is about is not there: the archive does not hold it,
-    /// or an extension that was to make it is missing.
-    Undefined,
-    /// That is not said: the archive's, say.
-    Unknown,
-}
-
-/// A schema, an object, a table, a column, a function or a feature, an extension
-/// among them, that is not there.
-const UNDEFINED: [&str; 6] = ["3F000", "42704", "42P01", "42703", "42883", "0A000"];
-
-/// What a server says of its own files: they are damaged.
-const CORRUPTED: [&str; 2] = ["XX001", "XX002"];
-
-impl Blame {
-    /// By the class of a server's error; empty where the connection was lost.
-    pub(super) fn by(code: Option<&str>) -> Self {
-        let Some(code) = code else { return Self::Unknown };
-        let is_of = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
-        if code.is_empty() || is_of(&["08", "53", "57", "58"]) || CORRUPTED.contains(&code) {
-            Self::Server
-        } else if code == "42501" || is_of(&["25"]) {
-            Self::Rights
-        } else if UNDEFINED.contains(&code) {
-            Self::Undefined
-        } else {
-            Self::Unknown
-        }
-    }
 }
 
 /// What had been loaded when a restore stopped.
@@ -183,6 +149,9 @@ impl Stopped {
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what())?;
+        if self.blame == Blame::Locale {
+            f.write_str("; the server's machine lacks that locale: install it there")?;
+        }
         if !self.touched {
             return Ok(());
         }
@@ -215,6 +184,8 @@ pub(super) struct Failure {
     /// The class of the server's error, where it is one; empty where the connection
     /// was lost.
     pub(super) code: Option<String>,
+    /// What it happened at, where that is a statement that defines something.
+    pub(super) defines: Option<Kind>,
 }
 
 /// The class of what stopped `psql`; the empty one, too, where it did not come to an
@@ -234,7 +205,13 @@ impl Failure {
     }
 
     pub(super) fn of(at: impl fmt::Display, message: impl fmt::Display) -> Self {
-        Self { at: Some(at.to_string()), message: message.to_string(), code: None }
+        Self { at: Some(at.to_string()), message: message.to_string(), code: None, defines: None }
+    }
+
+    /// At a statement of the archive.
+    pub(super) fn in_statement<E: Into<Self>>(statement: &Statement) -> impl FnOnce(E) -> Self {
+        let (at, defines) = (Some(statement.to_string()), statement.defines());
+        move |error| Self { at, defines, ..error.into() }
     }
 
     /// The same, with the place where it happened.
@@ -245,38 +222,38 @@ impl Failure {
 
 impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
-        Self { at: None, message: error.to_string(), code: Some(error.code) }
+        Self { at: None, message: error.to_string(), code: Some(error.code), defines: None }
     }
 }
 
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         // There is no session: whose fault that is, is the server's or the way's to it.
-        Self { at: None, message: error.to_string(), code: Some(String::new()) }
+        Self { at: None, message: error.to_string(), code: Some(String::new()), defines: None }
     }
 }
 
 impl From<MemberError> for Failure {
     fn from(error: MemberError) -> Self {
-        Self { at: None, message: error.to_string(), code: None }
+        Self { at: None, message: error.to_string(), code: None, defines: None }
     }
 }
 
 impl From<ScriptError> for Failure {
     fn from(error: ScriptError) -> Self {
-        Self { at: None, message: error.to_string(), code: None }
+        Self { at: None, message: error.to_string(), code: None, defines: None }
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self { at: None, message: error.to_string(), code: None }
+        Self { at: None, message: error.to_string(), code: None, defines: None }
     }
 }
 
 impl From<PsqlError> for Failure {
     fn from(error: PsqlError) -> Self {
-        Self { at: None, message: error.to_string(), code: code_of(&error) }
+        Self { at: None, message: error.to_string(), code: code_of(&error), defines: None }
     }
 }
 
@@ -290,6 +267,7 @@ mod tests {
             at: None,
             message: "no".to_owned(),
             blame: Blame::Unknown,
+            of_definition: false,
             cancelled: false,
             loaded: Some(Loaded { tables: 1, rows: 2 }),
             left_behind: Some(0),
@@ -309,6 +287,13 @@ mod tests {
     }
 
     #[test]
+    fn a_locale_that_is_not_there_is_to_be_installed_on_the_server_s_machine() {
+        let said = Stopped { blame: Blame::Locale, ..stopped() }.to_string();
+        assert!(said.contains("lacks that locale: install it there; run it again"), "{said}");
+        assert!(!stopped().to_string().contains("locale"));
+    }
+
+    #[test]
     fn the_advice_is_not_refused() {
         assert!(stopped().to_string().ends_with("; run it again with --clean"));
         let said = Stopped { wants_word: true, ..stopped() }.to_string();
@@ -316,37 +301,5 @@ mod tests {
         // A part is not run with --clean.
         let part = Stopped { wants_word: true, not_whole: Some(Vec::new()), ..stopped() };
         assert!(part.to_string().ends_with("; run it again"), "{part}");
-    }
-
-    #[test]
-    fn a_server_that_goes_away_or_allows_too_little_is_not_the_archive_s_fault() {
-        for code in ["", "08006", "53200", "53300", "57014", "57P01", "58030", "XX001", "XX002"] {
-            assert_eq!(Blame::by(Some(code)), Blame::Server, "{code}");
-        }
-        for code in ["42501", "25006"] {
-            assert_eq!(Blame::by(Some(code)), Blame::Rights, "{code}");
-        }
-        for code in ["42P01", "42703", "42704", "42883", "3F000", "0A000"] {
-            assert_eq!(Blame::by(Some(code)), Blame::Undefined, "{code}");
-        }
-        for code in [Some("22P02"), Some("23503"), Some("42809"), Some("XX000"), None] {
-            assert_eq!(Blame::by(code), Blame::Unknown, "{code:?}");
-        }
-        let lost = TargetError { message: "lost".to_owned(), code: String::new() };
-        let failure = Failure::at("rows of table gift")(lost);
-        assert_eq!(Blame::by(failure.code.as_deref()), Blame::Server);
-        assert_eq!(failure.at.as_deref(), Some("rows of table gift"));
-    }
-
-    #[test]
-    fn a_psql_that_was_killed_is_not_the_archive_s_fault() {
-        let ended = |status| {
-            let (program, stderr) = ("psql".to_owned(), String::new());
-            let failed = ProcessError::Failed { program, status, stderr };
-            Blame::by(Failure::from(PsqlError::from(failed)).code.as_deref())
-        };
-        assert_eq!(ended(Ending::Signal(9)), Blame::Server);
-        assert_eq!(ended(Ending::Unknown), Blame::Server);
-        assert_eq!(ended(Ending::Code(3)), Blame::Unknown);
     }
 }

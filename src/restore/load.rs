@@ -58,6 +58,7 @@ pub(super) async fn load(
             at: None,
             message: format!("a session's task broke down: {error}"),
             code: None,
+            defines: None,
         })?;
         back.push(session?);
     }
@@ -162,7 +163,7 @@ async fn send((held, now): (Vec<u8>, &[u8]), copy: &mut CopyIn<'_>) -> Result<()
 
 /// What is wrong with the archive, which no server has said.
 fn unserved(message: String) -> Failure {
-    Failure { at: None, message, code: None }
+    Failure { at: None, message, code: None, defines: None }
 }
 
 fn wrong(member: Member, error: FramingError) -> Failure {

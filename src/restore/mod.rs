@@ -20,6 +20,7 @@
 //!   uses to end the others; a killed process's are noticed by the server.
 
 mod attempts;
+mod blame;
 mod clean;
 mod damage;
 mod drop;
@@ -36,6 +37,7 @@ mod judge;
 mod kind;
 mod legacy;
 mod load;
+mod locale;
 mod members;
 mod options;
 mod order;
@@ -64,8 +66,9 @@ mod subject;
 mod tokens;
 mod write;
 
+pub use blame::Blame;
 pub use damage::{BadMember, Damage, examine};
-pub use error::{Blame, Loaded, OTHERWISE, RestoreError, Stopped};
+pub use error::{Loaded, OTHERWISE, RestoreError, Stopped};
 pub use guards::holds;
 pub use identity::{Asked, Live, surely_not_the_source};
 pub use judge::Class;
@@ -73,6 +76,7 @@ pub use kind::Kind;
 pub use legacy::{
     Checked, LegacyRequest, PreparedLegacy, Stream, prepare as prepare_legacy, run as run_legacy,
 };
+pub use locale::named as locale_named;
 pub use members::MemberError;
 pub use options::{NameError, Options, schema, table};
 pub use order::Waves;

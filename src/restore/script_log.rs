@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::statement::Statement;
+use super::{
+    error::{Failure, code_of},
+    kind::Kind,
+    statement::Statement,
+};
 use crate::postgres::PsqlError;
-
-use super::error::{Failure, code_of};
 
 /// How many statements are remembered: far more than `psql` reads ahead.
 const REMEMBERED: usize = 20_000;
@@ -14,45 +16,44 @@ const REMEMBERED: usize = 20_000;
 #[derive(Debug, Default)]
 pub(super) struct ScriptLog {
     lines: usize,
-    /// The last line of each statement, and what it is.
-    statements: VecDeque<(usize, String)>,
+    /// The last line of each statement, what it is, and what it defines.
+    statements: VecDeque<(usize, String, Option<Kind>)>,
 }
 
 impl ScriptLog {
     /// Notes a statement that is sent, and adds it to `script`.
     pub(super) fn add(&mut self, statement: &Statement, script: &mut Vec<u8>) {
-        self.add_text(&statement.text, || statement.to_string(), script);
+        self.add_text(&statement.text, statement.to_string(), statement.defines(), script);
     }
 
     /// Notes statements of our own.
     pub(super) fn add_own(&mut self, sql: &str, script: &mut Vec<u8>) {
-        self.add_text(sql.as_bytes(), || "a setting of the session".to_owned(), script);
+        self.add_text(sql.as_bytes(), "a setting of the session".to_owned(), None, script);
     }
 
-    /// Notes the last line of a statement that somebody else sends.
-    pub(super) fn note(&mut self, line: usize, what: String) {
-        self.statements.push_back((line, what));
+    /// Notes the last line of what somebody else sends, and what it defines.
+    pub(super) fn note(&mut self, line: usize, what: String, defines: Option<Kind>) {
+        self.statements.push_back((line, what, defines));
         if self.statements.len() > REMEMBERED {
             self.statements.pop_front();
         }
     }
 
-    fn add_text(&mut self, text: &[u8], what: impl FnOnce() -> String, script: &mut Vec<u8>) {
+    fn add_text(&mut self, text: &[u8], what: String, defines: Option<Kind>, script: &mut Vec<u8>) {
         script.extend_from_slice(text);
         script.push(b'\n');
         // psql says the line on which a statement ended.
         self.lines += memchr::memchr_iter(b'\n', text).count() + 1;
-        self.note(self.lines, what());
+        self.note(self.lines, what, defines);
     }
 
     /// What `psql` stopped at.
     pub(super) fn failure(&self, error: &PsqlError) -> Failure {
         let code = code_of(error);
-        let at = line_of(error).and_then(|line| {
-            let found = self.statements.iter().find(|(last, _)| *last >= line);
-            found.map(|(_, what)| what.clone())
-        });
-        Failure { at, message: error.to_string(), code }
+        let found = line_of(error)
+            .and_then(|line| self.statements.iter().find(|(last, ..)| *last >= line).cloned());
+        let (at, defines) = found.map(|(_, what, defines)| (what, defines)).unzip();
+        Failure { at, message: error.to_string(), code, defines: defines.flatten() }
     }
 }
 
@@ -79,7 +80,9 @@ mod tests {
         }
         for (line, at) in [(2, "table a.one"), (4, "table a.one"), (5, "table a.two")] {
             let error = PsqlError::Stopped { message: "no".into(), line: Some(line), code: None };
-            assert_eq!(log.failure(&error).at.as_deref(), Some(at), "line {line}");
+            let failure = log.failure(&error);
+            assert_eq!(failure.at.as_deref(), Some(at), "line {line}");
+            assert_eq!(failure.defines, Some(Kind::Table), "line {line}");
         }
         assert_eq!(
             script,
