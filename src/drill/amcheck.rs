@@ -47,11 +47,8 @@ fn judge(code: Option<i32>, said: &str, stderr: &str) -> (Looked, String) {
     match code {
         Some(0) => (Looked::Ok, "every table and B-tree".to_owned()),
         Some(FOUND) if tells_of_damage(said) => (Looked::Failed, said.to_owned()),
-        Some(FOUND) => {
-            let why = [said, stderr].join("\n");
-            (Looked::CouldNotRun, why.trim().to_owned())
-        }
-        _ => (Looked::CouldNotRun, stderr.to_owned()),
+        // Some of why stands in what it says: that the server is gone, for one.
+        _ => (Looked::CouldNotRun, [said, stderr].join("\n").trim().to_owned()),
     }
 }
 
@@ -148,6 +145,10 @@ mod tests {
         assert_eq!(judge(0, ""), Looked::Ok);
         assert_eq!(judge(1, ""), Looked::CouldNotRun);
         assert_eq!(judge(FOUND, ""), Looked::CouldNotRun);
+        let gone =
+            "btree index \"app.public.gift_pkey\":\n    server closed the connection unexpectedly";
+        let (outcome, why) = super::judge(Some(1), gone, "");
+        assert!(outcome == Looked::CouldNotRun && why == gone, "{why}");
         let server = "heap table \"app.public.gift\":\n    ERROR:  out of shared memory\n    HINT:  \
                       You might need to increase max_locks_per_transaction.\n\
                       btree index \"app.public.gift_pkey\":\n    ERROR:  could not open file \
