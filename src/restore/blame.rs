@@ -21,6 +21,9 @@ pub enum Blame {
     /// Something that a statement is about is not there: the archive does not hold it,
     /// or an extension that was to make it is missing.
     Undefined,
+    /// That is not said, and it is a definition that failed, and not the rows that it is
+    /// about: what it lacks may be an extension's.
+    Definition,
     /// That is not said: the archive's, say.
     Unknown,
 }
@@ -41,7 +44,8 @@ const OF_ROWS: &str = "23";
 impl Blame {
     pub(super) fn of(failure: &Failure) -> Self {
         let Failure { message, code, defines, .. } = failure;
-        let Some(code) = code.as_deref() else { return Self::Unknown };
+        let unknown = if defines.is_some() { Self::Definition } else { Self::Unknown };
+        let Some(code) = code.as_deref() else { return unknown };
         match *defines {
             Some(_) if code == NO_FILE => Self::File,
             _ if is_servers_own(code) => Self::Server,
@@ -49,15 +53,10 @@ impl Blame {
             Some(kind) if locale::is_lacking(code, message, kind) => Self::Locale,
             Some(Kind::Extension) if code != NO_SCHEMA => Self::Extension,
             _ if UNDEFINED.contains(&code) => Self::Undefined,
-            _ => Self::Unknown,
+            _ if code.starts_with(OF_ROWS) => Self::Unknown,
+            _ => unknown,
         }
     }
-}
-
-/// Whether it is a definition that failed, and not the rows that it is about.
-pub(super) fn is_of_a_definition(failure: &Failure) -> bool {
-    let is_of_rows = failure.code.as_ref().is_some_and(|code| code.starts_with(OF_ROWS));
-    failure.defines.is_some() && !is_of_rows
 }
 
 #[cfg(test)]
@@ -68,13 +67,9 @@ mod tests {
         process::{Ending, ProcessError},
     };
 
-    fn failure(code: Option<&str>, message: &str, defines: Option<Kind>) -> Failure {
-        let (code, message) = (code.map(str::to_owned), message.to_owned());
-        Failure { at: None, message, code, defines }
-    }
-
     fn by(code: Option<&str>, message: &str, defines: Option<Kind>) -> Blame {
-        Blame::of(&failure(code, message, defines))
+        let (code, message) = (code.map(str::to_owned), message.to_owned());
+        Blame::of(&Failure { at: None, message, code, defines })
     }
 
     #[test]
@@ -91,11 +86,8 @@ mod tests {
             for code in ["42P01", "42703", "42704", "42883", "3F000", "0A000"] {
                 assert_eq!(by(code), Blame::Undefined, "{code}");
             }
-            for code in ["22P02", "23503", "42809", "XX000"] {
-                assert_eq!(by(code), Blame::Unknown, "{code}");
-            }
+            assert_eq!(by("23503"), Blame::Unknown, "rows are at fault");
         }
-        assert_eq!(by(None, "no", None), Blame::Unknown);
         assert_eq!(by(Some("58P01"), "no", None), Blame::Server);
         let lost = TargetError { message: "lost".to_owned(), code: String::new() };
         let failure = Failure::at("rows of table gift")(lost);
@@ -119,13 +111,13 @@ mod tests {
 
     #[test]
     fn a_definition_that_fails_is_told_from_rows() {
-        let is = |code, kind| is_of_a_definition(&failure(code, "no", kind));
         // `SECURITY LABEL`, what code of the database raised, and more of the kind.
-        for code in [Some("22023"), Some("42809"), Some("XX000"), None] {
-            assert!(is(code, Some(Kind::Other)), "{code:?}");
-            assert!(!is(code, None), "{code:?}");
+        for code in [Some("22023"), Some("22P02"), Some("42809"), Some("XX000"), None] {
+            assert_eq!(by(code, "no", Some(Kind::Other)), Blame::Definition, "{code:?}");
+            assert_eq!(by(code, "no", None), Blame::Unknown, "{code:?}");
         }
-        assert!(!is(Some("23505"), Some(Kind::Key)), "two rows are the same");
+        let same = by(Some("23505"), "no", Some(Kind::Key));
+        assert_eq!(same, Blame::Unknown, "two rows are the same");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    blame::{Blame, is_of_a_definition},
+    blame::Blame,
     error::{Failure, Loaded, RestoreError, Stopped},
     progress::Progress,
 };
@@ -53,13 +53,12 @@ pub(super) async fn stopped(
         if touched { made.collect() } else { Vec::new() }
     });
     let seen = progress.report();
-    let (blame, of_definition) = (Blame::of(&failure), is_of_a_definition(&failure));
+    let blame = Blame::of(&failure);
     RestoreError::Stopped(Box::new(Stopped {
         stage: seen.stage,
         at: failure.at,
         message: url.mask(&failure.message),
         blame,
-        of_definition,
         cancelled,
         loaded: (!uncounted).then_some(Loaded { tables: seen.tables, rows: seen.rows }),
         left_behind,

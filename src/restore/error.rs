@@ -93,8 +93,6 @@ pub struct Stopped {
     pub message: String,
     /// Whose fault it is, as far as the server's answer tells.
     pub blame: Blame,
-    /// Whether it is a definition that failed, and not the rows that it is about.
-    pub of_definition: bool,
     /// Whether it was told to stop.
     pub cancelled: bool,
     /// What had been loaded by then; `None` where nobody can know.
@@ -267,7 +265,6 @@ mod tests {
             at: None,
             message: "no".to_owned(),
             blame: Blame::Unknown,
-            of_definition: false,
             cancelled: false,
             loaded: Some(Loaded { tables: 1, rows: 2 }),
             left_behind: Some(0),

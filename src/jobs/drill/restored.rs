@@ -85,7 +85,7 @@ impl From<RestoreError> for Error {
                     let name = restore::locale_named(&stopped.message).map(str::to_owned);
                     Self::Locale { name, message }
                 }
-                Blame::Unknown if stopped.of_definition => Self::Definition(message),
+                Blame::Definition => Self::Definition(message),
                 Blame::Unknown => Self::Restore(message),
             },
             // A sandbox is new and ours: nothing but its server can be in the way.
@@ -361,16 +361,11 @@ mod tests {
     };
 
     fn stopped(stage: RestoreStage, touched: bool, blame: Blame) -> Error {
-        stopped_at(stage, touched, blame, false)
-    }
-
-    fn stopped_at(stage: RestoreStage, touched: bool, blame: Blame, of_definition: bool) -> Error {
         Error::from(RestoreError::Stopped(Box::new(Stopped {
             stage,
             at: None,
             message: "it ends inside the rows of public.gift".to_owned(),
             blame,
-            of_definition,
             cancelled: false,
             loaded: Some(Loaded::default()),
             left_behind: Some(0),
@@ -408,7 +403,7 @@ mod tests {
         assert!(matches!(of_sandbox(of(Blame::Rights)), Error::Definition(_)));
         assert!(matches!(blame(of(Blame::Unknown), true), Error::Read(_)));
         assert!(matches!(blame(of(Blame::Server), true), Error::Sandbox(_)));
-        let definition = || stopped_at(RestoreStage::PreData, true, Blame::Unknown, true);
+        let definition = || of(Blame::Definition);
         assert!(matches!(definition(), Error::Definition(_)));
         assert!(matches!(of_target(definition(), |text| text), Error::Definition(_)));
         assert!(matches!(blame(definition(), true), Error::Read(_)));
