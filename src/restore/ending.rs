@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    error::{Blame, Failure, Loaded, RestoreError, Stopped},
+    blame::Blame,
+    error::{Failure, Loaded, RestoreError, Stopped},
     progress::Progress,
 };
 use crate::postgres::{ConnectionUrl, Target};
@@ -43,7 +44,7 @@ pub(super) async fn stopped(
         Cause::Failed(failure) => (failure, false),
         Cause::Cancelled => {
             let message = "it was told to stop".to_owned();
-            (Failure { at: None, message, code: None }, true)
+            (Failure { at: None, message, blame: Blame::Unknown }, true)
         }
     };
     let (left_behind, absent) = end_sessions(url, making.as_deref().unwrap_or_default()).await;
@@ -56,7 +57,7 @@ pub(super) async fn stopped(
         stage: seen.stage,
         at: failure.at,
         message: url.mask(&failure.message),
-        blame: Blame::by(failure.code.as_deref()),
+        blame: failure.blame,
         cancelled,
         loaded: (!uncounted).then_some(Loaded { tables: seen.tables, rows: seen.rows }),
         left_behind,

@@ -4,12 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{members::MemberError, script::ScriptError, select::NotThere};
+use super::{blame::Blame, members::MemberError, script::ScriptError, select::NotThere};
 use crate::{
     archive::map::MapError,
     figures::counted,
     postgres::{ClientError, PsqlError, Section, SessionError, TargetError},
-    process::{Ending, ProcessError},
     store::StoreError,
     words::RestoreStage,
 };
@@ -106,44 +105,12 @@ pub struct Stopped {
     pub wants_word: bool,
 }
 
-/// Whose fault it is that a restore stopped, as far as the server's answer tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
-    /// The server's: it or the connection is gone, it was stopped by somebody, or it
-    /// has too little of something.
-    Server,
-    /// The role's, which lacks a right, or the database's, which takes no writes.
-    Rights,
-    /// Something that a statement is about is not there: the archive does not hold it,
-    /// or an extension that was to make it is missing.
-    Undefined,
-    /// That is not said: the archive's, say.
-    Unknown,
-}
+/// Why code of the database most likely did not find something.
+const WITHOUT_PATH: &str = "; code of the database looks for that, most likely by a name without \
+     its schema, and a restore has no search_path";
 
-/// A schema, an object, a table, a column, a function or a feature, an extension
-/// among them, that is not there.
-const UNDEFINED: [&str; 6] = ["3F000", "42704", "42P01", "42703", "42883", "0A000"];
-
-/// What a server says of its own files: they are damaged.
-const CORRUPTED: [&str; 2] = ["XX001", "XX002"];
-
-impl Blame {
-    /// By the class of a server's error; empty where the connection was lost.
-    pub(super) fn by(code: Option<&str>) -> Self {
-        let Some(code) = code else { return Self::Unknown };
-        let is_of = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
-        if code.is_empty() || is_of(&["08", "53", "57", "58"]) || CORRUPTED.contains(&code) {
-            Self::Server
-        } else if code == "42501" || is_of(&["25"]) {
-            Self::Rights
-        } else if UNDEFINED.contains(&code) {
-            Self::Undefined
-        } else {
-            Self::Unknown
-        }
-    }
-}
+/// What helps that code.
+const MEND: &str = "give the function its search_path (ALTER FUNCTION … SET search_path = …)";
 
 /// What had been loaded when a restore stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -159,7 +126,9 @@ impl Stopped {
     #[must_use]
     pub fn what(&self) -> String {
         let at = self.at.as_ref().map_or_else(String::new, |at| format!(", at {at}"));
-        let stopped = format!("the restore stopped at stage {}{at}: {}", self.stage, self.message);
+        let why = if self.blame == Blame::Code { WITHOUT_PATH } else { "" };
+        let stopped =
+            format!("the restore stopped at stage {}{at}: {}{why}", self.stage, self.message);
         if !self.touched {
             return format!("{stopped}; nothing was touched");
         }
@@ -186,6 +155,9 @@ impl fmt::Display for Stopped {
         if !self.touched {
             return Ok(());
         }
+        if self.blame == Blame::Code {
+            return self.mend_code(f);
+        }
         match self.not_whole.as_deref() {
             None if self.wants_word => write!(
                 f,
@@ -205,6 +177,40 @@ impl fmt::Display for Stopped {
     }
 }
 
+impl Stopped {
+    /// What to do where the same would stop it again: code of the database wants a
+    /// search path, in the target before rows come.
+    fn mend_code(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.not_whole.as_deref() {
+            None if self.stage == RestoreStage::Legacy => write!(
+                f,
+                "; the same would stop it again: write it as SQL with --to -, {MEND} there, and run \
+                 that with psql on an empty database; mend the source likewise"
+            ),
+            None => {
+                let word = if self.wants_word { " --not-the-source" } else { "" };
+                write!(
+                    f,
+                    "; the same would stop it again: run it with --clean{word} --section pre-data, \
+                     {MEND} in the target, then run it with --section data --section post-data; \
+                     mend the source likewise"
+                )
+            }
+            Some(tables) => {
+                write!(f, "; the same would stop it again: {MEND} in the target, ")?;
+                if !tables.is_empty() {
+                    write!(
+                        f,
+                        "drop what this run made and is not whole ({}), ",
+                        tables.join(", ")
+                    )?;
+                }
+                write!(f, "then run again; mend the source likewise")
+            }
+        }
+    }
+}
+
 impl std::error::Error for Stopped {}
 
 /// Why one stage failed.
@@ -212,19 +218,8 @@ impl std::error::Error for Stopped {}
 pub(super) struct Failure {
     pub(super) at: Option<String>,
     pub(super) message: String,
-    /// The class of the server's error, where it is one; empty where the connection
-    /// was lost.
-    pub(super) code: Option<String>,
-}
-
-/// The class of what stopped `psql`; the empty one, too, where it did not come to an
-/// end of its own: somebody has killed it, and the server has lost it.
-pub(super) fn code_of(error: &PsqlError) -> Option<String> {
-    match error {
-        PsqlError::Stopped { code, .. } => code.clone(),
-        PsqlError::Process(ProcessError::Failed { status: Ending::Code(_), .. }) => None,
-        PsqlError::Tls(_) | PsqlError::Process(_) => Some(String::new()),
-    }
+    /// Whose fault it is.
+    pub(super) blame: Blame,
 }
 
 impl Failure {
@@ -234,7 +229,7 @@ impl Failure {
     }
 
     pub(super) fn of(at: impl fmt::Display, message: impl fmt::Display) -> Self {
-        Self { at: Some(at.to_string()), message: message.to_string(), code: None }
+        Self { at: Some(at.to_string()), message: message.to_string(), blame: Blame::Unknown }
     }
 
     /// The same, with the place where it happened.
@@ -245,38 +240,39 @@ impl Failure {
 
 impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
-        Self { at: None, message: error.to_string(), code: Some(error.code) }
+        let blame = Blame::by(&error.code, error.of_code);
+        Self { at: None, message: error.to_string(), blame }
     }
 }
 
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         // There is no session: whose fault that is, is the server's or the way's to it.
-        Self { at: None, message: error.to_string(), code: Some(String::new()) }
+        Self { at: None, message: error.to_string(), blame: Blame::Server }
     }
 }
 
 impl From<MemberError> for Failure {
     fn from(error: MemberError) -> Self {
-        Self { at: None, message: error.to_string(), code: None }
+        Self { at: None, message: error.to_string(), blame: Blame::Unknown }
     }
 }
 
 impl From<ScriptError> for Failure {
     fn from(error: ScriptError) -> Self {
-        Self { at: None, message: error.to_string(), code: None }
+        Self { at: None, message: error.to_string(), blame: Blame::Unknown }
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self { at: None, message: error.to_string(), code: None }
+        Self { at: None, message: error.to_string(), blame: Blame::Unknown }
     }
 }
 
 impl From<PsqlError> for Failure {
     fn from(error: PsqlError) -> Self {
-        Self { at: None, message: error.to_string(), code: code_of(&error) }
+        Self { at: None, message: error.to_string(), blame: Blame::of_psql(&error) }
     }
 }
 
@@ -318,35 +314,29 @@ mod tests {
         assert!(part.to_string().ends_with("; run it again"), "{part}");
     }
 
+    /// The same command would fail for ever.
     #[test]
-    fn a_server_that_goes_away_or_allows_too_little_is_not_the_archive_s_fault() {
-        for code in ["", "08006", "53200", "53300", "57014", "57P01", "58030", "XX001", "XX002"] {
-            assert_eq!(Blame::by(Some(code)), Blame::Server, "{code}");
+    fn what_code_does_not_find_is_not_mended_by_the_same_command() {
+        let code = || Stopped { blame: Blame::Code, stage: RestoreStage::Data, ..stopped() };
+        let said = code().to_string();
+        for part in [
+            "no; code of the database looks for that, most likely by a name without its schema",
+            "run it with --clean --section pre-data, give the function its search_path",
+            "then run it with --section data --section post-data",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
         }
-        for code in ["42501", "25006"] {
-            assert_eq!(Blame::by(Some(code)), Blame::Rights, "{code}");
-        }
-        for code in ["42P01", "42703", "42704", "42883", "3F000", "0A000"] {
-            assert_eq!(Blame::by(Some(code)), Blame::Undefined, "{code}");
-        }
-        for code in [Some("22P02"), Some("23503"), Some("42809"), Some("XX000"), None] {
-            assert_eq!(Blame::by(code), Blame::Unknown, "{code:?}");
-        }
-        let lost = TargetError { message: "lost".to_owned(), code: String::new() };
-        let failure = Failure::at("rows of table gift")(lost);
-        assert_eq!(Blame::by(failure.code.as_deref()), Blame::Server);
-        assert_eq!(failure.at.as_deref(), Some("rows of table gift"));
-    }
-
-    #[test]
-    fn a_psql_that_was_killed_is_not_the_archive_s_fault() {
-        let ended = |status| {
-            let (program, stderr) = ("psql".to_owned(), String::new());
-            let failed = ProcessError::Failed { program, status, stderr };
-            Blame::by(Failure::from(PsqlError::from(failed)).code.as_deref())
+        let said = Stopped { wants_word: true, ..code() }.to_string();
+        assert!(said.contains("with --clean --not-the-source --section pre-data, "), "{said}");
+        let said = Stopped { stage: RestoreStage::Legacy, ..code() }.to_string();
+        assert!(said.contains("--to -") && !said.contains("--section"), "{said}");
+        let part = |tables: &[&str]| {
+            let tables = tables.iter().map(|&table| table.to_owned()).collect();
+            Stopped { not_whole: Some(tables), ..code() }.to_string()
         };
-        assert_eq!(ended(Ending::Signal(9)), Blame::Server);
-        assert_eq!(ended(Ending::Unknown), Blame::Server);
-        assert_eq!(ended(Ending::Code(3)), Blame::Unknown);
+        let said = part(&["gift"]);
+        assert!(said.contains("in the target, drop what this run made and is not whole (gift), "));
+        assert!(part(&[]).contains("in the target, then run again"), "{said}");
+        assert!(stopped().to_string().ends_with("; run it again with --clean"));
     }
 }

@@ -20,6 +20,7 @@
 //!   uses to end the others; a killed process's are noticed by the server.
 
 mod attempts;
+mod blame;
 mod clean;
 mod damage;
 mod drop;
@@ -64,8 +65,9 @@ mod subject;
 mod tokens;
 mod write;
 
+pub use blame::Blame;
 pub use damage::{BadMember, Damage, examine};
-pub use error::{Blame, Loaded, OTHERWISE, RestoreError, Stopped};
+pub use error::{Loaded, OTHERWISE, RestoreError, Stopped};
 pub use guards::holds;
 pub use identity::{Asked, Live, surely_not_the_source};
 pub use judge::Class;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::statement::Statement;
 use crate::postgres::PsqlError;
 
-use super::error::{Failure, code_of};
+use super::{blame::Blame, error::Failure};
 
 /// How many statements are remembered: far more than `psql` reads ahead.
 const REMEMBERED: usize = 20_000;
@@ -47,12 +47,11 @@ impl ScriptLog {
 
     /// What `psql` stopped at.
     pub(super) fn failure(&self, error: &PsqlError) -> Failure {
-        let code = code_of(error);
         let at = line_of(error).and_then(|line| {
             let found = self.statements.iter().find(|(last, _)| *last >= line);
             found.map(|(_, what)| what.clone())
         });
-        Failure { at, message: error.to_string(), code }
+        Failure { at, message: error.to_string(), blame: Blame::of_psql(error) }
     }
 }
 
@@ -78,8 +77,9 @@ mod tests {
             log.add(&Statement::read(&Bytes::from_static(sql.as_bytes())), &mut script);
         }
         for (line, at) in [(2, "table a.one"), (4, "table a.one"), (5, "table a.two")] {
-            let error = PsqlError::Stopped { message: "no".into(), line: Some(line), code: None };
-            assert_eq!(log.failure(&error).at.as_deref(), Some(at), "line {line}");
+            let (message, line) = ("no".into(), Some(line));
+            let error = PsqlError::Stopped { message, line, code: None, of_code: false };
+            assert_eq!(log.failure(&error).at.as_deref(), Some(at), "{line:?}");
         }
         assert_eq!(
             script,

@@ -71,7 +71,8 @@ impl From<RestoreError> for Error {
                 Blame::Server => Self::Sandbox(message),
                 Blame::Rights => Self::Denied(message),
                 Blame::Undefined => Self::Undefined(message),
-                Blame::Unknown => Self::Restore(message),
+                // An extension has no part in it that is known of.
+                Blame::Code | Blame::Unknown => Self::Restore(message),
             },
             // A sandbox is new and ours: nothing but its server can be in the way.
             RestoreError::Target(_) | RestoreError::Client(_) | RestoreError::Refused(_) => {
@@ -372,6 +373,10 @@ mod tests {
         assert!(matches!(error, Error::Restore(_)), "{error:?}");
         let error = of_target(of(Blame::Undefined), |text| text);
         assert!(matches!(error, Error::Undefined(_)), "{error:?}");
+        // What code of the database does not find, no extension was to make.
+        for error in [of_target(of(Blame::Code), |text| text), of_sandbox(of(Blame::Code))] {
+            assert!(matches!(error, Error::Restore(_)), "{error:?}");
+        }
         // In a sandbox nobody forbids anything, and a killed backend is still ours.
         assert!(matches!(of_sandbox(of(Blame::Server)), Error::Sandbox(_)));
         assert!(matches!(of_sandbox(of(Blame::Rights)), Error::Restore(_)));
