@@ -18,6 +18,7 @@
 
 pub mod clients;
 pub mod cluster;
+mod code;
 pub mod confine;
 mod connect;
 mod definitions;

@@ -43,6 +43,8 @@ pub enum PsqlError {
         /// The error's class; empty where the connection was lost, `None` where it
         /// did not say.
         code: Option<String>,
+        /// Whether code of the database met with it: a function, a trigger, a check.
+        of_code: bool,
     },
 }
 

@@ -2,6 +2,8 @@
 //! reads a log shall read in it what a donor gave. Names of tables, columns and
 //! constraints stay, and so do line numbers.
 
+use super::code::is_static;
+
 /// An error as a server reports it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Said<'a> {
@@ -11,10 +13,17 @@ pub(super) struct Said<'a> {
     pub(super) detail: Option<&'a str>,
     pub(super) hint: Option<&'a str>,
     pub(super) context: Option<&'a str>,
-    /// Whether it is of a statement that code of the database ran. That code may
+    /// The statement that code of the database ran and that it is of. That code may
     /// have put it together of a row, so that even a name in it is one's.
-    pub(super) of_code: bool,
+    pub(super) query: Option<&'a str>,
+    /// Whether its parts are surely what they seem to be: a value that has lines of its
+    /// own may look like some of them.
+    pub(super) sure: bool,
 }
+
+/// Errors of a name that nothing has: a schema, a function, a type or the like, a
+/// table, a column.
+const UNDEFINED: [&str; 5] = ["3F000", "42883", "42704", "42P01", "42703"];
 
 /// Errors of a value that speak of names or single characters, and of no value.
 const OF_NO_VALUE: [&str; 3] = ["22021", "22P04", "22P05"];
@@ -61,6 +70,9 @@ const BEHIND_A_VALUE: &str = " is out of range for type ";
 /// been one.
 const OF_A_TEXT: [&str; 3] = ["EXECUTE", " RETURN QUERY", " OPEN"];
 
+/// How a line of a context begins that says where in code it is.
+const OF_CODE: [&str; 3] = ["PL/", "SQL function ", "compilation of PL/"];
+
 /// Every quotation mark that a server writes, in any language.
 const QUOTES: [char; 7] = ['"', '«', '»', '„', '“', '”', '‘'];
 
@@ -100,6 +112,7 @@ impl Said<'_> {
         let is_of_a_text = || self.code == SYNTAX && !self.message.contains(" at ");
         !OF_NO_VALUE.contains(&self.code)
             && !self.is_of_a_definition()
+            && !self.is_of_a_name_in_code()
             && (self.code.starts_with("22") || is_of_a_text() || is_of_a_row_s_place())
     }
 
@@ -117,6 +130,11 @@ impl Said<'_> {
         if !class.is_empty() && class != INTERNAL && !OF_THE_SERVER.contains(&class) {
             return true;
         }
+        self.is_made_by_code() || (self.query.is_some() && !self.is_of_a_name_in_code())
+    }
+
+    /// Whether it, or the statement that it is of, was put together by code.
+    fn is_made_by_code(&self) -> bool {
         let context = self.context.unwrap_or_default();
         // Where it was raised stands first; `RAISE` is said in every language.
         let first = context.lines().next().unwrap_or_default();
@@ -124,10 +142,28 @@ impl Said<'_> {
             line.starts_with("PL/")
                 && (!line.starts_with("PL/pgSQL") || OF_A_TEXT.iter().any(|of| line.contains(of)))
         };
-        self.of_code
-            || first.ends_with(" RAISE")
+        first.ends_with(" RAISE")
             || first.ends_with(" ASSERT")
             || context.lines().any(|line| by_pl(line.trim_start()))
+    }
+
+    /// Whether code of the database met with it.
+    pub(super) fn is_of_code(&self) -> bool {
+        let is_code = |line: &str| OF_CODE.iter().any(|begins| line.starts_with(begins));
+        self.query.is_some() || self.context.is_some_and(|context| context.lines().any(is_code))
+    }
+
+    /// Whether it is of a name that nothing has.
+    pub(super) fn is_of_a_name(&self) -> bool {
+        UNDEFINED.contains(&self.code)
+    }
+
+    /// Whether that name stands in the code itself, so that it is no row's.
+    fn is_of_a_name_in_code(&self) -> bool {
+        self.sure
+            && self.is_of_a_name()
+            && !self.is_made_by_code()
+            && is_static(self.query, self.context.unwrap_or_default())
     }
 
     fn may_hold_a_row(&self) -> bool {
@@ -175,7 +211,7 @@ impl Said<'_> {
                 kept.extend(is_place(place).then_some(place));
                 break;
             }
-            if line.starts_with("PL/") || line.starts_with("SQL function ") {
+            if OF_CODE.iter().any(|begins| line.starts_with(begins)) {
                 kept.push(line);
             }
         }
@@ -348,6 +384,47 @@ mod tests {
         }
     }
 
+    /// The commonest reason why a restore stops there: the search path is empty.
+    #[test]
+    fn a_name_that_stands_in_the_code_itself_is_said() {
+        let function = "SQL function \"has\" during inlining\nCOPY gift, line 1: \"7\tJane\"";
+        let block = "PL/pgSQL function has(integer) line 1 at RETURN\nCOPY gift, line 1: \"Jane\"";
+        let said = |code, message, context| Said {
+            code,
+            message,
+            hint: Some("No function matches."),
+            context: Some(context),
+            query: Some("EXISTS (SELECT FROM church)"),
+            sure: true,
+            ..Said::default()
+        };
+        for (code, message) in [
+            ("42P01", "relation \"church\" does not exist"),
+            ("42883", "function has_church(integer) does not exist"),
+            ("42704", "type \"church\" does not exist"),
+            ("42703", "column \"church\" does not exist"),
+            ("3F000", "schema \"church\" does not exist"),
+        ] {
+            for context in [function, block] {
+                let shown = said(code, message, context).without_rows();
+                let place = context.lines().next().unwrap();
+                let whole = format!(
+                    "{message}\nHINT:  No function matches.\nCONTEXT:  {place}\nCOPY gift, line 1"
+                );
+                assert_eq!(shown, whole);
+            }
+        }
+        // Not where a value may look like it, nor any other error.
+        let of = |code| said(code, "relation \"jane\" does not exist", block);
+        let unsure = Said { sure: false, ..of("42P01") };
+        let text = format!("{block}\nPL/pgSQL function g() line 2 at EXECUTE");
+        let dynamic = Said { context: Some(&text), ..of("42P01") };
+        let of_a_value = Said { query: None, ..of("42P01") };
+        for said in [of("22P02"), of("42601"), unsure, dynamic, of_a_value] {
+            assert!(!said.without_rows().contains("jane"), "{said:?}");
+        }
+    }
+
     #[test]
     fn what_a_definition_names_stays_whatever_the_class_and_no_value_passes_for_it() {
         for message in [
@@ -393,7 +470,7 @@ mod tests {
                 detail: Some("Key (name)=(x) is of Jane Doe"),
                 hint,
                 context: Some(context),
-                of_code: false,
+                ..Said::default()
             };
             let said = said.without_rows();
             assert!(!said.contains("Jane"), "{code}: {said}");
@@ -409,7 +486,8 @@ mod tests {
             code: "42703",
             message: "column \"jane_doe_card_4242\" does not exist",
             context: Some("PL/pgSQL function f(text) line 3 at RETURN"),
-            of_code: true,
+            query: Some("SELECT jane_doe_card_4242"),
+            sure: true,
             ..Said::default()
         };
         assert!(!name.without_rows().contains("jane"));

@@ -34,6 +34,8 @@ pub struct TargetError {
     pub message: String,
     /// The error's class; empty where the connection was lost.
     pub code: String,
+    /// Whether code of the database met with it: a function, a trigger, a check.
+    pub of_code: bool,
 }
 
 /// What a server says of its own files: they are damaged.
@@ -107,7 +109,7 @@ impl From<sqlx::Error> for TargetError {
             error.as_database_error().and_then(|e| e.try_downcast_ref::<PgDatabaseError>())
         else {
             let message = format!("the connection to the target was lost: {error}");
-            return Self { message, code: String::new() };
+            return Self { message, code: String::new(), of_code: false };
         };
         let code = database.code();
         let said = Said {
@@ -116,9 +118,13 @@ impl From<sqlx::Error> for TargetError {
             detail: database.detail(),
             hint: database.hint(),
             context: database.r#where(),
-            of_code: matches!(database.position(), Some(PgErrorPosition::Internal { .. })),
+            query: match database.position() {
+                Some(PgErrorPosition::Internal { query, .. }) => Some(query),
+                _ => None,
+            },
+            sure: true,
         };
-        Self { message: said.without_rows(), code: code.to_owned() }
+        Self { message: said.without_rows(), code: code.to_owned(), of_code: said.is_of_code() }
     }
 }
 

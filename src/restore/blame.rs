@@ -1,7 +1,10 @@
-//! Whose fault it is that a restore stopped, as far as the server's answer tells.
+//! Whose fault it is that a restore stopped.
 
-use super::{error::Failure, kind::Kind, locale};
-use crate::postgres::is_servers_own;
+use super::{kind::Kind, locale};
+use crate::{
+    postgres::{PsqlError, is_servers_own},
+    process::{Ending, ProcessError},
+};
 
 /// Whose fault it is that a restore stopped, as far as the server's answer tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,12 @@ pub enum Blame {
     /// Something that a statement is about is not there: the archive does not hold it,
     /// or an extension that was to make it is missing.
     Undefined,
+    /// The same, of a statement that code of the database ran: most likely it names
+    /// something without its schema, and a restore has no search path.
+    Code {
+        /// Whether it ran for a statement that defines something.
+        of_definition: bool,
+    },
     /// That is not said, and it is a definition that failed, and not the rows that it is
     /// about: what it lacks may be an extension's.
     Definition,
@@ -28,9 +37,11 @@ pub enum Blame {
     Unknown,
 }
 
-/// A schema, an object, a table, a column, a function or a feature, an extension
-/// among them, that is not there.
-const UNDEFINED: [&str; 6] = ["3F000", "42704", "42P01", "42703", "42883", "0A000"];
+/// A schema, an object, a table, a column or a function that is not there.
+const UNDEFINED: [&str; 5] = ["3F000", "42704", "42P01", "42703", "42883"];
+
+/// A feature that is not there, an extension among them.
+const UNSUPPORTED: &str = "0A000";
 
 /// A schema that is not there: an archive names those of its extensions.
 const NO_SCHEMA: &str = "3F000";
@@ -42,56 +53,77 @@ const NO_FILE: &str = "58P01";
 const OF_ROWS: &str = "23";
 
 impl Blame {
-    pub(super) fn of(failure: &Failure) -> Self {
-        let Failure { message, code, defines, .. } = failure;
-        let unknown = if defines.is_some() { Self::Definition } else { Self::Unknown };
-        let Some(code) = code.as_deref() else { return unknown };
-        match *defines {
-            Some(_) if code == NO_FILE => Self::File,
-            _ if is_servers_own(code) => Self::Server,
-            _ if code == "42501" || code.starts_with("25") => Self::Rights,
-            Some(kind) if locale::is_lacking(code, message, kind) => Self::Locale,
-            Some(Kind::Extension) if code != NO_SCHEMA => Self::Extension,
-            _ if UNDEFINED.contains(&code) => Self::Undefined,
-            _ if code.starts_with(OF_ROWS) => Self::Unknown,
-            _ => unknown,
+    /// By the class of a server's error, empty where the connection was lost, and by
+    /// whether code of the database met with it.
+    pub(super) fn by(code: &str, of_code: bool) -> Self {
+        if is_servers_own(code) {
+            Self::Server
+        } else if code == "42501" || code.starts_with("25") {
+            Self::Rights
+        } else if UNDEFINED.contains(&code) {
+            if of_code { Self::Code { of_definition: false } } else { Self::Undefined }
+        } else if code == UNSUPPORTED && !of_code {
+            Self::Undefined
+        } else {
+            Self::Unknown
+        }
+    }
+
+    /// The same at a statement that defines something of this kind, by the error's class,
+    /// where that is known, and what is said of it.
+    pub(super) fn in_definition(self, kind: Kind, code: &str, message: &str) -> Self {
+        match self {
+            Self::Server if code == NO_FILE => Self::File,
+            Self::Server | Self::Rights => self,
+            _ if locale::is_lacking(code, message, kind) => Self::Locale,
+            _ if kind == Kind::Extension && code != NO_SCHEMA => Self::Extension,
+            Self::Code { .. } => Self::Code { of_definition: true },
+            Self::Unknown if !code.starts_with(OF_ROWS) => Self::Definition,
+            _ => self,
+        }
+    }
+
+    /// By what stopped `psql`; where it did not come to an end of its own, somebody has
+    /// killed it, and the server has lost it.
+    pub(super) fn of_psql(error: &PsqlError) -> Self {
+        match error {
+            PsqlError::Stopped { code, of_code, .. } => {
+                code.as_deref().map_or(Self::Unknown, |code| Self::by(code, *of_code))
+            }
+            PsqlError::Process(ProcessError::Failed { status: Ending::Code(_), .. }) => {
+                Self::Unknown
+            }
+            PsqlError::Tls(_) | PsqlError::Process(_) => Self::Server,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{
-        postgres::{PsqlError, TargetError},
-        process::{Ending, ProcessError},
-    };
-
-    fn by(code: Option<&str>, message: &str, defines: Option<Kind>) -> Blame {
-        let (code, message) = (code.map(str::to_owned), message.to_owned());
-        Blame::of(&Failure { at: None, message, code, defines })
-    }
+    use super::{super::error::Failure, *};
+    use crate::postgres::TargetError;
 
     #[test]
     fn a_server_that_goes_away_or_allows_too_little_is_not_the_archive_s_fault() {
-        for defines in [None, Some(Kind::Table)] {
-            let by = |code| by(Some(code), "no", defines);
-            for code in ["", "08006", "53200", "53300", "57014", "57P01", "58030", "XX001", "XX002"]
-            {
-                assert_eq!(by(code), Blame::Server, "{code}");
-            }
-            for code in ["42501", "25006"] {
-                assert_eq!(by(code), Blame::Rights, "{code}");
-            }
-            for code in ["42P01", "42703", "42704", "42883", "3F000", "0A000"] {
-                assert_eq!(by(code), Blame::Undefined, "{code}");
-            }
-            assert_eq!(by("23503"), Blame::Unknown, "rows are at fault");
+        for code in ["", "08006", "53200", "53300", "57014", "57P01", "58030", "XX001", "XX002"] {
+            assert_eq!(Blame::by(code, false), Blame::Server, "{code}");
         }
-        assert_eq!(by(Some("58P01"), "no", None), Blame::Server);
-        let lost = TargetError { message: "lost".to_owned(), code: String::new() };
+        for code in ["42501", "25006"] {
+            assert_eq!(Blame::by(code, false), Blame::Rights, "{code}");
+        }
+        for code in ["42P01", "42703", "42704", "42883", "3F000", "0A000"] {
+            assert_eq!(Blame::by(code, false), Blame::Undefined, "{code}");
+            let of_code = Blame::Code { of_definition: false };
+            let blame = if code == "0A000" { Blame::Unknown } else { of_code };
+            assert_eq!(Blame::by(code, true), blame, "{code}");
+        }
+        for code in ["22P02", "23503", "42809", "XX000"] {
+            assert_eq!(Blame::by(code, false), Blame::Unknown, "{code}");
+        }
+        let (message, code) = ("lost".to_owned(), String::new());
+        let lost = TargetError { message, code, of_code: false };
         let failure = Failure::at("rows of table gift")(lost);
-        assert_eq!(Blame::of(&failure), Blame::Server);
+        assert_eq!(failure.blame, Blame::Server);
         assert_eq!(failure.at.as_deref(), Some("rows of table gift"));
     }
 
@@ -99,25 +131,30 @@ mod tests {
     fn what_a_definition_lacks_may_be_the_machine_s() {
         for (code, message, kind, blame) in [
             ("58P01", "could not access file \"$libdir/x\"", Kind::Routine, Blame::File),
+            ("53200", "out of shared memory", Kind::Routine, Blame::Server),
             ("42704", "language \"plv8\" does not exist", Kind::Routine, Blame::Undefined),
             ("22023", "could not create locale \"de\"", Kind::Collation, Blame::Locale),
             ("55000", "must be loaded", Kind::Extension, Blame::Extension),
             ("0A000", "is not available", Kind::Extension, Blame::Extension),
             ("3F000", "no schema", Kind::Extension, Blame::Undefined),
         ] {
-            assert_eq!(by(Some(code), message, Some(kind)), blame, "{code} {message}");
+            let found = Blame::by(code, false).in_definition(kind, code, message);
+            assert_eq!(found, blame, "{code} {message}");
         }
     }
 
     #[test]
     fn a_definition_that_fails_is_told_from_rows() {
-        // `SECURITY LABEL`, what code of the database raised, and more of the kind.
-        for code in [Some("22023"), Some("22P02"), Some("42809"), Some("XX000"), None] {
-            assert_eq!(by(code, "no", Some(Kind::Other)), Blame::Definition, "{code:?}");
-            assert_eq!(by(code, "no", None), Blame::Unknown, "{code:?}");
+        let of = |code, of_code, kind| Blame::by(code, of_code).in_definition(kind, code, "no");
+        // `SECURITY LABEL`, and more of the kind.
+        for code in ["22023", "22P02", "42809", "XX000"] {
+            assert_eq!(of(code, false, Kind::Other), Blame::Definition, "{code}");
         }
-        let same = by(Some("23505"), "no", Some(Kind::Key));
-        assert_eq!(same, Blame::Unknown, "two rows are the same");
+        // Code of the database raised it, and `psql` says no class.
+        assert_eq!(Blame::Unknown.in_definition(Kind::Index, "", "no"), Blame::Definition);
+        let by_code = of("42883", true, Kind::Index);
+        assert_eq!(by_code, Blame::Code { of_definition: true });
+        assert_eq!(of("23505", false, Kind::Key), Blame::Unknown, "two rows are the same");
     }
 
     #[test]
@@ -125,7 +162,7 @@ mod tests {
         let ended = |status| {
             let (program, stderr) = ("psql".to_owned(), String::new());
             let failed = ProcessError::Failed { program, status, stderr };
-            Blame::of(&Failure::from(PsqlError::from(failed)))
+            Failure::from(PsqlError::from(failed)).blame
         };
         assert_eq!(ended(Ending::Signal(9)), Blame::Server);
         assert_eq!(ended(Ending::Unknown), Blame::Server);

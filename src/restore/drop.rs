@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::{clean::UNLINK, error::Failure, progress::Progress, statement::name_of};
+use super::{blame::Blame, clean::UNLINK, error::Failure, progress::Progress, statement::name_of};
 use crate::{
     archive::TableName,
     postgres::{Target, TargetError},
@@ -74,8 +74,7 @@ pub(super) async fn clean(
                  database",
                 if foreign.len() > NAMED { " and more" } else { "" }
             ),
-            code: None,
-            defines: None,
+            blame: Blame::Unknown,
         });
     }
     // A COMMIT whose answer is lost may have been one.

@@ -44,7 +44,7 @@ pub(super) async fn stopped(
         Cause::Failed(failure) => (failure, false),
         Cause::Cancelled => {
             let message = "it was told to stop".to_owned();
-            (Failure { at: None, message, code: None, defines: None }, true)
+            (Failure { at: None, message, blame: Blame::Unknown }, true)
         }
     };
     let (left_behind, absent) = end_sessions(url, making.as_deref().unwrap_or_default()).await;
@@ -53,12 +53,11 @@ pub(super) async fn stopped(
         if touched { made.collect() } else { Vec::new() }
     });
     let seen = progress.report();
-    let blame = Blame::of(&failure);
     RestoreError::Stopped(Box::new(Stopped {
         stage: seen.stage,
         at: failure.at,
         message: url.mask(&failure.message),
-        blame,
+        blame: failure.blame,
         cancelled,
         loaded: (!uncounted).then_some(Loaded { tables: seen.tables, rows: seen.rows }),
         left_behind,

@@ -12,7 +12,6 @@ use crate::{
     archive::map::MapError,
     figures::counted,
     postgres::{ClientError, PsqlError, Section, SessionError, TargetError},
-    process::{Ending, ProcessError},
     store::StoreError,
     words::RestoreStage,
 };
@@ -109,6 +108,13 @@ pub struct Stopped {
     pub wants_word: bool,
 }
 
+/// Why code of the database most likely did not find something.
+const WITHOUT_PATH: &str = "; code of the database looks for that, most likely by a name without \
+     its schema, and a restore has no search_path";
+
+/// What helps that code.
+const MEND: &str = "give the function its search_path (ALTER FUNCTION … SET search_path = …)";
+
 /// What had been loaded when a restore stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Loaded {
@@ -123,7 +129,9 @@ impl Stopped {
     #[must_use]
     pub fn what(&self) -> String {
         let at = self.at.as_ref().map_or_else(String::new, |at| format!(", at {at}"));
-        let stopped = format!("the restore stopped at stage {}{at}: {}", self.stage, self.message);
+        let why = if self.is_of_code() { WITHOUT_PATH } else { "" };
+        let stopped =
+            format!("the restore stopped at stage {}{at}: {}{why}", self.stage, self.message);
         if !self.touched {
             return format!("{stopped}; nothing was touched");
         }
@@ -153,6 +161,9 @@ impl fmt::Display for Stopped {
         if !self.touched {
             return Ok(());
         }
+        if self.is_of_code() {
+            return self.mend_code(f);
+        }
         match self.not_whole.as_deref() {
             None if self.wants_word => write!(
                 f,
@@ -172,6 +183,45 @@ impl fmt::Display for Stopped {
     }
 }
 
+impl Stopped {
+    /// Whether code of the database did not find something.
+    fn is_of_code(&self) -> bool {
+        matches!(self.blame, Blame::Code { .. })
+    }
+
+    /// What to do where the same would stop it again: code of the database wants a
+    /// search path, in the target before rows come.
+    fn mend_code(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.not_whole.as_deref() {
+            None if self.stage == RestoreStage::Legacy => write!(
+                f,
+                "; the same would stop it again: write it as SQL with --to -, {MEND} there, and run \
+                 that with psql on an empty database; mend the source likewise"
+            ),
+            None => {
+                let word = if self.wants_word { " --not-the-source" } else { "" };
+                write!(
+                    f,
+                    "; the same would stop it again: run it with --clean{word} --section pre-data, \
+                     {MEND} in the target, then run it with --section data --section post-data; \
+                     mend the source likewise"
+                )
+            }
+            Some(tables) => {
+                write!(f, "; the same would stop it again: {MEND} in the target, ")?;
+                if !tables.is_empty() {
+                    write!(
+                        f,
+                        "drop what this run made and is not whole ({}), ",
+                        tables.join(", ")
+                    )?;
+                }
+                write!(f, "then run again; mend the source likewise")
+            }
+        }
+    }
+}
+
 impl std::error::Error for Stopped {}
 
 /// Why one stage failed.
@@ -179,21 +229,8 @@ impl std::error::Error for Stopped {}
 pub(super) struct Failure {
     pub(super) at: Option<String>,
     pub(super) message: String,
-    /// The class of the server's error, where it is one; empty where the connection
-    /// was lost.
-    pub(super) code: Option<String>,
-    /// What it happened at, where that is a statement that defines something.
-    pub(super) defines: Option<Kind>,
-}
-
-/// The class of what stopped `psql`; the empty one, too, where it did not come to an
-/// end of its own: somebody has killed it, and the server has lost it.
-pub(super) fn code_of(error: &PsqlError) -> Option<String> {
-    match error {
-        PsqlError::Stopped { code, .. } => code.clone(),
-        PsqlError::Process(ProcessError::Failed { status: Ending::Code(_), .. }) => None,
-        PsqlError::Tls(_) | PsqlError::Process(_) => Some(String::new()),
-    }
+    /// Whose fault it is.
+    pub(super) blame: Blame,
 }
 
 impl Failure {
@@ -203,13 +240,29 @@ impl Failure {
     }
 
     pub(super) fn of(at: impl fmt::Display, message: impl fmt::Display) -> Self {
-        Self { at: Some(at.to_string()), message: message.to_string(), code: None, defines: None }
+        Self { at: Some(at.to_string()), message: message.to_string(), blame: Blame::Unknown }
+    }
+
+    /// What `psql` stopped at, and the kind of what that defines, where it does.
+    pub(super) fn of_psql(at: Option<String>, defines: Option<Kind>, error: &PsqlError) -> Self {
+        let (blame, message) = (Blame::of_psql(error), error.to_string());
+        let code = match error {
+            PsqlError::Stopped { code, .. } => code.as_deref().unwrap_or_default(),
+            PsqlError::Tls(_) | PsqlError::Process(_) => "",
+        };
+        let blame = defines.map_or(blame, |kind| blame.in_definition(kind, code, &message));
+        Self { at, message, blame }
     }
 
     /// At a statement of the archive.
-    pub(super) fn in_statement<E: Into<Self>>(statement: &Statement) -> impl FnOnce(E) -> Self {
+    pub(super) fn in_statement(statement: &Statement) -> impl FnOnce(TargetError) -> Self {
         let (at, defines) = (Some(statement.to_string()), statement.defines());
-        move |error| Self { at, defines, ..error.into() }
+        move |error| {
+            let blame = Blame::by(&error.code, error.of_code);
+            let in_definition = |kind| blame.in_definition(kind, &error.code, &error.message);
+            let (blame, message) = (defines.map_or(blame, in_definition), error.to_string());
+            Self { at, message, blame }
+        }
     }
 
     /// The same, with the place where it happened.
@@ -220,38 +273,39 @@ impl Failure {
 
 impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
-        Self { at: None, message: error.to_string(), code: Some(error.code), defines: None }
+        let blame = Blame::by(&error.code, error.of_code);
+        Self { at: None, message: error.to_string(), blame }
     }
 }
 
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         // There is no session: whose fault that is, is the server's or the way's to it.
-        Self { at: None, message: error.to_string(), code: Some(String::new()), defines: None }
+        Self { at: None, message: error.to_string(), blame: Blame::Server }
     }
 }
 
 impl From<MemberError> for Failure {
     fn from(error: MemberError) -> Self {
-        Self { at: None, message: error.to_string(), code: None, defines: None }
+        Self { at: None, message: error.to_string(), blame: Blame::Unknown }
     }
 }
 
 impl From<ScriptError> for Failure {
     fn from(error: ScriptError) -> Self {
-        Self { at: None, message: error.to_string(), code: None, defines: None }
+        Self { at: None, message: error.to_string(), blame: Blame::Unknown }
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self { at: None, message: error.to_string(), code: None, defines: None }
+        Self { at: None, message: error.to_string(), blame: Blame::Unknown }
     }
 }
 
 impl From<PsqlError> for Failure {
     fn from(error: PsqlError) -> Self {
-        Self { at: None, message: error.to_string(), code: code_of(&error), defines: None }
+        Self::of_psql(None, None, &error)
     }
 }
 
@@ -284,13 +338,6 @@ mod tests {
     }
 
     #[test]
-    fn a_locale_that_is_not_there_is_to_be_installed_on_the_server_s_machine() {
-        let said = Stopped { blame: Blame::Locale, ..stopped() }.to_string();
-        assert!(said.contains("lacks that locale: install it there; run it again"), "{said}");
-        assert!(!stopped().to_string().contains("locale"));
-    }
-
-    #[test]
     fn the_advice_is_not_refused() {
         assert!(stopped().to_string().ends_with("; run it again with --clean"));
         let said = Stopped { wants_word: true, ..stopped() }.to_string();
@@ -298,5 +345,39 @@ mod tests {
         // A part is not run with --clean.
         let part = Stopped { wants_word: true, not_whole: Some(Vec::new()), ..stopped() };
         assert!(part.to_string().ends_with("; run it again"), "{part}");
+    }
+
+    #[test]
+    fn a_locale_that_is_not_there_is_to_be_installed_on_the_server_s_machine() {
+        let said = Stopped { blame: Blame::Locale, ..stopped() }.to_string();
+        assert!(said.contains("lacks that locale: install it there; run it again"), "{said}");
+        assert!(!stopped().to_string().contains("locale"));
+    }
+
+    /// The same command would fail for ever.
+    #[test]
+    fn what_code_does_not_find_is_not_mended_by_the_same_command() {
+        let blame = Blame::Code { of_definition: false };
+        let code = || Stopped { blame, stage: RestoreStage::Data, ..stopped() };
+        let said = code().to_string();
+        for part in [
+            "no; code of the database looks for that, most likely by a name without its schema",
+            "run it with --clean --section pre-data, give the function its search_path",
+            "then run it with --section data --section post-data",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let said = Stopped { wants_word: true, ..code() }.to_string();
+        assert!(said.contains("with --clean --not-the-source --section pre-data, "), "{said}");
+        let said = Stopped { stage: RestoreStage::Legacy, ..code() }.to_string();
+        assert!(said.contains("--to -") && !said.contains("--section"), "{said}");
+        let part = |tables: &[&str]| {
+            let tables = tables.iter().map(|&table| table.to_owned()).collect();
+            Stopped { not_whole: Some(tables), ..code() }.to_string()
+        };
+        let said = part(&["gift"]);
+        assert!(said.contains("in the target, drop what this run made and is not whole (gift), "));
+        assert!(part(&[]).contains("in the target, then run again"), "{said}");
+        assert!(stopped().to_string().ends_with("; run it again with --clean"));
     }
 }

@@ -164,14 +164,14 @@ impl<'a> Judge<'a> {
         if contains(statement, b" IN SCHEMA ") && !self.facts.superuser {
             return skip("only a superuser may publish a whole schema");
         }
-        let managed = statement.relation.as_ref();
-        if managed.is_some_and(|relation| self.platform.managed.contains(&relation.schema)) {
-            return skip("the platform publishes its own tables");
+        let relation = statement.relation.as_ref();
+        let managed = relation.is_some_and(|r| self.platform.managed.contains(&r.schema));
+        match (self.is_published(name), managed) {
+            (true, true) => skip("the platform publishes its own tables"),
+            // One that is made anew has none of the platform's tables yet.
+            (true, false) | (false, true) => Verdict::Try(Class::PlatformDifference),
+            (false, false) => Verdict::Keep,
         }
-        if self.is_published(name) {
-            return Verdict::Try(Class::PlatformDifference);
-        }
-        Verdict::Keep
     }
 
     fn comment(&self, statement: &Statement, name: &str) -> Verdict {

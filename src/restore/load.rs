@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 
 use super::{
+    blame::Blame,
     error::Failure,
     framing::{Begun, Framing, FramingError},
     members::{Archive, Run},
@@ -57,8 +58,7 @@ pub(super) async fn load(
         let session = ended.map_err(|error| Failure {
             at: None,
             message: format!("a session's task broke down: {error}"),
-            code: None,
-            defines: None,
+            blame: Blame::Unknown,
         })?;
         back.push(session?);
     }
@@ -163,7 +163,7 @@ async fn send((held, now): (Vec<u8>, &[u8]), copy: &mut CopyIn<'_>) -> Result<()
 
 /// What is wrong with the archive, which no server has said.
 fn unserved(message: String) -> Failure {
-    Failure { at: None, message, code: None, defines: None }
+    Failure { at: None, message, blame: Blame::Unknown }
 }
 
 fn wrong(member: Member, error: FramingError) -> Failure {

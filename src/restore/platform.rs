@@ -3,8 +3,9 @@
 //! A managed schema is one of those that a known platform makes in every
 //! database of its own: it keeps their definitions, and a restore brings only
 //! rows. A schema that is merely closed to the role is none: nobody else would
-//! make what belongs in it. Nor is one that the role owns: a restore into a plain
-//! server has made it, and its keys are to come back with it.
+//! make what belongs in it. Nor is one that the role owns, unless the role is one of
+//! the platform's: a restore into a plain server has made it, and its keys are to
+//! come back with it.
 
 use std::collections::BTreeSet;
 
@@ -53,16 +54,15 @@ impl Platform {
     #[must_use]
     pub fn detect(facts: &TargetFacts) -> Self {
         let has_role = |role: &&str| facts.roles.iter().any(|found| found == role);
-        let is_the_platforms = |schema: &SchemaFact| {
-            schema.name == "auth" && !schema.owned && schema.owner.starts_with(SUPABASE_OWNERS)
-        };
-        let supabase =
-            SUPABASE_ROLES.iter().all(has_role) && facts.schemas.iter().any(is_the_platforms);
+        // Who hosts it himself may restore as the very role that has made it.
+        let is_the_platforms = |schema: &SchemaFact| schema.owner.starts_with(SUPABASE_OWNERS);
+        let is_auth = |schema: &SchemaFact| schema.name == "auth" && is_the_platforms(schema);
+        let supabase = SUPABASE_ROLES.iter().all(has_role) && facts.schemas.iter().any(is_auth);
         let managed = facts
             .schemas
             .iter()
             .filter(|schema| supabase && SUPABASE_SCHEMAS.contains(&schema.name.as_str()))
-            .filter(|schema| !schema.owned || schema.name == GIVEN)
+            .filter(|schema| is_the_platforms(schema) || !schema.owned || schema.name == GIVEN)
             .map(|schema| schema.name.clone())
             .collect();
         Self { name: supabase.then_some("Supabase"), managed }
@@ -112,6 +112,19 @@ mod tests {
             ("public", "pg_database_owner", false),
         ];
         assert_eq!(managed(&project), ["auth", "extensions", "pgbouncer"]);
+    }
+
+    /// As where one hosts it himself, and restores as its superuser.
+    #[test]
+    fn a_schema_of_the_platform_s_own_role_is_managed_also_where_that_role_is_ours() {
+        let project = [
+            ("auth", "supabase_admin", true),
+            ("extensions", "postgres", false),
+            ("net", "postgres", true),
+            ("public", "pg_database_owner", true),
+            ("storage", "supabase_storage_admin", true),
+        ];
+        assert_eq!(managed(&project), ["auth", "extensions", "storage"]);
     }
 
     /// What a restore has made in a plain server, it makes again whole.

@@ -124,7 +124,10 @@ pub(super) async fn run(
         script.extend_from_slice(&statement.text);
         script.push(b'\n');
         let sent = psql.run(&script).await;
-        return sent.map(|()| None).map_err(Failure::in_statement(statement));
+        let defines = statement.defines();
+        return sent
+            .map(|()| None)
+            .map_err(|error| Failure::of_psql(Some(statement.to_string()), defines, &error));
     };
     let mut tries = 0;
     loop {

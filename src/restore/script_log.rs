@@ -2,11 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{
-    error::{Failure, code_of},
-    kind::Kind,
-    statement::Statement,
-};
+use super::{error::Failure, kind::Kind, statement::Statement};
 use crate::postgres::PsqlError;
 
 /// How many statements are remembered: far more than `psql` reads ahead.
@@ -49,11 +45,10 @@ impl ScriptLog {
 
     /// What `psql` stopped at.
     pub(super) fn failure(&self, error: &PsqlError) -> Failure {
-        let code = code_of(error);
         let found = line_of(error)
             .and_then(|line| self.statements.iter().find(|(last, ..)| *last >= line).cloned());
         let (at, defines) = found.map(|(_, what, defines)| (what, defines)).unzip();
-        Failure { at, message: error.to_string(), code, defines: defines.flatten() }
+        Failure::of_psql(at, defines.flatten(), error)
     }
 }
 
@@ -69,7 +64,7 @@ pub(super) fn line_of(error: &PsqlError) -> Option<usize> {
 mod tests {
     use bytes::Bytes;
 
-    use super::*;
+    use super::{super::blame::Blame, *};
 
     #[test]
     fn an_error_s_line_leads_to_its_statement() {
@@ -79,10 +74,11 @@ mod tests {
             log.add(&Statement::read(&Bytes::from_static(sql.as_bytes())), &mut script);
         }
         for (line, at) in [(2, "table a.one"), (4, "table a.one"), (5, "table a.two")] {
-            let error = PsqlError::Stopped { message: "no".into(), line: Some(line), code: None };
+            let (message, line) = ("no".into(), Some(line));
+            let error = PsqlError::Stopped { message, line, code: None, of_code: false };
             let failure = log.failure(&error);
-            assert_eq!(failure.at.as_deref(), Some(at), "line {line}");
-            assert_eq!(failure.defines, Some(Kind::Table), "line {line}");
+            assert_eq!(failure.at.as_deref(), Some(at), "{line:?}");
+            assert_eq!(failure.blame, Blame::Definition, "{line:?}");
         }
         assert_eq!(
             script,

@@ -85,8 +85,11 @@ impl From<RestoreError> for Error {
                     let name = restore::locale_named(&stopped.message).map(str::to_owned);
                     Self::Locale { name, message }
                 }
-                Blame::Definition => Self::Definition(message),
-                Blame::Unknown => Self::Restore(message),
+                Blame::Definition | Blame::Code { of_definition: true } => {
+                    Self::Definition(message)
+                }
+                // An extension has no part in it that is known of.
+                Blame::Code { of_definition: false } | Blame::Unknown => Self::Restore(message),
             },
             // A sandbox is new and ours: nothing but its server can be in the way.
             RestoreError::Target(_) | RestoreError::Client(_) | RestoreError::Refused(_) => {
@@ -398,6 +401,13 @@ mod tests {
         assert!(matches!(error, Error::Restore(_)), "{error:?}");
         let error = of_target(of(Blame::Undefined), |text| text);
         assert!(matches!(error, Error::Undefined(_)), "{error:?}");
+        // What code of the database does not find, no extension was to make.
+        let code = |of_definition| of(Blame::Code { of_definition });
+        for error in [of_target(code(false), |text| text), of_sandbox(code(false))] {
+            assert!(matches!(error, Error::Restore(_)), "{error:?}");
+        }
+        // But code that defines something may want what an extension was to make.
+        assert!(matches!(code(true), Error::Definition(_)));
         // In a sandbox nobody forbids anything, and a killed backend is still ours.
         assert!(matches!(of_sandbox(of(Blame::Server)), Error::Sandbox(_)));
         assert!(matches!(of_sandbox(of(Blame::Rights)), Error::Definition(_)));

@@ -74,7 +74,8 @@ pub(super) fn stopped(stderr: &str) -> Option<PsqlError> {
         let message = own_words(stderr).strip_prefix("psql: ")?.trim().to_owned();
         let is_error = OWN.iter().any(|word| message.starts_with(word));
         let code = lost(&message);
-        return is_error.then_some(PsqlError::Stopped { message, line: None, code });
+        let stopped = PsqlError::Stopped { message, line: None, code, of_code: false };
+        return is_error.then_some(stopped);
     }
     // It stops at the first error, so what stands before a notice is none.
     let is_notice = |told: &Told<'_>| told.kind() == Some(Kind::Notice);
@@ -85,14 +86,15 @@ pub(super) fn stopped(stderr: &str) -> Option<PsqlError> {
     if errors.any(|other| other.line != error.line) {
         return None;
     }
-    let (message, code) = if error.kind() == Some(Kind::Server) {
+    let (message, code, of_code) = if error.kind() == Some(Kind::Server) {
         let (_, text) = error.text.split_once(':')?;
         without_rows(text.trim_start(), &error.more)?
     } else {
-        (error.text.to_owned(), lost(error.text))
+        (error.text.to_owned(), lost(error.text), false)
     };
     // The first line is ours.
-    Some(PsqlError::Stopped { message, line: Some(error.line.saturating_sub(1)), code })
+    let line = Some(error.line.saturating_sub(1));
+    Some(PsqlError::Stopped { message, line, code, of_code })
 }
 
 /// The class of an error of `psql` itself: the empty one, where it has lost the server.
@@ -126,8 +128,9 @@ fn told(stderr: &str) -> Vec<Told<'_>> {
 
 /// What the server said, as `psql` shows it: `42P07: relation …`, and lines that
 /// begin with the name of a field; and its class, where the server itself has said
-/// it. Nothing where it is not shown like that.
-fn without_rows(text: &str, more: &[&str]) -> Option<(String, Option<String>)> {
+/// it, and whether code of the database met with it. Nothing where it is not shown
+/// like that.
+fn without_rows(text: &str, more: &[&str]) -> Option<(String, Option<String>, bool)> {
     let (code, message) = text.split_once(": ").filter(|(code, _)| is_code(code))?;
     // By where the names stand among all names; the message has none.
     let mut fields: Vec<(Option<usize>, String)> = vec![(None, message.to_owned())];
@@ -155,13 +158,21 @@ fn without_rows(text: &str, more: &[&str]) -> Option<(String, Option<String>)> {
         detail: field("DETAIL:"),
         hint: field("HINT:"),
         context: field("CONTEXT:"),
-        of_code: is_mixed || field("QUERY:").is_some(),
+        query: if is_mixed { Some("") } else { field("QUERY:") },
+        sure: field("LOCATION:").is_some_and(|at| READERS.iter().any(|file| at.contains(file))),
     };
+    let (without_rows, of_code) = (said.without_rows(), said.is_of_code());
     if said.is_raised() {
-        return Some((said.without_rows(), None));
+        // Its class is what that code took, and only tells what it did not find.
+        return Some((without_rows, said.is_of_a_name().then(|| code.to_owned()), of_code));
     }
-    Some((format!("{} (SQLSTATE {code})", said.without_rows()), Some(code.to_owned())))
+    Some((format!("{without_rows} (SQLSTATE {code})"), Some(code.to_owned()), of_code))
 }
+
+/// Where in the server an error is raised that is of reading code, and so of no value:
+/// its parser, and that of PL/pgSQL. A value whose lines look like parts of an error
+/// stands before the place where that error was raised, and never in its stead.
+const READERS: [&str; 2] = [", parse_", ", pl_"];
 
 /// How the parts of an error begin, in their order. `LINE` shows the statement,
 /// with its values.
@@ -319,6 +330,34 @@ mod tests {
             assert!(!message.contains("Jane") && !message.contains("Doe"), "{message}");
             assert!(message.contains(shown), "{message}");
         }
+    }
+
+    #[test]
+    fn what_a_function_does_not_find_is_said_where_no_value_can_look_like_it() {
+        let of = |value: &str, location: &str| {
+            let stderr = format!(
+                "psql:<stdin>:9: ERROR:  42P01: relation \"{value}\" does not exist\n\
+                 LINE 1: EXISTS (SELECT FROM church)\n                            ^\n\
+                 QUERY:  EXISTS (SELECT FROM church)\n\
+                 CONTEXT:  PL/pgSQL function has(integer) line 1 at RETURN\n\
+                 COPY gift, line 1: \"7\tJane\"\nLOCATION:  {location}:1449\n"
+            );
+            match stopped(&stderr) {
+                Some(PsqlError::Stopped { message, code, of_code, .. }) => (message, code, of_code),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (message, code, of_code) = of("church", "parserOpenTable, parse_relation.c");
+        assert_eq!(
+            message,
+            "relation \"church\" does not exist\nCONTEXT:  PL/pgSQL function has(integer) line 1 at \
+             RETURN\nCOPY gift, line 1 (SQLSTATE 42P01)"
+        );
+        assert_eq!((code.as_deref(), of_code), (Some("42P01"), true));
+        let cast = "RangeVarGetRelidExtended, namespace.c";
+        let (message, code, of_code) = of("Jane", cast);
+        assert!(!message.contains("Jane"), "{message}");
+        assert_eq!((code.as_deref(), of_code), (Some("42P01"), true));
     }
 
     #[test]

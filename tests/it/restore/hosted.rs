@@ -374,6 +374,45 @@ fn a_project_comes_back_whole_into_a_plain_server_as_often_as_one_likes() {
     crate::support::postgres::assert_same_dump(&whole, &plain.dump_plain("copy"));
 }
 
+/// Who hosts the platform himself restores as its superuser, who owns what it made.
+#[test]
+fn the_platform_s_own_superuser_restores_into_the_platform_and_not_over_it() {
+    let source = server();
+    project(&source, "project");
+    source.psql("project", APPLICATION);
+    source.psql("project", "alter publication supabase_realtime add table realtime.messages");
+    let product = Product::of(&source, "project");
+    product.backup(&[]);
+    let target = server();
+    project(&target, "fresh");
+    target.psql(
+        "fresh",
+        "alter role supabase_admin superuser login password 'hunter2';
+         alter table auth.users owner to supabase_auth_admin;
+         alter publication supabase_realtime add table realtime.messages;",
+    );
+    let product = product.set("TARGET", target.tcp_url("fresh", "supabase_admin", "hunter2"));
+    let again = ["restore", "--to", "env:TARGET", "--clean", "--yes", "--create-roles"];
+    let output = product.run(&[&["--json"], &again[..]].concat());
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{text}"));
+    assert_eq!(report["platform"], "Supabase");
+
+    let is = |sql: &str| target.psql("fresh", sql).trim().to_owned();
+    assert_eq!(is("select count(*) from auth.users"), "2");
+    assert_eq!(
+        is("select tableowner from pg_tables where schemaname = 'auth' and tablename = 'users'"),
+        "supabase_auth_admin"
+    );
+    assert_eq!(is("select to_regclass('auth.audit_of_an_old_version') is null"), "t");
+    assert_eq!(is("select has_table_privilege('anon', 'profiles', 'select')"), "t");
+    let published = "select string_agg(tablename, ' ' order by tablename)
+                     from pg_publication_tables where pubname = 'supabase_realtime'";
+    assert_eq!(is(published), "messages profiles");
+}
+
 /// Nobody makes a table in a schema that the platform keeps.
 #[test]
 fn a_part_of_a_managed_schema_that_has_no_home_is_a_loss() {

@@ -80,3 +80,54 @@ fn rows_of_a_legacy_archive_are_not_said_either() {
         assert!(!text.contains("Jane"), "{text}");
     }
 }
+
+/// The commonest failed restore: a check calls a function that names a table without
+/// its schema. What it looks for is said, and what is advised helps.
+#[test]
+fn a_function_that_relies_on_a_search_path_is_told_with_what_it_looks_for_and_what_helps() {
+    let server = Server::start(15);
+    for (app, language, body) in [
+        ("sql", "sql", "select exists (select from church where id = $1)"),
+        ("pl", "plpgsql", "begin return exists (select from church where id = $1); end"),
+    ] {
+        server.create_database(app);
+        server.psql(
+            app,
+            &format!(
+                "create table church (id int primary key); insert into church values (1);
+                 create function has_church(int) returns bool language {language} as $$ {body} $$;
+                 create table gift (church int check (has_church(church)), name text);
+                 insert into gift values (1, '{SECRET}');"
+            ),
+        );
+        let product = Product::of(&server, app);
+        product.backup(&[]);
+        let id = "2026-01-02T03-00-00Z";
+        let folder = product.store_dir().join("database/2026/01");
+        std::fs::create_dir_all(&folder).unwrap();
+        let dump = format!("pg_dump --no-owner --no-privileges \"$URL\" | gzip > {id}.sql.gz");
+        shell(&folder, &server, &[("URL", server.url(app))], &dump);
+        let copy = format!("{app}_copy");
+        for (database, archive, advice) in [
+            (&copy, &[][..], "--clean --section pre-data, "),
+            (&format!("{app}_legacy"), &[id], "write it as SQL with --to -, "),
+        ] {
+            server.create_database(database);
+            let text = fails(&product, &server, database, archive);
+            for part in [
+                "relation \"church\" does not exist",
+                "SQLSTATE 42P01",
+                "has_church",
+                "ALTER FUNCTION",
+                advice,
+            ] {
+                assert!(text.contains(part), "{database}: {part}: {text}");
+            }
+            assert!(!text.contains("Jane"), "{text}");
+        }
+        restored(&product, &server, &copy, &["--clean", "--yes", "--section", "pre-data"]);
+        server.psql(&copy, "alter function has_church set search_path = public");
+        restored(&product, &server, &copy, &["--section", "data", "--section", "post-data"]);
+        assert_eq!(server.psql(&copy, "select count(*) from gift").trim(), "1");
+    }
+}
