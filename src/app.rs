@@ -25,6 +25,7 @@ use crate::{
     metrics::{Metrics, Observer},
     notify::{Channel, Delivery},
     postgres::ConnectionUrl,
+    process,
     restore::Live,
     schedule::{self, Line},
     settings::{
@@ -188,6 +189,8 @@ pub fn state(settings: &Settings, clock: Clock) -> State {
             verify_schedule: verify.cloned(),
             backup_schedule: Some(database.schedule.clone()),
             drill_schedule: drill.cloned(),
+            drill_timeout: database.drill.timeout,
+            drills_in_a_row: 1 + database.drill.sample,
             ..DatabaseState::new(
                 database.name.clone(),
                 database.prefix.clone(),
@@ -313,6 +316,7 @@ impl Daemon {
     pub async fn run(mut self, listener: TcpListener, signals: Signals) -> Result<Stop> {
         // Not one of the lifecycle's own tasks: it is what ends them.
         tokio::spawn(self.lifecycle.clone().watch(signals));
+        tokio::spawn(process::take_ends());
         let router = http::router(http::App {
             state: self.state.clone(),
             metrics: Arc::clone(&self.metrics),

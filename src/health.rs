@@ -25,7 +25,8 @@
 //! backups that could not be read. `drill` warns, in the same way, when one of
 //! what was the newest backup is overdue or has proved nothing; a drill that
 //! failed is `failing`, since a backup that does not restore is none, until a
-//! drill of a backup as new has passed.
+//! drill of a backup as new has passed. `drill_left` is there, and warns, only where a
+//! drill has left what it restored in the database of the settings.
 
 mod drill;
 
@@ -117,8 +118,8 @@ pub struct DatabaseHealth {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `backup_age`, `last_run`, `store`, `pointer`, `verify`, `drill`, `sweep` or
-    /// `scheduler`.
+    /// `backup_age`, `last_run`, `store`, `pointer`, `verify`, `drill`, `drill_left`,
+    /// `sweep` or `scheduler`.
     pub name: String,
     /// Whether it is as it should be.
     pub ok: bool,
@@ -166,16 +167,18 @@ fn evaluate_one(
         last_success: database.last_success,
         age_seconds: database.last_success.map(|time| since(time, now).as_secs()),
         stale_after_seconds: database.stale_after.as_secs(),
-        checks: vec![
+        checks: [
             age_check,
             last_run(now, database),
             store,
             pointer(database),
             verify(now, database),
             Check { unknown: database.drills.is_none(), ..drill::drill(now, database) },
-            sweep(now, database),
-            scheduler,
-        ],
+        ]
+        .into_iter()
+        .chain(drill::left(now, database))
+        .chain([sweep(now, database), scheduler])
+        .collect(),
     }
 }
 

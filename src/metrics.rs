@@ -291,7 +291,9 @@ impl Series {
 
         for job in JobKind::ALL {
             let labels = [database.name.as_str(), job.as_str()];
-            self.job_running.with_label_values(&labels).set(i64::from(database.runs(*job)));
+            self.job_running
+                .with_label_values(&labels)
+                .set(i64::from(database.run_of(*job).is_some()));
             let next_run = timestamp(match job {
                 JobKind::Backup => database.next_run,
                 JobKind::Verify => database.next_verify,

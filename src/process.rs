@@ -6,9 +6,11 @@
 //! behind. Secrets travel in the environment, never in the arguments.
 
 mod ending;
+mod origin;
 mod orphans;
 mod priority;
 mod remembered;
+mod table;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -30,12 +32,13 @@ use tokio::{
 };
 
 pub use ending::Ending;
-pub(crate) use orphans::{Adoption, pids};
+pub(crate) use orphans::{Adoption, take_ends};
 pub(crate) use priority::NICE;
 pub use priority::Priority;
 use priority::step_back;
 pub use remembered::STDERR_KEPT;
 pub(crate) use remembered::read as remember;
+pub(crate) use table::{Process, pids};
 
 /// How long a child may take to end after SIGTERM.
 pub const TERM_GRACE: Duration = Duration::from_secs(5);

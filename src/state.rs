@@ -31,7 +31,7 @@ use tokio::sync::watch;
 
 pub use audit::AuditReport;
 pub use database::{CatalogTotals, DatabaseState};
-pub use drill::{DrillHistory, DrillReport, StageSeconds};
+pub use drill::{DrillHistory, DrillReport, StageSeconds, longest as longest_drills};
 pub use outlook::{Going, Outlook};
 pub use recent::{FailedRuns, Hours, Made, Measure, Stored, WINDOW, hour};
 pub use run::{BackupSize, NewBackup, Progress, ProgressReport, RunReport, Running};

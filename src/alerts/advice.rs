@@ -44,6 +44,12 @@ pub(super) fn advice(problem: &str, stage: Option<Stage>, database: &str) -> Adv
             ],
             &["status", "drill"],
         ),
+        "drill_left" => (
+            &["Backups are as they were. A copy of their rows lies where drill.target leads, for \
+                 whoever may read there: a drill by hand empties it. Where that database is gone, \
+                 remove the record that the finding names."],
+            &["status", "drill"],
+        ),
         "sweep" => (
             &["Nothing was deleted. Read why, and mend it before the store fills up."],
             &["status", "list"],

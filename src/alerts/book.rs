@@ -371,6 +371,7 @@ fn named(problem: &str) -> String {
         "verify" => "stored backups are damaged, unread, or not looked at".to_owned(),
         "drill_failed" => "a backup did not come back as it was, in a drill".to_owned(),
         "drill_overdue" => "no drill has proven a backup since one was due".to_owned(),
+        "drill_left" => "restored data may still lie in the database that drills use".to_owned(),
         "pointer" => "LATEST.txt does not name the newest backup".to_owned(),
         "audit" => "a protection that was there is gone, or is weaker".to_owned(),
         "anomaly_shrank" => "the newest backup holds far less than those before it".to_owned(),

@@ -37,6 +37,7 @@ fn database(now: DateTime<Utc>, drills: Option<DrillHistory>) -> DatabaseState {
         last_success: Some(now),
         catalog: Some(CatalogTotals { oldest, ..CatalogTotals::default() }),
         drill_schedule: Some(Schedule::parse("0 0 6 1W * *").unwrap()),
+        drill_timeout: Duration::from_hours(6),
         drills,
         ..DatabaseState::new("main", "database/", "0 0 * * * *", Duration::from_hours(2))
     }
@@ -134,6 +135,37 @@ fn a_drill_that_is_overdue_is_told_once_and_one_that_fails_after_that_anew() {
     let told =
         live(&mut book, ("03T09:00", "03T10:00"), |now| database(now, Some(failed("03T08:55"))));
     assert_eq!(short(&told), ["opened drill_failed critical", "resolved drill_overdue warning"]);
+}
+
+#[test]
+fn what_a_drill_has_left_is_told_as_that_and_not_as_backups_that_nobody_proved() {
+    let left = |text: &str, emptied| {
+        let report = failed(text).failure.unwrap();
+        let left = DrillReport {
+            place: DrillPlace::Target,
+            emptied,
+            verdict: DrillVerdict::Unproven,
+            reason: Some(DrillReason::Interrupted),
+            ..report
+        };
+        DrillHistory { left: Some(left), ..proven("02T06:05") }
+    };
+    let mut book = Book::default();
+    // A person drills by hand, for hours.
+    let told = live(&mut book, ("02T06:06", "02T12:00"), |now| {
+        database(now, Some(left("02T06:06", None)))
+    });
+    assert_eq!(short(&told), [] as [String; 0]);
+    let told = live(&mut book, ("02T12:00", "02T13:00"), |now| {
+        database(now, Some(left("02T06:06", None)))
+    });
+    assert_eq!(short(&told), ["opened drill_left warning"]);
+    let notice = &told[0];
+    assert!(notice.title.contains("restored data may still lie"), "{}", notice.title);
+    assert!(notice.commands.iter().any(|line| line == "reliquary drill -d main"), "{notice:?}");
+    let told =
+        live(&mut book, ("02T13:00", "02T14:00"), |now| database(now, Some(proven("02T13:00"))));
+    assert_eq!(short(&told), ["resolved drill_left warning"]);
 }
 
 #[test]

@@ -21,6 +21,10 @@ pub(super) const ANOMALY: &str = "anomaly_";
 const DRILL_FAILED: &str = "drill_failed";
 const DRILL_OVERDUE: &str = "drill_overdue";
 
+/// A drill has left what it restored in the database of the settings: another problem
+/// still, which says nothing of backups.
+const DRILL_LEFT: &str = "drill_left";
+
 /// The hardening audit came out worse than it did.
 const AUDIT: &str = "audit";
 
@@ -85,7 +89,7 @@ impl Sight {
             self.backups && (remembers || self.last_success.is_some_and(|last| last > began))
         } else if problem.starts_with(ANOMALY) {
             self.anomalies
-        } else if [DRILL_FAILED, DRILL_OVERDUE].contains(&problem) {
+        } else if [DRILL_FAILED, DRILL_OVERDUE, DRILL_LEFT].contains(&problem) {
             self.drills
         } else if problem == AUDIT {
             self.audit

@@ -34,7 +34,7 @@ use crate::{
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The checks that need no daemon.
-const OF_THE_STORE: [&str; 4] = ["backup_age", "store", "verify", "drill"];
+const OF_THE_STORE: [&str; 5] = ["backup_age", "store", "verify", "drill", "drill_left"];
 
 /// The largest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 4 << 20;

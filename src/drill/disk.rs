@@ -100,8 +100,11 @@ pub async fn watch(dir: &Path, keep: u64) -> Filled {
     let mut tick = tokio::time::interval(EVERY);
     loop {
         tick.tick().await;
+        // One that hangs must hold up nobody but us.
+        let asked = dir.to_owned();
+        let free = tokio::task::spawn_blocking(move || free(&asked)).await;
         // A disk that cannot be asked was asked a moment ago.
-        if let Ok(free) = free(dir)
+        if let Ok(Ok(free)) = free
             && free < keep
         {
             return Filled { dir: dir.to_owned(), free, keep };

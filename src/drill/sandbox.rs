@@ -10,6 +10,7 @@ use std::{
 
 use secrecy::SecretString;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     disk::{self, DiskError},
@@ -125,21 +126,30 @@ impl Sandbox {
     /// When there is no room, there are no programs, or the server does not start.
     pub async fn start(options: &SandboxOptions) -> Result<Self, SandboxError> {
         let root = options.dir.clone().unwrap_or_else(std::env::temp_dir);
-        let failed = |source| SandboxError::Folder { root: root.clone(), source };
-        fs::metadata(&root).map_err(failed)?;
-        for folder in remains::clear(&root).await {
+        let at = root.clone();
+        let cleared = apart(&root, move |stop| {
+            fs::metadata(&at)?;
+            Ok(remains::clear(&at, stop))
+        });
+        for folder in cleared.await? {
             let folder = folder.display();
             tracing::info!(%folder, "cleared what a killed drill had left");
         }
         let bins = find_nearest(&options.server_dirs, options.major).await?;
-        let free = disk::enough(&root, disk::needed(options.dump_bytes), options.keep_free)?;
-        let folder = tempfile::Builder::new()
-            .prefix(remains::PREFIX)
-            // The server's account must be able to walk through it, no more.
-            .permissions(Permissions::from_mode(0o711))
-            .tempdir_in(&root)
-            .map_err(failed)?;
-        let owner = remains::own(folder.path()).map_err(failed)?;
+        let (at, needed) = (root.clone(), disk::needed(options.dump_bytes));
+        let keep_free = options.keep_free;
+        let free = apart(&root, move |_| Ok(disk::enough(&at, needed, keep_free))).await??;
+        let at = root.clone();
+        let made = apart(&root, move |_| {
+            let folder = tempfile::Builder::new()
+                .prefix(remains::PREFIX)
+                // The server's account must be able to walk through it, no more.
+                .permissions(Permissions::from_mode(0o711))
+                .tempdir_in(&at)?;
+            let owner = remains::own(folder.path())?;
+            Ok((folder, owner))
+        });
+        let (folder, owner) = made.await?;
         // Before anything that we have not read can run beside us.
         close_to_others();
         let confinement = confine().await;
@@ -148,6 +158,7 @@ impl Sandbox {
         cluster.superuser = format!("drill_{:016x}", rand::random::<u64>());
         cluster.settings = tuning::tuning(tuning::memory(), free.saturating_sub(options.keep_free));
         cluster.wrap.clone_from(&confinement.wrap);
+        cluster.own_processes = confinement.own_processes;
         cluster.least = true;
         let facts = PlaceFacts {
             place: DrillPlace::Sandbox,
@@ -240,10 +251,30 @@ impl Sandbox {
     /// # Errors
     /// When something cannot be removed.
     pub async fn stop(self) -> Result<(), SandboxError> {
-        self.cluster.stop().await.map_err(SandboxError::Cluster)?;
-        let root = self.folder.path().to_owned();
-        self.folder.close().map_err(|source| SandboxError::Folder { root, source })
+        let Self { cluster, folder, _owner: owner, .. } = self;
+        cluster.stop().await.map_err(SandboxError::Cluster)?;
+        let root = folder.path().to_owned();
+        apart(&root, move |_| {
+            let closed = folder.close();
+            drop(owner);
+            closed
+        })
+        .await
     }
+}
+
+/// Does what may block, as a disk does that hangs, where it holds nobody up. Whoever
+/// waits for it may stop waiting at any time, which it is told.
+async fn apart<T: Send + 'static>(
+    root: &Path,
+    work: impl FnOnce(&CancellationToken) -> io::Result<T> + Send + 'static,
+) -> Result<T, SandboxError> {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    let _waits = stop.drop_guard();
+    let done = tokio::task::spawn_blocking(move || work(&told)).await;
+    let done = done.unwrap_or_else(|error| Err(error.into()));
+    done.map_err(|source| SandboxError::Folder { root: root.to_owned(), source })
 }
 
 /// A cluster knows nothing of the settings that say where a sandbox is made.
@@ -277,6 +308,21 @@ mod tests {
         ] {
             assert!(said.contains(setting) && !said.contains("TMPDIR"), "{said}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_hangs_on_a_disk_keeps_nobody_from_waiting_no_longer() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let hangs = apart(Path::new("/"), move |stop| {
+            while !stop.is_cancelled() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let _ = sender.send(());
+            Ok(())
+        });
+        // Nobody else is on this thread, which a time that is up needs.
+        assert!(tokio::time::timeout(Duration::from_millis(20), hangs).await.is_err());
+        receiver.recv_timeout(Duration::from_secs(20)).expect("it is told");
     }
 
     #[tokio::test]

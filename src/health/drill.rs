@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Check, check, since, words};
 use crate::{
-    rfc3339,
-    state::{DatabaseState, DrillHistory, DrillReport},
+    clock, rfc3339,
+    state::{DatabaseState, DrillHistory, DrillReport, longest_drills},
     words::{DrillVerdict, JobKind},
 };
 
@@ -30,7 +30,23 @@ pub(super) fn overdue(now: DateTime<Utc>, database: &DatabaseState) -> Option<Da
     let was_there = oldest <= slot;
     let since = |time: Option<DateTime<Utc>>| time.is_some_and(|time| time >= slot);
     let is_proven = since(drills.proof) && since(drills.covered);
-    (was_there && !is_proven && !database.runs(JobKind::Drill)).then_some(slot)
+    let run = database.run_of(JobKind::Drill);
+    let is_under_way = run.is_some_and(|run| {
+        may_be_under_way(run.since, database.drills_in_a_row, database.drill_timeout, now)
+    });
+    (was_there && !is_proven && !is_under_way).then_some(slot)
+}
+
+/// Whether drills that began then, one after the other, may still be under way: each
+/// has its time, and none has more. One of a clock that was wrong says nothing.
+fn may_be_under_way(
+    began: DateTime<Utc>,
+    drills: usize,
+    timeout: Duration,
+    now: DateTime<Utc>,
+) -> bool {
+    let longest = TimeDelta::from_std(longest_drills(drills, timeout)).unwrap_or(TimeDelta::MAX);
+    began - now <= clock::TOLERANCE && now - began < longest
 }
 
 pub(super) fn drill(now: DateTime<Utc>, database: &DatabaseState) -> Check {
@@ -70,9 +86,6 @@ pub(super) fn drill(now: DateTime<Utc>, database: &DatabaseState) -> Check {
         let came_to = came_to(now, vain);
         format!("{came_to}; it stands until one of a backup as new comes to a verdict")
     }));
-    let is_under_way = database.runs(JobKind::Drill);
-    let left = drills.left.as_ref().filter(|left| !(left.is_open() && is_under_way));
-    parts.extend(left.map(|left| lies_there(now, left, &database.prefix)));
     let is_ok = parts.is_empty();
     if is_ok {
         parts.push(proven(now, drills));
@@ -80,11 +93,19 @@ pub(super) fn drill(now: DateTime<Utc>, database: &DatabaseState) -> Check {
     check("drill", is_ok, parts.join("; "))
 }
 
-/// What a drill has left in the database of the settings.
+/// What a drill has left in the database of the settings; `None` where there is nothing,
+/// or where the drill may still be under way, here or on another machine.
+pub(super) fn left(now: DateTime<Utc>, database: &DatabaseState) -> Option<Check> {
+    let left = database.drills.as_ref()?.left.as_ref()?;
+    let timeout = database.drill_timeout;
+    let is_under_way = left.is_open() && may_be_under_way(left.started, 1, timeout, now);
+    (!is_under_way).then(|| check("drill_left", false, lies_there(now, left, &database.prefix)))
+}
+
 fn lies_there(now: DateTime<Utc>, left: &DrillReport, prefix: &str) -> String {
     let (ago, id) = (words(since(left.started, now)), &left.id);
     let why = if left.is_open() {
-        "has not ended: where it is not under way any more, it was killed, and what it restored"
+        "was killed: it has not ended, and had the time to; what it restored"
     } else {
         "could not empty that again: what it restored"
     };

@@ -19,6 +19,8 @@ fn database(now: DateTime<Utc>, drills: DrillHistory) -> DatabaseState {
         last_success: Some(now),
         catalog: Some(catalog),
         drill_schedule: Some(Schedule::parse("0 0 6 1W * *").unwrap()),
+        drill_timeout: Duration::from_hours(6),
+        drills_in_a_row: 2,
         drills: Some(drills),
         ..DatabaseState::new("main", "database/", "0 0 * * * *", Duration::from_hours(2))
     }
@@ -46,15 +48,19 @@ fn report(id: &str, verdict: DrillVerdict, reason: Option<DrillReason>) -> Drill
     }
 }
 
-fn looked(now: &str, change: impl FnOnce(&mut DatabaseState)) -> (Status, bool, String) {
+fn checks(now: &str, change: impl FnOnce(&mut DatabaseState)) -> (Status, Vec<Check>) {
     let now = at(now);
     let mut database = database(now, DrillHistory::default());
     change(&mut database);
     let liveness = Liveness { scheduler: true, runner: true };
     let health = health::evaluate(now, &ProcessHealth { started_at: now, liveness }, &[database]);
-    let checks = &health.databases[0].checks;
-    let check = checks.iter().find(|check| check.name == "drill").unwrap().clone();
-    (health.status, check.ok, check.detail)
+    (health.status, health.databases[0].checks.clone())
+}
+
+fn looked(now: &str, change: impl FnOnce(&mut DatabaseState)) -> (Status, bool, String) {
+    let (status, checks) = checks(now, change);
+    let check = checks.into_iter().find(|check| check.name == "drill").unwrap();
+    (status, check.ok, check.detail)
 }
 
 fn proven(database: &mut DatabaseState, when: &str) {
@@ -107,11 +113,22 @@ fn one_that_is_overdue_warns_from_a_day_after_its_slot() {
     assert!(ok, "there was nothing to drill");
     let (_, ok, _) = looked("11-03T07:00", |database| database.drills = None);
     assert!(ok, "nothing is known yet");
-    let (_, ok, _) = looked("11-03T07:00", |database| {
-        let (since, progress) = (at("11-03T06:00"), crate::state::Progress::default());
-        database.aside = Some(Running { job: JobKind::Drill, since, progress });
-    });
-    assert!(ok, "it is under way");
+}
+
+#[test]
+fn one_that_is_under_way_is_not_overdue_until_it_has_had_its_time() {
+    let ok = |since: &str| {
+        let (_, ok, _) = looked("11-03T20:00", |database| {
+            let (since, progress) = (at(since), crate::state::Progress::default());
+            database.aside = Some(Running { job: JobKind::Drill, since, progress });
+        });
+        ok
+    };
+    assert!(ok("11-03T19:00"));
+    // Two of them, of six hours each, and a quarter of an hour to clear away.
+    assert!(ok("11-03T07:31"));
+    assert!(!ok("11-03T07:30"), "it hangs");
+    assert!(!ok("11-04T07:30"), "a clock that was wrong is no excuse");
 }
 
 #[test]
@@ -151,39 +168,48 @@ fn one_that_proved_nothing_warns_whatever_was_drilled_after_it() {
     }
 }
 
+/// What is said of a drill of five past six that has left something, or may have.
+fn left(now: &str, is_open: bool) -> (Vec<Check>, Option<Check>) {
+    let (status, checks) = checks(now, |database| {
+        proven(database, "11-02T06:20");
+        let mut left =
+            report("11-02T06:05", DrillVerdict::Unproven, Some(DrillReason::Interrupted));
+        left.place = DrillPlace::Target;
+        if is_open {
+            left.finished = left.started;
+        } else {
+            left.emptied = Some(false);
+        }
+        database.drills.as_mut().unwrap().left = Some(left);
+    });
+    assert_eq!(status, Status::Ok);
+    let (left, others) = checks.into_iter().partition(|check| check.name == "drill_left");
+    let left: Vec<Check> = left;
+    (others, left.into_iter().next())
+}
+
 #[test]
-fn what_lies_in_the_settings_database_warns_unless_the_drill_is_under_way() {
-    let said = |is_open: bool, runs: bool| {
-        looked("11-02T12:00", |database| {
-            proven(database, "11-02T06:20");
-            let mut left =
-                report("11-02T06:05", DrillVerdict::Unproven, Some(DrillReason::Interrupted));
-            left.place = DrillPlace::Target;
-            if is_open {
-                left.finished = left.started;
-            } else {
-                left.emptied = Some(false);
-            }
-            database.drills.as_mut().unwrap().left = Some(left);
-            if runs {
-                let (since, progress) = (at("11-02T06:05"), crate::state::Progress::default());
-                database.aside = Some(Running { job: JobKind::Drill, since, progress });
-            }
-        })
-    };
-    for (is_open, runs, says) in [
-        (true, false, "has not ended"),
-        (false, false, "could not empty that again"),
-        (false, true, "could not empty that again"),
-    ] {
-        let (status, ok, detail) = said(is_open, runs);
-        assert_eq!((status, ok), (Status::Ok, false), "{detail}");
+fn what_lies_in_the_settings_database_is_a_warning_of_its_own() {
+    for (is_open, says) in [(true, "was killed"), (false, "could not empty that again")] {
+        let (others, left) = left("11-02T13:00", is_open);
+        assert!(others.iter().all(|check| check.ok), "{others:?}");
+        let left = left.unwrap();
+        assert!(!left.ok);
         for part in [says, "the next drill there empties it", "drills/2026-11-02T06-05-00Z.json"] {
-            assert!(detail.contains(part), "{part}: {detail}");
+            assert!(left.detail.contains(part), "{part}: {}", left.detail);
         }
     }
-    let (_, ok, detail) = said(true, true);
-    assert!(ok, "{detail}");
+}
+
+#[test]
+fn a_drill_by_hand_that_is_under_way_has_left_nothing_yet() {
+    let is_told = |now: &str, is_open: bool| left(now, is_open).1.is_some();
+    // No job of the daemon's, of which it would know.
+    assert!(!is_told("11-02T06:05", true));
+    assert!(!is_told("11-02T12:19", true));
+    assert!(is_told("11-02T12:20", true), "it has had its time, and more to clear away");
+    assert!(is_told("11-02T06:06", false), "it has ended");
+    assert!(is_told("11-01T06:05", true), "its clock was wrong");
 }
 
 #[test]

@@ -107,6 +107,8 @@ pub struct ClusterOptions {
     /// It runs what nobody has read. Where we are root, it runs as an account that
     /// owns nothing else; and no process that comes from it outlives it.
     pub least: bool,
+    /// `wrap` gives it processes of its own, so that the kernel ends them with it.
+    pub own_processes: bool,
 }
 
 /// A running throwaway cluster. Dropping it ends the server and removes its directory.
@@ -119,7 +121,7 @@ pub struct Cluster {
     port: u16,
     superuser: String,
     home: Option<TempDir>,
-    /// Brings us what it leaves behind.
+    /// Brings us what it leaves behind, where the kernel does not end that.
     adoption: Option<Adoption>,
 }
 
@@ -135,6 +137,7 @@ impl ClusterOptions {
             superuser: SUPERUSER.to_owned(),
             wrap: Vec::new(),
             least: false,
+            own_processes: false,
         }
     }
 
@@ -228,8 +231,10 @@ impl Cluster {
         {
             program = program.arg("-c").arg(format!("{name}={value}"));
         }
-        let adoption = options.least.then(Adoption::begin);
         let mut child = program.spawn(Stream::Piped, Stream::Null)?;
+        // It runs what nobody has read only after it was connected to.
+        let adopts = options.least && !options.own_processes;
+        let adoption = adopts.then(|| Adoption::of(&child, account.user())).flatten();
         let watch = child.stdin();
         let ClusterOptions { bin_dir, port, superuser, .. } = options;
         let home = Some(home);
@@ -309,7 +314,9 @@ impl Cluster {
         match self.home.take() {
             Some(home) => {
                 let path = home.path().to_owned();
-                home.close().map_err(|source| ClusterError::Directory { path, source })
+                let closed = tokio::task::spawn_blocking(move || home.close()).await;
+                let closed = closed.unwrap_or_else(|error| Err(error.into()));
+                closed.map_err(|source| ClusterError::Directory { path, source })
             }
             None => Ok(()),
         }

@@ -15,7 +15,8 @@ const NO_NETWORK: &[&str] = &["unshare", "--user", "--map-current-user", "--net"
 
 /// And processes of its own: none outlives the first, the kernel ends them with it,
 /// whatever they do.
-const OWN_PROCESSES: &[&str] = &["--ipc", "--pid", "--fork", "--kill-child"];
+const OWN_PROCESSES: &[&str] = &["--ipc", PROCESSES, "--fork", "--kill-child"];
+const PROCESSES: &str = "--pid";
 
 /// And a view of those alone (`/proc`). A machine that lets us have them may still
 /// refuse it, as containers do.
@@ -32,6 +33,8 @@ pub struct Confinement {
     pub wrap: Vec<String>,
     /// Whether it has no network.
     pub no_network: bool,
+    /// Whether it has processes of its own, which the kernel ends with it.
+    pub own_processes: bool,
 }
 
 /// Finds out what this machine lets the account of a sandbox do.
@@ -54,6 +57,7 @@ pub async fn confine() -> Confinement {
         if works(&namespaces).await {
             add(&namespaces);
             confinement.no_network = true;
+            confinement.own_processes = namespaces.contains(&PROCESSES);
             break;
         }
     }

@@ -57,6 +57,11 @@ impl Account {
         self.ids.is_some()
     }
 
+    /// Its number.
+    pub(super) fn user(&self) -> u32 {
+        self.ids.map_or_else(geteuid, |(user, _)| user).as_raw()
+    }
+
     /// Makes a program run as this account.
     pub(super) fn run(&self, program: Program) -> Program {
         match self.ids {
@@ -72,6 +77,11 @@ impl Account {
             None => Ok(()),
         }
     }
+}
+
+/// The number of the account that sandboxes run as, where there is one.
+pub(crate) fn sandbox_user() -> Option<u32> {
+    Account::for_sandbox().ok().map(|account| account.user())
 }
 
 /// Whether everyone may walk down to `path`, as an account other than ours must.

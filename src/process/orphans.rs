@@ -2,13 +2,17 @@
 //!
 //! While somebody waits for them, the kernel makes this process their parent in
 //! the child's place. A process may shed its name, its session and its
-//! environment, but not whom it descends from: what is our child, and was not
-//! started by us, is an orphan.
+//! environment, but not whom it descends from: what is our child, was not started by
+//! us, and comes from that child (see [`Origin`]), is an orphan of it.
+//!
+//! The first process of a container is the parent of everybody's orphans, always. It
+//! takes their ends, and ends none of them.
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    io,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use nix::{
@@ -18,7 +22,15 @@ use nix::{
     },
     unistd::{Pid, getpgrp, getpid, getuid},
 };
-use tokio::process::Child;
+
+use super::{
+    Child,
+    origin::{Origin, We, limit_of},
+    table::{Process, is_gone, pids},
+};
+
+/// How often the first process takes the ends of those that were left to it.
+const TAKE_EVERY: Duration = Duration::from_secs(10);
 
 struct Ours {
     /// What we have started, and not yet seen end.
@@ -33,8 +45,54 @@ fn ours() -> MutexGuard<'static, Ours> {
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Ours {
+    /// Our children that we have not started, and whether nobody was overlooked.
+    fn strangers(&mut self) -> (Vec<Process>, bool) {
+        // One that cannot be looked at now may well be there.
+        self.children.retain(|&child| !has_left(&Process::read(child)));
+        let Ok(pids) = pids() else { return (Vec::new(), false) };
+        let (mut strangers, mut are_all) = (Vec::new(), true);
+        for seen in pids.into_iter().map(Process::read) {
+            match seen {
+                Ok(process) => {
+                    if process.is_our_child()
+                        && !self.children.contains(&process.pid)
+                        && !is_of_a_library(&process)
+                    {
+                        strangers.push(process);
+                    }
+                }
+                Err(error) => are_all &= is_gone(&error) || is_of_others(&error),
+            }
+        }
+        (strangers, are_all)
+    }
+}
+
+/// Whether a child of ours is gone for certain, its end taken, by what was seen under
+/// its number.
+fn has_left(seen: &io::Result<Process>) -> bool {
+    match seen {
+        Ok(process) => !process.is_our_child(),
+        Err(error) => is_gone(error),
+    }
+}
+
+/// Whether it is closed to us, as no child of ours is.
+fn is_of_others(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
+/// A library may start a program too, such as one that fetches credentials: it
+/// stays in our group, as none that we start does.
+fn is_of_a_library(process: &Process) -> bool {
+    process.user == getuid().as_raw() && process.group == getpgrp().as_raw()
+}
+
 /// Starts a child that is to be known as one of ours from its first moment.
-pub(super) fn known(start: impl FnOnce() -> io::Result<Child>) -> io::Result<Child> {
+pub(super) fn known(
+    start: impl FnOnce() -> io::Result<tokio::process::Child>,
+) -> io::Result<tokio::process::Child> {
     let mut ours = ours();
     let child = start()?;
     ours.children.extend(child.id().and_then(|id| i32::try_from(id).ok()));
@@ -48,39 +106,59 @@ pub(super) fn ended(child: Option<Pid>) {
     }
 }
 
-/// Makes orphans of our children our own, for as long as it lives.
+/// Takes the ends of those that were left to us because we are the first process, for
+/// as long as it is awaited; where we are not, there is nothing to take.
+pub(crate) async fn take_ends() {
+    while getpid().as_raw() == 1 {
+        tokio::time::sleep(TAKE_EVERY).await;
+        take_those_of(&ours().strangers().0);
+    }
+}
+
+/// Nobody but us takes the end of a stranger: those that we have started are none.
+fn take_those_of(strangers: &[Process]) {
+    for ended in strangers.iter().filter(|stranger| stranger.has_ended) {
+        let _ = waitpid(Pid::from_raw(ended.pid), Some(WaitPidFlag::WNOHANG));
+    }
+}
+
+/// Makes orphans of a child our own, for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Adoption(());
+pub(crate) struct Adoption(Origin);
 
 impl Adoption {
-    pub(crate) fn begin() -> Self {
+    /// Those of a child that has just started, and runs as `user`; `None` where it has
+    /// ended already.
+    pub(crate) fn of(child: &Child, user: u32) -> Option<Self> {
+        let origin = Origin::of(child.group()?.as_raw(), user);
         let mut ours = ours();
         ours.adoptions += 1;
         take_in(true);
-        Self(())
+        Some(Self(origin))
     }
 
     /// Kills the orphans that are there; returns whether there was none. What they
     /// have started is an orphan after that, so that once is not enough.
     #[must_use]
-    #[expect(clippy::unused_self, reason = "only while it lives are there any")]
     pub(crate) fn end_orphans(&self) -> bool {
         // Nothing is started while we look.
         let mut ours = ours();
-        let children: Vec<Process> =
-            pids().filter_map(Process::read).filter(Process::is_our_child).collect();
-        let there: BTreeSet<i32> = children.iter().map(|child| child.pid).collect();
-        ours.children.retain(|child| there.contains(child));
-        let mut none = true;
-        for orphan in children.iter().filter(|child| !ours.children.contains(&child.pid)) {
-            if orphan.is_of_a_library() {
-                continue;
+        let (strangers, mut none) = ours.strangers();
+        take_those_of(&strangers);
+        let we = We { user: getuid().as_raw(), are_first: getpid().as_raw() == 1 };
+        for stranger in strangers.iter().filter(|stranger| !stranger.has_ended) {
+            match self.0.is_of(stranger, we, || limit_of(stranger.pid)) {
+                Ok(false) => continue,
+                Ok(true) => {
+                    let pid = Pid::from_raw(stranger.pid);
+                    // Nobody but us takes its end, so that the number is still its own.
+                    let _ = kill(pid, Signal::SIGKILL);
+                    let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+                }
+                // It is looked at again.
+                Err(_) => {}
             }
             none = false;
-            let pid = Pid::from_raw(orphan.pid);
-            // Nobody but us takes its end, so that the number is still its own.
-            let _ = kill(pid, Signal::SIGKILL);
-            let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
         }
         none
     }
@@ -105,92 +183,6 @@ fn take_in(orphans: bool) {
     let _ = orphans;
 }
 
-/// The numbers of all processes that we see.
-pub(crate) fn pids() -> impl Iterator<Item = i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Process {
-    pid: i32,
-    parent: i32,
-    group: i32,
-    user: u32,
-}
-
-impl Process {
-    fn read(pid: i32) -> Option<Self> {
-        let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).ok();
-        Self::parse(pid, &read("stat")?, &read("status")?)
-    }
-
-    fn parse(pid: i32, stat: &[u8], status: &[u8]) -> Option<Self> {
-        // A name may hold anything, a bracket or the end of a line too.
-        let stat = String::from_utf8_lossy(stat);
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(1);
-        let mut number = || fields.next()?.parse().ok();
-        let (parent, group) = (number()?, number()?);
-        let status = String::from_utf8_lossy(status);
-        let user = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-        let user = user.split_whitespace().next()?.parse().ok()?;
-        Some(Self { pid, parent, group, user })
-    }
-
-    fn is_our_child(&self) -> bool {
-        self.parent == getpid().as_raw()
-    }
-
-    /// A library may start a program too, such as one that fetches credentials: it
-    /// stays in our group, as none that we start does.
-    fn is_of_a_library(&self) -> bool {
-        self.user == getuid().as_raw() && self.group == getpgrp().as_raw()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use super::*;
-    use crate::process::Program;
-
-    #[tokio::test]
-    async fn what_a_child_leaves_behind_is_ended_whatever_it_has_shed_and_no_child_of_ours() {
-        let adoption = Adoption::begin();
-        let sleep = |seconds: &str| Program::new("sleep").arg(seconds);
-        let mut own =
-            sleep("600").spawn(crate::process::Stream::Null, crate::process::Stream::Null).unwrap();
-        let left = "cd /; env -i setsid sh -c 'sleep 600 & echo $! $$; exec sleep 600' 2>/dev/null &\
-                    sleep 0.2";
-        let mut child = Program::new("sh")
-            .args(["-c", left])
-            .spawn(crate::process::Stream::Null, crate::process::Stream::Piped)
-            .unwrap();
-        let mut line = String::new();
-        let mut stdout = tokio::io::BufReader::new(child.stdout().unwrap());
-        tokio::io::AsyncBufReadExt::read_line(&mut stdout, &mut line).await.unwrap();
-        let left: Vec<i32> = line.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
-        assert_eq!(left.len(), 2);
-        child.wait().await.unwrap();
-        let runs = |pid: i32| fs::metadata(format!("/proc/{pid}")).is_ok();
-        assert!(left.iter().all(|&pid| runs(pid)), "they outlive it");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !adoption.end_orphans() {
-            assert!(Instant::now() < deadline);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        assert!(!left.iter().any(|&pid| runs(pid)));
-        assert!(runs(i32::try_from(own.id().unwrap()).unwrap()));
-        own.stop(Duration::ZERO).await;
-    }
-
-    #[test]
-    fn a_process_is_read_whatever_its_name_holds() {
-        let stat = b"12 (a) R 1 1 (b\n) S 7 8 9 0";
-        let status = b"Name:\tx\nUid:\t65534\t0\t0\t0\n";
-        let expected = Process { pid: 12, parent: 7, group: 8, user: 65534 };
-        assert_eq!(Process::parse(12, stat, status), Some(expected));
-        assert_eq!(Process::parse(12, b"", status), None);
-    }
-}
+#[path = "orphans_tests.rs"]
+mod tests;

@@ -58,6 +58,10 @@ pub struct DatabaseState {
     pub next_drill: Option<DateTime<Utc>>,
     /// When the daemon drills; `None` where it does not.
     pub drill_schedule: Option<Schedule>,
+    /// How long one drill may take.
+    pub drill_timeout: Duration,
+    /// How many the daemon does one after the other.
+    pub drills_in_a_row: usize,
     /// What the drills in the bucket say; `None` before they were read.
     pub drills: Option<DrillHistory>,
     /// When the last sweep of this process began that came to its end.
@@ -156,6 +160,8 @@ impl DatabaseState {
             last_audit: None,
             next_drill: None,
             drill_schedule: None,
+            drill_timeout: Duration::ZERO,
+            drills_in_a_row: 1,
             drills: None,
             catalog: None,
             catalog_error: None,
@@ -200,10 +206,10 @@ impl DatabaseState {
         self.running = self.aside.take();
     }
 
-    /// Whether a job runs.
+    /// A job's run, while it goes on.
     #[must_use]
-    pub fn runs(&self, job: JobKind) -> bool {
-        self.running.iter().chain(&self.aside).any(|running| running.job == job)
+    pub fn run_of(&self, job: JobKind) -> Option<&Running> {
+        self.running.iter().chain(&self.aside).find(|running| running.job == job)
     }
 
     /// Notes how a verify ended. It says nothing of how backups are made.

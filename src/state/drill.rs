@@ -1,9 +1,22 @@
 //! What drills came to.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::words::{DrillChoice, DrillPlace, DrillReason, DrillVerdict};
+
+/// Giving back what a drill was given, and writing down what it came to, may take so
+/// long after its time is up.
+const AFTERWARDS: Duration = Duration::from_mins(15);
+
+/// How long drills may take, one after the other, each of which has its time.
+#[must_use]
+pub fn longest(drills: usize, timeout: Duration) -> Duration {
+    let drills = u32::try_from(drills).unwrap_or(u32::MAX);
+    timeout.saturating_add(AFTERWARDS).saturating_mul(drills)
+}
 
 /// One drill in short. What it found, table by table and question by question,
 /// stands in its record and not here.
@@ -124,7 +137,8 @@ impl DrillReport {
         self.reason == Some(DrillReason::Interrupted) && self.finished == self.started
     }
 
-    /// Whether what it restored is still in the database of the settings, or may be.
+    /// Whether what it restored is still in the database of the settings, or may be,
+    /// unless it is under way yet.
     #[must_use]
     pub fn may_have_left(&self) -> bool {
         let is_not_known = self.emptied.is_none() && self.is_open();

@@ -9,12 +9,14 @@
 //! Which slots have had their drills is read from the bucket, so that a process
 //! that is started again and again does not drill again and again.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Runner,
-    turn::{End, InTurn, Manner, Turn},
+    turn::{End, InTurn, Limits, Manner, Turn},
 };
 use crate::{
     catalog::{Catalog, Entry},
@@ -30,7 +32,7 @@ use crate::{
     },
     restore::Live,
     settings::{BesideBackups, DatabaseSettings, DrillSettings, Schedule},
-    state::{Progress, RunReport},
+    state::{Progress, RunReport, longest_drills},
     words::{DrillChoice, DrillReason, DrillVerdict, JobKind, Outcome, Stage},
 };
 
@@ -39,6 +41,9 @@ const OPERATOR: &str = "the schedule";
 
 /// After records could not be read, the next try waits this long.
 const PAUSE: TimeDelta = TimeDelta::seconds(30);
+
+/// So long it may take to stop, for the sake of what it has to remove and write down.
+const STOP_WITHIN: Duration = Duration::from_mins(5);
 
 /// What earlier runs have left for later ones.
 #[derive(Debug, Default)]
@@ -110,6 +115,12 @@ impl InTurn for Drill {
 
     fn manner(task: &Task) -> Manner {
         task.manner
+    }
+
+    fn limits(settings: &DatabaseSettings) -> Limits {
+        let DrillSettings { sample, timeout, .. } = settings.drill;
+        let longest = longest_drills(1 + sample, timeout);
+        Limits { longest: Some(longest), patience: Some(STOP_WITHIN) }
     }
 
     async fn run(

@@ -6,7 +6,8 @@
 //! left of it has its turn afterwards. One that would never get done that way may
 //! hold on for a while, and one that is in no backup's way goes on beside it (see
 //! [`Manner`]). A slot that was missed while the process was down has its turn at
-//! the next look.
+//! the next look. One that does not stop when it is told to, or never ends, is left
+//! behind (see [`Limits`]).
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +15,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    sync::oneshot,
+    task::{AbortHandle, JoinHandle},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -48,6 +52,11 @@ pub(super) trait InTurn {
     /// What it does when a backup is due or asked for.
     fn manner(_: &Self::Task) -> Manner {
         Manner::GivesWay
+    }
+
+    /// How long it may take, and take to stop; the default is as long as it likes.
+    fn limits(_: &DatabaseSettings) -> Limits {
+        Limits::default()
     }
 
     /// Does it, and stops when `cancel` is cancelled.
@@ -93,6 +102,53 @@ pub(super) enum Manner {
     GoesOn,
 }
 
+/// How long backups can be kept waiting by what hangs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// After so long it is told to stop.
+    pub(super) longest: Option<Duration>,
+    /// So long after that nobody waits for it any more.
+    pub(super) patience: Option<Duration>,
+}
+
+/// What comes first of a run that is waited for.
+#[derive(Debug)]
+enum Came<T> {
+    /// It has ended; `None` where it broke down.
+    Ended(Option<T>),
+    /// It has had its time, and is to be told so.
+    TimeIsUp,
+    /// It was told to stop, has not, and nobody waits any more.
+    LeftBehind,
+}
+
+impl Limits {
+    /// Waits for a run that began at `began`, and for no longer than this says.
+    async fn wait<T>(
+        self,
+        began: tokio::time::Instant,
+        running: &mut JoinHandle<T>,
+        told: &CancellationToken,
+    ) -> Came<T> {
+        let after = async |limit: Option<Duration>, since: tokio::time::Instant| match limit {
+            // A limit of which the clock knows no end is none.
+            Some(limit) if since.checked_add(limit).is_some() => {
+                tokio::time::sleep_until(since + limit).await;
+            }
+            _ => std::future::pending().await,
+        };
+        tokio::select! {
+            biased;
+            results = running => Came::Ended(results.ok()),
+            () = after(self.longest, began), if !told.is_cancelled() => Came::TimeIsUp,
+            () = async {
+                told.cancelled().await;
+                after(self.patience, tokio::time::Instant::now()).await;
+            } => Came::LeftBehind,
+        }
+    }
+}
+
 /// What became of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -121,6 +177,8 @@ pub(super) enum Turn {
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     slots: BTreeMap<JobKind, Slots>,
+    /// Runs that were left behind: none of their kind begins before they have ended.
+    left_behind: BTreeMap<JobKind, AbortHandle>,
     /// Who was told to wait while one ran; dropped when all is done.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -173,6 +231,9 @@ impl Runner {
         else {
             return Turn::Nobodys;
         };
+        if self.turns.left_behind.get(&J::JOB).is_some_and(|run| !run.is_finished()) {
+            return Turn::Nobodys;
+        }
         let slots = self.turns.slots.get(&J::JOB).copied().unwrap_or_default();
         let may = due::may_try(slots.tried, slot, self.retries(), began);
         if slots.done == Some(slot) || !may {
@@ -187,7 +248,8 @@ impl Runner {
         let run = J::run(environment, source, task, progress.unwrap_or_default(), cancel.clone());
         let span = tracing::info_span!("job", job = J::JOB.as_str(), database = name);
         let running = tokio::spawn(run.instrument(span));
-        let (results, turn) = self.listen(running, manner, &cancel).await;
+        let limits = J::limits(&self.source.settings);
+        let (results, turn) = self.listen(J::JOB, running, manner, limits, &cancel).await;
         let report = J::report(self, results.as_ref(), began, clock.elapsed().as_secs_f64());
         let results = results.unwrap_or_default();
         self.note_turn(J::JOB, slot, J::end(&report, &results));
@@ -199,15 +261,24 @@ impl Runner {
     /// Waits for a run, and listens meanwhile.
     async fn listen<T>(
         &mut self,
+        job: JobKind,
         mut running: JoinHandle<T>,
         manner: Manner,
+        limits: Limits,
         cancel: &CancellationToken,
     ) -> (Option<T>, Turn) {
-        let mut turn = Turn::Over;
+        let (mut turn, began) = (Turn::Over, tokio::time::Instant::now());
         let results = loop {
             let order = tokio::select! {
                 biased;
-                results = &mut running => break results,
+                came = limits.wait(began, &mut running, cancel) => match came {
+                    Came::Ended(results) => break results,
+                    Came::TimeIsUp => None,
+                    Came::LeftBehind => {
+                        self.leave_behind(job, &running);
+                        break None;
+                    }
+                },
                 () = self.lifecycle.soft.cancelled(), if !cancel.is_cancelled() => None,
                 order = self.orders.next(), if !cancel.is_cancelled() => order,
             };
@@ -234,7 +305,19 @@ impl Runner {
             }
             cancel.cancel();
         };
-        (results.ok(), turn)
+        (results, turn)
+    }
+
+    /// Goes on without a run that hangs.
+    fn leave_behind<T>(&mut self, job: JobKind, running: &JoinHandle<T>) {
+        tracing::error!(
+            database = self.name(),
+            job = job.as_str(),
+            "a run that was told to stop has not, and is left behind; until it ends, none of its \
+             kind begins. A restart ends it"
+        );
+        running.abort();
+        self.turns.left_behind.insert(job, running.abort_handle());
     }
 
     /// Makes an attempt at a backup while a job goes on.
@@ -267,5 +350,56 @@ impl Runner {
             End::Waits => slots.tried = Some(Tried { slot, failures, last }),
             End::GaveWay => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_hours(1);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    /// A run that heeds nothing.
+    fn hangs() -> JoinHandle<()> {
+        tokio::spawn(std::future::pending())
+    }
+
+    #[tokio::test]
+    async fn a_run_that_hangs_is_told_to_stop_when_its_time_is_up_and_then_left_behind() {
+        let (mut running, told) = (hangs(), CancellationToken::new());
+        let began = tokio::time::Instant::now();
+        let limits = Limits { longest: Some(SHORT), patience: Some(SHORT) };
+        assert!(matches!(limits.wait(began, &mut running, &told).await, Came::TimeIsUp));
+        told.cancel();
+        assert!(matches!(limits.wait(began, &mut running, &told).await, Came::LeftBehind));
+        // A backup that is due tells it so at any time, while it is waited for too.
+        let (told, limits) = (CancellationToken::new(), Limits { longest: Some(LONG), ..limits });
+        let due = async { told.cancel() };
+        let (came, ()) = tokio::join!(limits.wait(began, &mut running, &told), due);
+        assert!(matches!(came, Came::LeftBehind));
+    }
+
+    #[tokio::test]
+    async fn a_run_that_ends_in_its_time_is_heard_out() {
+        let (began, told) = (tokio::time::Instant::now(), CancellationToken::new());
+        let limits = Limits { longest: Some(LONG), patience: Some(LONG) };
+        let wait = async |limits: Limits, running: &mut JoinHandle<i32>| {
+            limits.wait(began, running, &told).await
+        };
+        let came = wait(limits, &mut tokio::spawn(async { 7 })).await;
+        assert!(matches!(came, Came::Ended(Some(7))));
+        let stopped = told.clone();
+        told.cancel();
+        let heeds = async move {
+            stopped.cancelled().await;
+            tokio::time::sleep(SHORT).await;
+            7
+        };
+        let came = wait(limits, &mut tokio::spawn(heeds)).await;
+        assert!(matches!(came, Came::Ended(Some(7))));
+        let never = Limits { longest: Some(Duration::MAX), patience: Some(Duration::MAX) };
+        let came = wait(never, &mut tokio::spawn(async { 7 })).await;
+        assert!(matches!(came, Came::Ended(Some(7))));
     }
 }

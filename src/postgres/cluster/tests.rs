@@ -65,7 +65,7 @@ async fn the_end_of_its_owner_is_its_end() {
 /// Whether a process runs that sleeps for so long.
 fn sleeps(seconds: u32) -> bool {
     let wanted = format!("sleep\0{seconds}\0");
-    crate::process::pids().any(|pid| {
+    crate::process::pids().unwrap().into_iter().any(|pid| {
         std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == wanted.as_bytes())
     })
 }
@@ -75,7 +75,8 @@ async fn left_by_a_program(confined: bool, seconds: u32) -> Cluster {
     let mut options = options().await;
     options.least = true;
     if confined {
-        options.wrap = confine().await.wrap;
+        let confinement = confine().await;
+        (options.wrap, options.own_processes) = (confinement.wrap, confinement.own_processes);
     }
     let cluster = Cluster::start(options).await.unwrap();
     let mut connection =
