@@ -40,7 +40,12 @@ pub fn init(settings: &LogSettings, verbosity: i8, for_daemon: bool) {
     // `parse_lossy` leaves out what it cannot read; the settings were checked
     // before, so that is nothing.
     let filter = EnvFilter::builder().parse_lossy(directives);
-    let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
+    // Whoever read the lines may be gone. To say that on stderr would be a panic, of
+    // a daemon whose backups go on without a reader.
+    let lines = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .log_internal_errors(false)
+        .with_env_filter(filter);
     // An error means that logging runs already, as it does in tests.
     let _ = if json {
         lines.json().flatten_event(true).with_span_list(false).finish().try_init()

@@ -4,7 +4,7 @@
 use std::panic::{self, AssertUnwindSafe};
 
 /// What a shell says of a program that SIGPIPE ended.
-const NOBODY_READS: u8 = 141;
+pub(super) const NOBODY_READS: u8 = 141;
 
 /// Runs a command to its exit code. Where its reader goes away meanwhile, that
 /// ends it without a word, and with the exit code of such a program.
@@ -26,7 +26,8 @@ pub fn while_somebody_reads(command: impl FnOnce() -> u8) -> u8 {
     }
 }
 
-/// Whether a panic is that of `println!` to a reader that has gone.
+/// Whether a panic is that of `println!` or `eprintln!` to a reader that has gone.
 fn nobody_reads(said: &str) -> bool {
-    said.starts_with("failed printing to stdout") && said.contains("Broken pipe")
+    let prints = ["failed printing to stdout", "failed printing to stderr"];
+    prints.iter().any(|print| said.starts_with(print)) && said.contains("Broken pipe")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{
-    expect::{Expectation, Found, Judged},
+    expect::{Expectation, Found, Judged, kept},
     record::Answer,
 };
 use crate::{
@@ -13,9 +13,6 @@ use crate::{
     rfc3339,
     words::Looked,
 };
-
-/// How much of a value is kept, in characters.
-const KEPT: usize = 200;
 
 /// A question with the answer that is expected.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +56,7 @@ pub async fn ask(
             Ok(found) => {
                 let value = match &question.expect {
                     Expectation::Rows(..) => Some(found.rows.to_string()),
-                    _ => found.value.as_ref().map(|value| value.chars().take(KEPT).collect()),
+                    _ => found.value.as_deref().map(kept),
                 };
                 let looks_back = question.expect.looks_back();
                 let last = if looks_back { last(&question.name) } else { Ok(None) };

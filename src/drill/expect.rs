@@ -10,6 +10,13 @@
 
 use std::{fmt, str::FromStr};
 
+use sha2::{Digest as _, Sha256};
+
+use crate::archive::hex;
+
+/// How much of a value is kept, in characters.
+const KEPT: usize = 200;
+
 /// What is expected.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expectation {
@@ -164,11 +171,12 @@ impl Expectation {
         matches!(self, Self::Last(..))
     }
 
-    /// Judges an answer. `last` is the value in the backup before, where a drill of it
-    /// passed.
+    /// Judges an answer. `last` is what was [`kept`] of the value in the backup before,
+    /// where a drill of it passed.
     #[must_use]
     pub fn judge(&self, found: &Found, last: Option<&str>) -> Judged {
-        let value = || found.value.clone().unwrap_or_else(|| "nothing".to_owned());
+        let kept_value = found.value.as_deref().map(kept);
+        let value = || kept_value.clone().unwrap_or_else(|| "nothing".to_owned());
         let (holds, said) = match self {
             Self::Rows(relation, number) => {
                 (relation.holds(&found.rows, number), format!("{} rows", found.rows))
@@ -178,7 +186,7 @@ impl Expectation {
                 (holds, value())
             }
             Self::Last(relation, tolerance) => {
-                let Some(value) = &found.value else {
+                let Some(value) = &kept_value else {
                     return Judged::No("found nothing".to_owned());
                 };
                 let Some(last) = last else { return Judged::First };
@@ -187,6 +195,18 @@ impl Expectation {
             }
         };
         if holds { Judged::Yes } else { Judged::No(format!("found {said}, expected {self}")) }
+    }
+}
+
+/// What is written down of a value: all of it, or the beginning of a long one and its
+/// SHA-256, so that a later one can still be held against it.
+#[must_use]
+pub(super) fn kept(value: &str) -> String {
+    match value.char_indices().nth(KEPT) {
+        None => value.to_owned(),
+        Some((end, _)) => {
+            format!("{}… (sha256 {})", &value[..end], hex(&Sha256::digest(value)))
+        }
     }
 }
 
@@ -260,6 +280,22 @@ mod tests {
         ] {
             assert!(matches!(judge(expected, rows, value, last), Judged::No(_)), "{expected}");
         }
+    }
+
+    #[test]
+    fn a_long_value_is_told_in_short_and_held_against_the_last_one_whole() {
+        let long = "ä".repeat(100_000);
+        let other = format!("{long}.");
+        let last = kept(&long);
+        assert!(last.chars().count() < 300, "{last}");
+        assert_eq!(judge("= last", 1, Some(&long), Some(&last)), Judged::Yes);
+        let Judged::No(said) = judge("= last", 1, Some(&other), Some(&last)) else {
+            panic!("another value passes for the last one")
+        };
+        assert!(said.chars().count() < 1_000, "{said}");
+        let Judged::No(said) = judge("= 1", 1, Some(&long), None) else { panic!("it passes") };
+        assert!(said.chars().count() < 500, "{said}");
+        assert_eq!(kept(&"x".repeat(KEPT)), "x".repeat(KEPT));
     }
 
     #[test]

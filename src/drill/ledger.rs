@@ -7,6 +7,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::{
+    bounded::bounded,
     page::page,
     record::{FORMAT, Record},
 };
@@ -16,7 +17,7 @@ use crate::{
     words::DrillVerdict,
 };
 
-/// The largest one that is read, in bytes.
+/// The largest one that is written and read, in bytes.
 const LIMIT: u64 = 8 * 1024 * 1024;
 
 /// Records read at once.
@@ -77,13 +78,15 @@ async fn claim_from(
     Err(ClaimError::Taken(began))
 }
 
-/// Writes a drill down that has its id by [`claim`], as JSON and as a page.
+/// Writes a drill down that has its id by [`claim`], as JSON and as a page. One that
+/// would be too long to be read again is cut.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn write(store: &dyn Store, layout: &Layout, record: &Record) -> Result<(), StoreError> {
+    let record = bounded(record, LIMIT);
     store.put(&layout.key(Key::Drill(record.id)), record.json()).await?;
-    store.put(&layout.key(Key::DrillPage(record.id)), Bytes::from(page(record))).await
+    store.put(&layout.key(Key::DrillPage(record.id)), Bytes::from(page(&record))).await
 }
 
 /// Drills that were read.

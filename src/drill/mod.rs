@@ -11,6 +11,7 @@
 mod amcheck;
 mod ask;
 mod borrowed;
+mod bounded;
 mod compare;
 mod disk;
 mod emptying;

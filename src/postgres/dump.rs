@@ -129,6 +129,21 @@ impl Dump {
         options
     }
 
+    /// What a part dumps, in words.
+    #[must_use]
+    pub fn what(&self, part: Part) -> String {
+        let nth = match part {
+            Part::Section(section) => return format!("the section {}", section.name()),
+            Part::Share(nth) => nth,
+        };
+        let tables = self.shares.get(nth).map_or(&[][..], Vec::as_slice);
+        let names: Vec<String> =
+            tables.iter().take(3).map(|(schema, name)| format!("{schema}.{name}")).collect();
+        let more = tables.len() - names.len();
+        let more = if more > 0 { format!(" and {more} more tables") } else { String::new() };
+        format!("the rows of {}{more}", names.join(", "))
+    }
+
     fn common_options(&self, large_objects: Option<&str>) -> Vec<String> {
         // Zero would mean to wait for ever.
         let wait = self.lock_timeout.as_millis().max(1);
@@ -193,7 +208,7 @@ pub fn warnings(stderr: &str) -> Vec<String> {
 /// of a message may be in the server's language, and is then taken as lasting.
 #[must_use]
 pub fn is_transient_failure(stderr: &str) -> bool {
-    const PASSING: [&str; 18] = [
+    const PASSING: [&str; 15] = [
         "Connection refused",
         "Connection timed out",
         "timeout expired",
@@ -205,9 +220,6 @@ pub fn is_transient_failure(stderr: &str) -> bool {
         "no connection to the server",
         "terminating connection",
         "the database system is",
-        "too many clients",
-        "too many connections for ",
-        "remaining connection slots",
         "canceling statement due to",
         "snapshot too old",
         "invalid snapshot identifier",
@@ -215,10 +227,26 @@ pub fn is_transient_failure(stderr: &str) -> bool {
         "cache lookup failed for",
     ];
     PASSING.iter().any(|text| stderr.contains(text))
+        || lacks_connection(stderr)
         // Of a table that was dropped or renamed meanwhile; and, from PostgreSQL
         // 17 on, of a snapshot whose session has ended.
         || (["relation \"", "snapshot \""].iter().any(|what| stderr.contains(what))
             && stderr.contains("does not exist"))
+}
+
+/// Whether `pg_dump` died of a limit of connections: the server's, the role's, the
+/// database's, or a pooler's.
+#[must_use]
+pub fn lacks_connection(stderr: &str) -> bool {
+    const FULL: [&str; 5] = [
+        "too many clients",
+        "too many connections for ",
+        "remaining connection slots",
+        // Supavisor and PgBouncer, each where a client keeps its session.
+        "max clients reached",
+        "no more connections allowed",
+    ];
+    FULL.iter().any(|text| stderr.contains(text))
 }
 
 /// What mends what `pg_dump` died of, where its own words do not say; begins
@@ -229,9 +257,9 @@ pub fn advice(stderr: &str) -> &'static str {
         "; a table holds bytes that stand for no character in the database's own encoding, \
          so that they cannot be written as UTF-8: find them in the table of the COPY above, \
          and correct them"
-    } else if stderr.contains("too many connections for ") {
-        "; a backup takes up to five connections and one for each of `streams` beyond the \
-         first: raise the limit, or set streams = 1"
+    } else if lacks_connection(stderr) {
+        "; a backup takes up to five connections, and one more for each of `streams` beyond the \
+         first: raise the limit, or leave it more of them"
     } else {
         ""
     }
@@ -280,15 +308,27 @@ mod tests {
             Part::Share(0),
             " --lock-wait-timeout=30000 --strict-names --table=\"public\".\"a \"\"b\"\"\"",
         );
+        assert_eq!(dump.what(Part::Section(Section::PostData)), "the section post-data");
+        assert_eq!(dump.what(Part::Share(0)), "the rows of public.a \"b\"");
         assert!(!format!("{dump:?}").contains("hunter2"));
     }
 
     #[test]
     fn a_limit_of_connections_is_told_with_what_needs_them() {
-        let refused = "pg_dump: error: connection to server failed: FATAL:  too many connections \
-                       for role \"backup\"";
-        assert!(advice(refused).contains("streams = 1"));
-        assert_eq!(advice("pg_dump: error: no"), "");
+        for refused in [
+            "too many connections for role \"backup\"",
+            "sorry, too many clients already",
+            "remaining connection slots are reserved for roles with the SUPERUSER attribute",
+            "MaxClientsInSessionMode: max clients reached - in Session mode max clients are \
+             limited to pool_size",
+            "no more connections allowed (max_client_conn)",
+        ] {
+            let stderr = format!("pg_dump: error: connection to server failed: FATAL:  {refused}");
+            assert!(lacks_connection(&stderr) && is_transient_failure(&stderr), "{refused}");
+            assert!(advice(&stderr).contains("up to five connections"), "{refused}");
+        }
+        let other = "pg_dump: error: no";
+        assert!(!lacks_connection(other) && advice(other).is_empty());
     }
 
     #[test]

@@ -20,6 +20,18 @@ use crate::{
 pub const OTHERWISE: &str = "restore an older backup (`reliquary list`), see what is wrong \
      with `reliquary verify`, or bring back what can be read of this one with --damaged";
 
+/// What to do after a restore that stopped: the same once more, over what it has left.
+/// `wants_word` as in [`Stopped::wants_word`].
+#[must_use]
+pub fn again(wants_word: bool) -> &'static str {
+    if wants_word {
+        "run it again with --clean and, where you know that this database is not the source, \
+         --not-the-source: nothing else tells them apart, so that --clean alone is refused"
+    } else {
+        "run it again with --clean"
+    }
+}
+
 /// A restore that did not happen, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -103,8 +115,8 @@ pub struct Stopped {
     /// Of a part: tables that it made and that may lack keys, indexes and the
     /// like, named as SQL writes them; `None` where everything was wanted.
     pub not_whole: Option<Vec<String>>,
-    /// Whether `--clean` would be refused without `--not-the-source`: the source is
-    /// silent, and its database has the target's name.
+    /// Whether `--clean` would be refused without `--not-the-source`: what is known of
+    /// the source does not tell the target from it.
     pub wants_word: bool,
 }
 
@@ -165,12 +177,7 @@ impl fmt::Display for Stopped {
             return self.mend_code(f);
         }
         match self.not_whole.as_deref() {
-            None if self.wants_word => write!(
-                f,
-                "; run it again with --clean and --not-the-source: the source cannot be asked, and \
-                 its database has this one's name, so that --clean alone is refused"
-            ),
-            None => write!(f, "; run it again with --clean"),
+            None => write!(f, "; {}", again(self.wants_word)),
             // With --clean, a table that is there is only filled: what it lacks
             // it would lack for ever.
             Some([]) => write!(f, "; run it again"),
@@ -341,7 +348,9 @@ mod tests {
     fn the_advice_is_not_refused() {
         assert!(stopped().to_string().ends_with("; run it again with --clean"));
         let said = Stopped { wants_word: true, ..stopped() }.to_string();
-        assert!(said.contains("run it again with --clean and --not-the-source"), "{said}");
+        for part in ["run it again with --clean and", "--not-the-source"] {
+            assert!(said.contains(part), "{said}");
+        }
         // A part is not run with --clean.
         let part = Stopped { wants_word: true, not_whole: Some(Vec::new()), ..stopped() };
         assert!(part.to_string().ends_with("; run it again"), "{part}");

@@ -43,12 +43,13 @@ pub(super) fn judge(
     if is_source {
         return;
     }
+    let room = room(identity::wants_word(target.facts, &target.asked, options.not_the_source));
     if options.wants(Section::PreData) && !options.is_partial() {
         if !options.clean {
-            plan.refusals.extend(not_empty(target.facts, platform));
+            plan.refusals.extend(not_empty(target.facts, platform, room));
         }
     } else if options.wants(Section::Data) && !options.clean {
-        rows(plan, contents, target);
+        rows(plan, contents, target, room);
     }
     if options.clean {
         truncation(plan, contents, target);
@@ -64,7 +65,7 @@ pub(super) fn judge(
             .collect();
         if !managed.is_empty() && !options.is_partial() {
             plan.refusals.push(format!(
-                "the platform's tables are not empty: {}; --clean empties them first",
+                "the platform's tables are not empty: {}; add {room} to empty them first",
                 shorten(&managed)
             ));
         }
@@ -74,7 +75,7 @@ pub(super) fn judge(
 fn source(plan: &mut Plan, contents: &Contents, target: &Target<'_>, options: &Options) {
     let (source, facts) = (&contents.manifest.source, target.facts);
     let ids = source.system_identifier.as_ref().zip(facts.system_identifier.as_ref());
-    if ids.is_none() && !matches!(target.asked.answer, Answer::Same | Answer::Other) {
+    if ids.is_none() && !matches!(target.asked.answer, Answer::Same | Answer::Other(_)) {
         plan.warnings.push(
             "the server's identity cannot be read, so only the address and the database's name \
              tell the target from the source"
@@ -158,11 +159,21 @@ pub(super) fn rights<'a>(
     refusals
 }
 
-/// A whole restore wants an empty database.
-pub(super) fn not_empty(facts: &TargetFacts, platform: &Platform) -> Option<String> {
+/// What makes room in a target that is not empty. `wants_word` as in
+/// [`Stopped::wants_word`](super::Stopped::wants_word).
+pub(super) fn room(wants_word: bool) -> &'static str {
+    if wants_word {
+        "--clean and, where you know that it is not the source, --not-the-source"
+    } else {
+        "--clean"
+    }
+}
+
+/// A whole restore wants an empty database; `room` is what makes it one.
+pub(super) fn not_empty(facts: &TargetFacts, platform: &Platform, room: &str) -> Option<String> {
     holds(facts, platform).map(|holds| {
         format!(
-            "database {} is not empty: it holds {holds}; name an empty one, or add --clean to drop \
+            "database {} is not empty: it holds {holds}; name an empty one, or add {room} to drop \
              first what the archive creates",
             facts.database,
         )
@@ -191,8 +202,8 @@ pub fn holds(facts: &TargetFacts, platform: &Platform) -> Option<String> {
     (!found.is_empty()).then(|| shorten(&found))
 }
 
-/// Tables that are filled must be empty.
-fn rows(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
+/// Tables that are filled must be empty; `room` is what empties them.
+fn rows(plan: &mut Plan, contents: &Contents, target: &Target<'_>, room: &str) {
     let tables = &contents.manifest.tables;
     let fill = plan.fill.iter().map(|fill| fill.table);
     let occupied: Vec<String> = fill
@@ -203,7 +214,7 @@ fn rows(plan: &mut Plan, contents: &Contents, target: &Target<'_>) {
         .collect();
     if !occupied.is_empty() {
         plan.refusals.push(format!(
-            "not empty: {}; add --clean to remove their rows first",
+            "not empty: {}; add {room} to remove their rows first",
             shorten(&occupied)
         ));
     }

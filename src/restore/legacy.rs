@@ -138,6 +138,12 @@ impl PreparedLegacy {
         &self.warnings
     }
 
+    /// See [`Stopped::wants_word`](super::Stopped::wants_word).
+    #[must_use]
+    pub fn wants_word(&self) -> bool {
+        identity::wants_word(&self.facts, &self.asked, self.request.not_the_source)
+    }
+
     /// Reads the archive, unless the target is refused without that.
     ///
     /// # Errors
@@ -169,9 +175,7 @@ impl PreparedLegacy {
 
     /// What is known of it when it stops.
     fn known(&self, touched: bool, uncounted: bool) -> Known {
-        let Self { facts, asked, request, .. } = self;
-        let wants_word = identity::wants_word(facts, asked, request.not_the_source);
-        Known { touched, making: None, uncounted, wants_word }
+        Known { touched, making: None, uncounted, wants_word: self.wants_word() }
     }
 
     /// Lets the target go; nothing was touched.

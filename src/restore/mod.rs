@@ -68,7 +68,7 @@ mod write;
 
 pub use blame::Blame;
 pub use damage::{BadMember, Damage, examine};
-pub use error::{Loaded, OTHERWISE, RestoreError, Stopped};
+pub use error::{Loaded, OTHERWISE, RestoreError, Stopped, again};
 pub use guards::holds;
 pub use identity::{Asked, Live, surely_not_the_source};
 pub use judge::Class;

@@ -6,7 +6,7 @@ use crate::{
     postgres::{Reference, RelationFact, SchemaFact, ServerVersion, TargetFacts},
     restore::{
         BadMember, Damage,
-        identity::Asked,
+        identity::{Answer, Asked, Name},
         plan::{Fill, Hold, Rest},
     },
 };
@@ -174,6 +174,27 @@ fn everything_that_stands_in_the_way_is_said_at_once() {
     facts.database = "another".into();
     let refusals = planned(&facts, &[], &Options::default()).refusals.join("; ");
     assert!(refusals.contains("is not empty: it holds public.precious"), "{refusals}");
+}
+
+/// What makes room is not refused where nothing tells the target from the source.
+#[test]
+fn who_is_told_to_make_room_is_told_the_word_that_it_takes() {
+    let mut facts = facts();
+    facts.relations = vec![relation("small", &["id", "m"])];
+    let contents = contents();
+    let occupied = [TableName { schema: "public".into(), name: "small".into() }].into();
+    let answer = Answer::Silent("no route".into());
+    let asked = Asked { name: Name::Same, answer, ..Asked::default() };
+    let target = Target { facts: &facts, occupied: &occupied, asked };
+    for options in [Options::default(), of_table("small")] {
+        let refusals = plan(&contents, &target, &options).unwrap().refusals.join("; ");
+        assert!(refusals.contains("not empty") && refusals.contains("--clean"), "{refusals}");
+        assert!(refusals.contains("--not-the-source"), "{refusals}");
+        // It is known: then it need not be said once more.
+        let knows = Options { not_the_source: true, ..options };
+        let refusals = plan(&contents, &target, &knows).unwrap().refusals.join("; ");
+        assert!(refusals.contains("add --clean to"), "{refusals}");
+    }
 }
 
 #[test]

@@ -188,6 +188,12 @@ impl Prepared {
         &self.facts
     }
 
+    /// See [`Stopped::wants_word`](super::Stopped::wants_word).
+    #[must_use]
+    pub fn wants_word(&self) -> bool {
+        self.wants_word
+    }
+
     /// Lets the target go; nothing was touched.
     pub async fn close(self) {
         self.control.close().await;

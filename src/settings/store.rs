@@ -60,7 +60,7 @@ pub(super) fn store(mut section: Section<'_>) -> Option<StoreSettings> {
     let credentials = credentials(&mut section);
     let encryption = encryption(&mut section);
     let checksum = section.choice("checksum", ChecksumMode::Crc64Nvme, &CHECKSUMS);
-    let part_size = section.size("part_size", 8 * MIB, 5 * MIB..=5 * GIB);
+    let part_size = section.size("part_size", 6 * MIB, 5 * MIB..=5 * GIB);
     let concurrency = section.count("concurrency", 3, 1..=64);
     if part_size.saturating_mul(concurrency as u64) > GIB {
         section.warning(

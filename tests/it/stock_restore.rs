@@ -6,8 +6,8 @@ mod truth;
 use rstest::rstest;
 
 use crate::support::{
-    postgres::{Run, Server, assert_same_dump, fixture},
-    product::{Product, contents},
+    postgres::{Run, Server, ServerOptions, assert_same_dump, fixture},
+    product::{Backup, Product, contents},
 };
 
 /// A server with the nasty schema, bulk included.
@@ -73,7 +73,7 @@ SELECT lo_from_bytea(4242, 'of no table');
 
 #[test]
 fn rows_that_two_pg_dump_copy_at_once_come_back_once() {
-    let server = Server::start(15);
+    let server = Server::start_with(15, ServerOptions { tcp: true, ..ServerOptions::default() });
     server.create_database("large");
     server.psql("large", LARGE);
     let product = Product::of(&server, "large");
@@ -101,10 +101,32 @@ fn rows_that_two_pg_dump_copy_at_once_come_back_once() {
     let product = product.set("RELIQUARY__DATABASES__MAIN__STREAMS", "1");
     let alone = product.backup(&["--manual"]);
     assert_eq!(alone.manifest.rows, backup.manifest.rows);
-    let tables = &alone.manifest.tables;
-    let ends = tables.windows(2).all(|pair| {
+    assert_one_after_the_other(&alone);
+
+    // And so do two that the source has no connections for.
+    let with_few = "SELECT lo_unlink(4242);
+                    CREATE ROLE few LOGIN PASSWORD 'hunter2' CONNECTION LIMIT 4;
+                    GRANT pg_read_all_data TO few";
+    server.psql("large", with_few);
+    let product = product
+        .set("RELIQUARY__DATABASES__MAIN__STREAMS", "2")
+        .set("DIRECT_URL", server.tcp_url("large", "few", "hunter2"));
+    let few = product.backup(&["--manual"]);
+    assert_eq!(few.manifest.rows, backup.manifest.rows);
+    assert_one_after_the_other(&few);
+    server.psql("large", "ALTER ROLE few CONNECTION LIMIT 2");
+    let output = product.run(&["backup", "--manual"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let expected =
+        ["too many connections for role \"few\"", "a backup takes up to five connections"];
+    assert!(expected.iter().all(|expected| said.contains(expected)), "{said}");
+}
+
+fn assert_one_after_the_other(backup: &Backup) {
+    let ends = backup.manifest.tables.windows(2).all(|pair| {
         let [before, after] = [0, 1].map(|at| pair[at].members.iter().map(|member| member.offset));
         before.max() < after.min()
     });
-    assert!(ends, "one table after the other");
+    assert!(ends, "rows of one table among another's");
 }

@@ -71,8 +71,9 @@ pub(super) struct Arguments {
     /// Create the roles that policies name and the target lacks, without login.
     #[arg(long)]
     create_roles: bool,
-    /// Restore although the source cannot be asked and the target may be it, by its system
-    /// identifier or, with --clean, its name: only where you know that it is not.
+    /// Restore although the target may be the source, by its system identifier or, with --clean,
+    /// its name, and the source cannot be asked or is not the one that the settings name: only
+    /// where you know that it is not.
     #[arg(long)]
     not_the_source: bool,
     /// Use a backup that verify found damaged: each member is checked by itself, and what cannot
@@ -320,16 +321,18 @@ impl Command<'_> {
             return self.declined();
         }
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
+        let wants_word = prepared.wants_word();
         let work = Box::pin(restore::run(prepared, &progress, &cancel));
-        let report = self.watched(&progress, &cancel, work).await?;
+        let report = self.watched(&progress, &cancel, wants_word, work).await?;
         self.report(&report)
     }
 
     async fn legacy(&mut self, prepared: PreparedLegacy, asks: bool) -> Result<u8> {
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
+        let wants_word = prepared.wants_word();
         if self.arguments.dry_run {
             let checking = Box::pin(prepared.check(&progress));
-            let checked = self.watched(&progress, &cancel, checking).await?;
+            let checked = self.watched(&progress, &cancel, wants_word, checking).await?;
             if self.global.json {
                 let id = self.backup.as_deref();
                 print::json(&legacy::plan_json(id, &prepared, &checked))?;
@@ -348,7 +351,7 @@ impl Command<'_> {
             return self.declined();
         }
         let work = Box::pin(restore::run_legacy(prepared, &progress, &cancel));
-        let report = self.watched(&progress, &cancel, work).await?;
+        let report = self.watched(&progress, &cancel, wants_word, work).await?;
         self.report(&report)
     }
 
@@ -360,11 +363,13 @@ impl Command<'_> {
         Ok(FAILED)
     }
 
-    /// Runs a restore, or a part of one, with its progress shown.
+    /// Runs a restore, or a part of one, with its progress shown; `wants_word` as in
+    /// [`Stopped::wants_word`](restore::Stopped::wants_word).
     async fn watched<T>(
         &self,
         progress: &Progress,
         cancel: &CancellationToken,
+        wants_word: bool,
         work: impl Future<Output = Result<T, RestoreError>>,
     ) -> Result<T> {
         let shown = {
@@ -382,7 +387,7 @@ impl Command<'_> {
             Ended::Interrupted { signal, value } => {
                 let error = value.and_then(Result::err);
                 let partial = !self.arguments.table.is_empty() || !self.arguments.schema.is_empty();
-                bail!(Interrupted::of(signal, error, &progress.report(), partial))
+                bail!(Interrupted::of(signal, error, &progress.report(), partial, wants_word))
             }
         }
     }

@@ -6,7 +6,7 @@ use super::super::{Misused, told};
 use crate::{
     figures::counted,
     lifecycle::Signal,
-    restore::{Loaded, ProgressReport, Report, RestoreError, Stopped},
+    restore::{Loaded, ProgressReport, Report, RestoreError, Stopped, again},
     words::RestoreStage,
 };
 
@@ -48,12 +48,14 @@ impl Interrupted {
         }
     }
 
-    /// While it ran; it may have said what had been done by then.
+    /// While it ran; it may have said what had been done by then. `wants_word` as in
+    /// [`Stopped::wants_word`].
     pub(super) fn of(
         signal: Signal,
         error: Option<RestoreError>,
         seen: &ProgressReport,
         partial: bool,
+        wants_word: bool,
     ) -> Self {
         // What psql had taken, it has not said.
         let counted = seen.stage != RestoreStage::Legacy;
@@ -78,7 +80,7 @@ impl Interrupted {
                 let again = if partial {
                     "tables that it made may not be whole; drop them, then run again"
                 } else {
-                    "run it again with --clean"
+                    again(wants_word)
                 };
                 interrupted.message = format!(
                     "it did not end in time; sessions of it may still run on the server; {again}"
@@ -168,4 +170,27 @@ fn bare(backup: Option<&str>, outcome: &str, error: &str) -> Value {
         "left_behind": null,
         "not_whole": [],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nothing is heard of it any more, and its advice is not refused all the same.
+    #[test]
+    fn what_did_not_end_in_time_is_run_again_with_what_that_takes() {
+        let stage = RestoreStage::Clean;
+        let seen = ProgressReport { stage, done: 0, total: 1, rows: 0, tables: 0 };
+        let said = |partial, wants_word| {
+            Interrupted::of(Signal::Terminate, None, &seen, partial, wants_word).to_string()
+        };
+        assert!(said(false, false).ends_with("; run it again with --clean"));
+        let word = said(false, true);
+        assert!(
+            word.contains("did not end in time") && word.contains("--not-the-source"),
+            "{word}"
+        );
+        // A part is not run with --clean.
+        assert!(said(true, true).ends_with("then run again"));
+    }
 }

@@ -1,20 +1,30 @@
 //! An archive as SQL on stdout.
 
-use std::os::fd::AsFd as _;
+use std::{io::ErrorKind, os::fd::AsFd as _};
 
 use anyhow::Result;
 
 use super::{
-    super::{DONE, FAILED},
+    super::{DONE, FAILED, reader::NOBODY_READS},
     Wanted, Way, legacy,
 };
 use crate::{
-    restore::{self, Progress},
+    restore::{self, Progress, WriteError},
     visible::visible,
 };
 
-/// Writes it.
+/// Writes it. A reader that has seen enough is no error.
 pub(super) async fn run(wanted: &Wanted, quiet: bool) -> Result<u8> {
+    let written = write(wanted, quiet).await;
+    match written.as_ref().map_err(anyhow::Error::downcast_ref) {
+        Err(Some(WriteError::Output(error))) if error.kind() == ErrorKind::BrokenPipe => {
+            Ok(NOBODY_READS)
+        }
+        _ => written,
+    }
+}
+
+async fn write(wanted: &Wanted, quiet: bool) -> Result<u8> {
     let stdout = std::io::stdout().as_fd().try_clone_to_owned()?;
     let file = tokio::fs::File::from_std(stdout.into());
     let mut out = tokio::io::BufWriter::with_capacity(1 << 18, file);

@@ -19,12 +19,15 @@ use super::BackupError;
 use crate::{
     archive::Section,
     postgres::{Dump, Part, dump},
-    process::{Child, TERM_GRACE},
+    process::{Child, Exit, TERM_GRACE},
     words::Stage,
 };
 
 /// How long `pg_dump` may take to end after its last byte.
 pub(super) const END_WITHIN: Duration = Duration::from_mins(1);
+
+/// How long the server is given to notice that a `pg_dump` that was ended has left.
+const CONNECTIONS_END_WITHIN: Duration = Duration::from_secs(1);
 
 /// How much is read of a section's beginning, in bytes.
 const FIRST: usize = 64 * 1024;
@@ -45,8 +48,40 @@ impl Begun {
 }
 
 /// Starts them all, and waits until each has begun to write. In the order of the
-/// archive: what is of one section stands together.
+/// archive: what is of one section stands together. Where the source has no
+/// connection for each that copies rows, one alone copies them.
 pub(super) async fn begin_all(dump: &Dump) -> Result<[Vec<Begun>; 3], BackupError> {
+    match begin_parts(dump).await {
+        Err(Failed { error, lacks_connection: true }) if !dump.shares.is_empty() => {
+            let streams = dump.shares.len() + 1;
+            tracing::warn!(
+                streams,
+                error = dump.url.mask(&error.message),
+                "the source has no connection for so many streams; one copies all rows"
+            );
+            tokio::time::sleep(CONNECTIONS_END_WITHIN).await;
+            let alone = Dump { shares: Vec::new(), ..dump.clone() };
+            begin_parts(&alone).await
+        }
+        begun => begun,
+    }
+    .map_err(|failed| failed.error)
+}
+
+/// A `pg_dump` that did not begin to write.
+struct Failed {
+    error: BackupError,
+    /// Whether there was no connection left for it.
+    lacks_connection: bool,
+}
+
+impl From<BackupError> for Failed {
+    fn from(error: BackupError) -> Self {
+        Self { error, lacks_connection: false }
+    }
+}
+
+async fn begin_parts(dump: &Dump) -> Result<[Vec<Begun>; 3], Failed> {
     let [pre_data, data, post_data] = Section::ALL.map(Part::Section);
     let rows = iter::once(data).chain((0..dump.shares.len()).map(Part::Share));
     let begun = tokio::try_join!(
@@ -57,7 +92,7 @@ pub(super) async fn begin_all(dump: &Dump) -> Result<[Vec<Begun>; 3], BackupErro
     Ok([vec![begun.0], begun.1, vec![begun.2]])
 }
 
-async fn begin(dump: &Dump, part: Part) -> Result<Begun, BackupError> {
+async fn begin(dump: &Dump, part: Part) -> Result<Begun, Failed> {
     let failed = |error: &dyn std::error::Error| BackupError::new(Stage::Dump, true, error);
     let mut child =
         dump.spawn(part).map_err(|error| BackupError::new(Stage::Dump, false, &error))?;
@@ -82,10 +117,22 @@ async fn begin(dump: &Dump, part: Part) -> Result<Begun, BackupError> {
             Ok(exit) => exit.map_err(|error| failed(&error))?,
             Err(_) => child.stop(TERM_GRACE).await,
         };
-        let transient = dump::is_transient_failure(&exit.stderr);
-        exit.success().map_err(|error| BackupError::new(Stage::Dump, transient, &error))?;
+        let lacks_connection = dump::lacks_connection(&exit.stderr);
+        ended_well(dump, part, exit).map_err(|error| Failed { error, lacks_connection })?;
     }
     Ok(Begun { part, child, first, pipe })
+}
+
+/// What `pg_dump` wrote to stderr, where it succeeded; else why it did not, whose
+/// rows it copied, and what mends that.
+pub(super) fn ended_well(dump: &Dump, part: Part, exit: Exit) -> Result<String, BackupError> {
+    let transient = dump::is_transient_failure(&exit.stderr);
+    let advice = dump::advice(&exit.stderr);
+    let exit = exit.success().map_err(|error| {
+        let message = format!("dump {}: {error}{advice}", dump.what(part));
+        BackupError::new(Stage::Dump, transient, &message)
+    })?;
+    Ok(exit.stderr)
 }
 
 /// The pipe with as much room as the kernel gives, so that `pg_dump` and the

@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, task};
 
 use super::{
     BackupError,
-    begin::{Begun, END_WITHIN, begin_all},
+    begin::{Begun, END_WITHIN, begin_all, ended_well},
     upload::ArchiveUpload,
 };
 use crate::{
@@ -65,7 +65,7 @@ pub(super) async fn stream(
         let report = |size: u64, rows: u64| progress.set_archive(size, rows);
         write(phases, part_size, upload, report).await.map_err(write_error)
     };
-    let dumping = read_sections(feeding, member_size, progress);
+    let dumping = read_sections(dump, feeding, member_size, progress);
     let work = async { tokio::try_join!(writer, dumping) };
     tokio::select! {
         result = work => {
@@ -127,6 +127,7 @@ fn fed(
 /// Reads what each `pg_dump` writes, section after section, so that the archive is
 /// in the order of a whole dump. Returns what they warned of.
 async fn read_sections(
+    dump: &Dump,
     sections: Vec<Vec<Fed>>,
     member_size: usize,
     progress: &Progress,
@@ -135,7 +136,7 @@ async fn read_sections(
     for section in sections {
         let reading = section
             .into_iter()
-            .map(|(begun, feeder)| read_to_end(begun, feeder, member_size, progress));
+            .map(|(begun, feeder)| read_to_end(dump, begun, feeder, member_size, progress));
         for stderr in try_join_all(reading).await? {
             for warning in dump::warnings(&stderr) {
                 if !warnings.contains(&warning) {
@@ -148,6 +149,7 @@ async fn read_sections(
 }
 
 async fn read_to_end(
+    dump: &Dump,
     begun: Begun,
     mut feeder: Feeder,
     member_size: usize,
@@ -175,16 +177,12 @@ async fn read_to_end(
             Err(_) => child.stop(TERM_GRACE).await,
         },
     };
-    let transient = dump::is_transient_failure(&exit.stderr);
     if let Err(error @ (ReadError::WriterGone | ReadError::Pipe(_))) = read {
         return Err(BackupError::new(Stage::Dump, true, &error));
     }
-    let advice = dump::advice(&exit.stderr);
-    let exit = exit
-        .success()
-        .map_err(|error| BackupError::new(Stage::Dump, transient, &format!("{error}{advice}")))?;
+    let stderr = ended_well(dump, part, exit)?;
     read.map_err(|error| BackupError::new(Stage::Dump, true, &error))?;
-    Ok(exit.stderr)
+    Ok(stderr)
 }
 
 fn write_error(error: WriteError<StoreError>) -> BackupError {

@@ -54,9 +54,10 @@ pub(super) fn with_reliquary(settings: &Settings) -> String {
              every table's rows in the end. A backup that did not come back in its drill is \
              passed over, and only its own id takes it. With `--incident` it takes the newest good \
              backup of before the failure, and writes command, times, result and proof into the \
-             log. Where it stops in the middle, run it again with `--clean`; where the new database \
-             has the name of the source's and the source cannot be asked, it wants \
-             `--not-the-source` as well, and only you know whether the database is a new one.\n";
+             log. Where it stops in the middle, run it again with `--clean`; where nothing tells \
+             the new database from the source, because it cannot be asked or the settings name \
+             another than the backup's, it wants `--not-the-source` as well, and only you know \
+             whether the database is a new one.\n";
     for database in settings.databases.values() {
         let d = chosen(settings, &database.name);
         text += &format!("\nDatabase {}:\n\n", database.name);

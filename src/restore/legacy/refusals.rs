@@ -15,7 +15,8 @@ pub(super) fn of_target(prepared: &PreparedLegacy) -> Vec<String> {
     refusals.extend(identity::refusal(facts, asked, clean, given));
     refusals.extend(guards::no_place(facts));
     if !request.clean && refusals.is_empty() {
-        refusals.extend(guards::not_empty(facts, &Platform::default()));
+        let room = guards::room(prepared.wants_word());
+        refusals.extend(guards::not_empty(facts, &Platform::default(), room));
     }
     refusals
 }

@@ -131,4 +131,11 @@ fn a_reader_that_has_seen_enough_is_no_fault() {
     let said = product.command(&["config", "show"]).stdout(writer).output().unwrap();
     assert_eq!(said.status.code(), Some(141));
     assert_eq!(String::from_utf8_lossy(&said.stderr), "");
+
+    // Nor is one of both, as behind `2>&1`.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut unread = product.command(&["list"]);
+    let ended = unread.stdout(writer.try_clone().unwrap()).stderr(writer).status().unwrap();
+    assert_eq!(ended.code(), Some(141));
 }

@@ -2,10 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Lines},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, ChildStderr, ExitStatus, Stdio},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -92,6 +92,21 @@ impl Drop for Process {
 impl Process {
     /// Starts it and waits until it says where it listens.
     fn start(installation: &Installation, more: &[(&'static str, String)]) -> Self {
+        let (mut daemon, lines) = Self::listening(installation, more);
+        // Read to the end: a full pipe would stop it.
+        daemon.said = Some(std::thread::spawn(move || lines.map_while(Result::ok).collect()));
+        daemon
+    }
+
+    /// The same, and from then on nobody reads its log.
+    fn unheard(installation: &Installation) -> Self {
+        Self::listening(installation, &[]).0
+    }
+
+    fn listening(
+        installation: &Installation,
+        more: &[(&'static str, String)],
+    ) -> (Self, Lines<BufReader<ChildStderr>>) {
         let mut child = installation
             .command(&more.iter().cloned().collect())
             .arg("run")
@@ -110,9 +125,7 @@ impl Process {
                 break address.as_str().unwrap().to_owned();
             }
         };
-        // Read to the end: a full pipe would stop it.
-        let said = std::thread::spawn(move || lines.map_while(Result::ok).collect());
-        Self { child, address, said: Some(said) }
+        (Self { child, address, said: None }, lines)
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String) {
@@ -142,7 +155,7 @@ impl Process {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         kill(pid, Signal::SIGTERM).unwrap();
         let status = self.child.wait().unwrap();
-        let said = self.said.take().unwrap().join().unwrap();
+        let said = self.said.take().map_or_else(Vec::new, |said| said.join().unwrap());
         (status, said.iter().map(|line| serde_json::from_str(line).unwrap()).collect())
     }
 }
@@ -222,6 +235,20 @@ async fn a_daemon_left_alone_makes_backups_and_a_new_one_knows_them() {
     assert_eq!((code, document["status"].as_str()), (Some(3), Some("stale")));
     let (code, document) = installation.status(&address, &yearly);
     assert_eq!((code, document["status"].as_str()), (Some(0), Some("ok")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_whose_log_nobody_reads_makes_backups_all_the_same() {
+    let server = sample_server();
+    let installation = Installation::new(&server);
+    let daemon = Process::unheard(&installation);
+    let begun = Instant::now();
+    while installation_ids(&installation.store()).len() < 3 {
+        assert!(begun.elapsed() < PATIENCE, "it makes no backups any more");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    daemon.healthy().await;
+    assert_eq!(daemon.terminate().code(), Some(0));
 }
 
 /// The health check of a container asks this way.

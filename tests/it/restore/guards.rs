@@ -325,6 +325,31 @@ fn an_older_backup_does_not_empty_a_source_that_has_moved() {
     });
 }
 
+/// The settings may name another server than the one that the backup was made of.
+#[test]
+fn a_source_that_the_settings_no_longer_name_is_not_emptied() {
+    let [live, other] = [15, 16].map(Server::start);
+    for server in [&live, &other] {
+        shop(server, "shop");
+    }
+    let product = Product::of(&live, "shop").client_dir(other.bin_dir());
+    product.backup(&[]);
+    let id = legacy_of(&product, &live, "shop");
+    let repointed = product.set("DIRECT_URL", other.url("shop"));
+    live.psql("shop", "insert into church (name) values ('built since')");
+    untouched(&live, "shop", || {
+        for arguments in [&[][..], &[id]] {
+            let said =
+                fails(&repointed, &live, "shop", &[arguments, &["--clean", "--yes"]].concat());
+            for part in
+                ["the settings name another source", "--not-the-source", "nothing was touched"]
+            {
+                assert!(said.contains(part), "{said}");
+            }
+        }
+    });
+}
+
 /// The guards of a legacy archive are those of a backup.
 #[test]
 fn a_legacy_archive_is_guarded_like_a_backup() {

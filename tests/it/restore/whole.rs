@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 
-use super::{nasty, restored};
+use super::{nasty, restored, said};
 use crate::support::{
     postgres::{Run as _, Server, assert_same_dump, assert_same_lines, fixture},
     product::{Product, contents},
@@ -38,6 +38,12 @@ fn an_equal_database_comes_back_with_one_session_and_with_four(#[values(15, 16, 
     assert!(sql.status.success());
     server.psql_command("sql").arg("-f-").bytes_of(&sql.stdout);
     assert_same_dump(&source, &server.dump_plain("sql"));
+    // Whoever reads that may have seen enough of it.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let unread = product.command(&["restore", "--to", "-"]).stdout(writer).output().unwrap();
+    assert_eq!(unread.status.code(), Some(141), "{}", said(&unread));
+    assert_eq!(String::from_utf8_lossy(&unread.stderr), "");
 }
 
 #[test]
