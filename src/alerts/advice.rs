@@ -30,9 +30,10 @@ pub(super) fn advice(problem: &str, stage: Option<Stage>, database: &str) -> Adv
                its record, look whether older ones are good, and drill the newest when it is \
                mended: that clears this.",
                 "What verify finds says whether the archive was damaged after it was made.",
-                "Where an extension is missing (missing_extension), the backup still counts as good: \
-                 install that extension's package where drills run, or name a database that has \
-                 it, with `target` of [drill], and drill again.",
+                "Where an extension or a locale is missing (missing_extension, missing_locale), the \
+                 backup still counts as good: install that extension's package, or that locale, where \
+                 drills run, or name a database that has it, with `target` of [drill], and drill \
+                 again.",
             ],
             &["status", "verify", "drill", "list"],
         ),

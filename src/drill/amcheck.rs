@@ -14,8 +14,16 @@ const NAME: &str = "pg_amcheck finds no corruption";
 /// How much of what it says is kept, in characters.
 const SAID: usize = 2000;
 
-/// What it exits with where it has found something.
+/// What it exits with where it has found something, or could not look at something.
 const FOUND: i32 = 2;
+
+/// How an error of the server begins in what it says. That is how a damaged index is
+/// told, and everything that keeps the server from looking.
+const ERROR: &str = "ERROR:";
+
+/// What an error of the server holds that tells of damage: the checks of an index name
+/// it, a page of a table is invalid, and what was stored beside a row is incomplete.
+const OF_DAMAGE: [&str; 3] = [" index \"", "invalid page in ", " chunk number "];
 
 /// Whether the server could install the extension that it needs.
 const HAS_EXTENSION: &str = "SELECT count(*) FROM pg_catalog.pg_available_extensions WHERE name OPERATOR(pg_catalog.=) 'amcheck'";
@@ -32,6 +40,31 @@ fn program(path: &Path, jobs: usize) -> Program {
         .env("PGPASSFILE", "/dev/null")
         .env("HOME", "/nonexistent")
         .dir("/")
+}
+
+/// What it came to.
+fn judge(code: Option<i32>, said: &str, stderr: &str) -> (Looked, String) {
+    match code {
+        Some(0) => (Looked::Ok, "every table and B-tree".to_owned()),
+        Some(FOUND) if tells_of_damage(said) => (Looked::Failed, said.to_owned()),
+        // Some of why stands in what it says: that the server is gone, for one.
+        _ => (Looked::CouldNotRun, [said, stderr].join("\n").trim().to_owned()),
+    }
+}
+
+/// Whether a line below that of a relation tells of damage. What is found in a table is
+/// told as it is, and an error is one of the server.
+fn tells_of_damage(said: &str) -> bool {
+    let mut is_of_error = false;
+    said.lines().any(|line| {
+        let Some(text) = line.strip_prefix("    ") else {
+            is_of_error = false;
+            return false;
+        };
+        is_of_error |= text.starts_with(ERROR);
+        let names = || OF_DAMAGE.iter().any(|of| text.contains(of));
+        if is_of_error { text.starts_with(ERROR) && names() } else { true }
+    })
 }
 
 impl Comparison {
@@ -85,12 +118,9 @@ impl Sandbox {
                 return could_not(format!("it did not finish within {} s", deadline.as_secs()));
             }
         };
-        let said: String = said.trim().chars().take(SAID).collect();
-        match exit.status.and_then(|status| status.code()) {
-            Some(0) => Comparison::new(NAME, Looked::Ok, "every table and B-tree".to_owned()),
-            Some(FOUND) => Comparison::new(NAME, Looked::Failed, said),
-            _ => could_not(exit.stderr.trim().to_owned()),
-        }
+        let code = exit.status.and_then(|status| status.code());
+        let (outcome, detail) = judge(code, said.trim(), exit.stderr.trim());
+        Comparison::new(NAME, outcome, detail.chars().take(SAID).collect())
     }
 
     async fn has_amcheck(&self) -> Result<bool, String> {
@@ -108,6 +138,34 @@ mod tests {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
 
     use super::*;
+
+    #[test]
+    fn what_keeps_the_server_from_looking_is_no_damage() {
+        let judge = |code, said: &str| judge(Some(code), said, "pg_amcheck: error: no").0;
+        assert_eq!(judge(0, ""), Looked::Ok);
+        assert_eq!(judge(1, ""), Looked::CouldNotRun);
+        assert_eq!(judge(FOUND, ""), Looked::CouldNotRun);
+        let gone =
+            "btree index \"app.public.gift_pkey\":\n    server closed the connection unexpectedly";
+        let (outcome, why) = super::judge(Some(1), gone, "");
+        assert!(outcome == Looked::CouldNotRun && why == gone, "{why}");
+        let server = "heap table \"app.public.gift\":\n    ERROR:  out of shared memory\n    HINT:  \
+                      You might need to increase max_locks_per_transaction.\n\
+                      btree index \"app.public.gift_pkey\":\n    ERROR:  could not open file \
+                      \"base/5/7\": No such file or directory\n    CONTEXT:  of index \"x\"";
+        assert_eq!(judge(FOUND, server), Looked::CouldNotRun);
+        let index = "btree index \"app.public.gift_pkey\":\n    ERROR:  item order invariant violated \
+                     for index \"gift_pkey\"\n    DETAIL:  Lower index tid=(1,2)";
+        let heap = "heap table \"app.public.gift\", block 3, offset 7:\n    xmin 5 equals or exceeds \
+                    next valid transaction ID";
+        let page = "heap table \"app.public.gift\":\n    ERROR:  invalid page in block 3 of relation \
+                    base/5/7";
+        for damage in [index, heap, page] {
+            assert_eq!(judge(FOUND, damage), Looked::Failed, "{damage}");
+            let both = format!("{server}\n{damage}");
+            assert_eq!(judge(FOUND, &both), Looked::Failed, "{both}");
+        }
+    }
 
     #[tokio::test]
     async fn it_has_no_password_of_ours_for_a_server_that_asks_for_one() {

@@ -23,6 +23,9 @@ pub struct Question {
     pub sql: String,
     /// What it should return.
     pub expect: Expectation,
+    /// What can be done where another answer is right after all, where that is not
+    /// plain; empty where it is.
+    pub otherwise: &'static str,
 }
 
 /// Asks all of them, each in a transaction of its own that only reads.
@@ -49,12 +52,7 @@ pub async fn ask(
             detail,
         };
         answers.push(match found {
-            Err(error) if is_no_answer(&error) => {
-                answer(Looked::CouldNotRun, None, error.to_string())
-            }
-            // A query that the restored database does not take is a wrong answer:
-            // the table that it asks for is not there, say.
-            Err(error) => answer(Looked::Failed, None, error.to_string()),
+            Err(error) => answer(refused(&error), None, error.to_string()),
             Ok(found) => {
                 let value = match &question.expect {
                     Expectation::Rows(..) => Some(found.rows.to_string()),
@@ -70,7 +68,10 @@ pub async fn ask(
                                       compare with yet";
                         answer(Looked::Ok, value, detail.to_owned())
                     }
-                    Ok(Judged::No(detail)) => answer(Looked::Failed, value, detail),
+                    Ok(Judged::No(detail)) => {
+                        let detail = format!("{detail}{}", question.otherwise);
+                        answer(Looked::Failed, value, detail)
+                    }
                 }
             }
         });
@@ -78,9 +79,10 @@ pub async fn ask(
     answers
 }
 
-/// Whether nobody has answered: the server is gone, or goes, or the time was up.
-fn is_no_answer(error: &TargetError) -> bool {
-    error.code.is_empty() || error.code.starts_with("57")
+/// What a question has come to that was not answered. One that the restored database
+/// does not take has a wrong answer: the table that it asks for is not there, say.
+fn refused(error: &TargetError) -> Looked {
+    if error.is_no_answer() { Looked::CouldNotRun } else { Looked::Failed }
 }
 
 async fn one(
@@ -101,4 +103,23 @@ async fn one(
     session.run("ROLLBACK").await?;
     let (rows, value) = answer?;
     Ok(Found { rows, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_has_too_little_gives_no_wrong_answer() {
+        let refused = |code: &str| {
+            let (message, code) = (String::new(), code.to_owned());
+            refused(&TargetError { message, code, of_code: false })
+        };
+        for code in ["", "53100", "53200", "57014", "57P01", "58030"] {
+            assert_eq!(refused(code), Looked::CouldNotRun, "{code}");
+        }
+        for code in ["42P01", "25006", "22012"] {
+            assert_eq!(refused(code), Looked::Failed, "{code}");
+        }
+    }
 }

@@ -75,17 +75,28 @@ async fn compare_sequences(
     for sequence in sequences {
         let TableName { schema, name } = &sequence.name;
         let name = format!("{}.{}", quote(schema), quote(name));
-        match is_behind(session, &name, sequence).await {
-            Ok(true) => behind.push(name),
-            Ok(false) => {}
-            Err(error) if error.code.is_empty() => return looked(NAME, Err(error)),
-            // It is not there, say.
-            Err(error) => behind.push(format!("{name} ({error})")),
+        let found = is_behind(session, &name, sequence).await;
+        match wrong(name, found) {
+            Ok(wrong) => behind.extend(wrong),
+            Err(error) => return looked(NAME, Err(error)),
         }
     }
     let detail = format!("{} sequences", sequences.len());
     let result = nothing_of("behind", &behind).map(|_| detail);
     looked(NAME, Ok(result))
+}
+
+/// What is to be said against a sequence; the error where nobody has answered.
+fn wrong(
+    name: String,
+    is_behind: Result<bool, TargetError>,
+) -> Result<Option<String>, TargetError> {
+    match is_behind {
+        Ok(is_behind) => Ok(is_behind.then_some(name)),
+        Err(error) if error.is_no_answer() => Err(error),
+        // It is not there, say.
+        Err(error) => Ok(Some(format!("{name} ({error})"))),
+    }
 }
 
 async fn is_behind(
@@ -148,6 +159,19 @@ fn looked(name: &str, result: Result<Result<String, String>, TargetError>) -> Co
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_has_too_little_says_nothing_against_a_sequence() {
+        let wrong = |code: &str| {
+            let (message, code) = ("no".to_owned(), code.to_owned());
+            wrong("public.s".to_owned(), Err(TargetError { message, code, of_code: false }))
+        };
+        for code in ["", "53100", "57014", "58030"] {
+            assert!(wrong(code).is_err(), "{code}");
+        }
+        let said = wrong("42P01").unwrap();
+        assert_eq!(said.as_deref(), Some("public.s (no (SQLSTATE 42P01))"));
+    }
 
     #[test]
     fn a_constraint_that_was_dumped_unvalidated_is_none_that_failed() {

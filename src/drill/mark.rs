@@ -149,14 +149,15 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_lacks_an_extension_takes_nothing_away_from_what_is_known() {
-        let passed = record("2026-12-01T06-00-00Z", Passed);
-        let (reason, message) = (DrillReason::MissingExtension, String::new());
-        let failure = Some(Failure { reason, message });
-        let lacking = Record { failure, ..record("2026-12-02T06-00-00Z", Failed) };
-        let found = |records: &[Record]| marks(records, now()).into_values().next().unwrap();
-        assert!(found(&[passed, lacking.clone()]).proves());
-        assert_eq!(found(&[lacking]).verdict, Failed);
+    fn a_machine_that_lacks_something_takes_nothing_away_from_what_is_known() {
+        for reason in [DrillReason::MissingExtension, DrillReason::MissingLocale] {
+            let passed = record("2026-12-01T06-00-00Z", Passed);
+            let failure = Some(Failure { reason, message: String::new() });
+            let lacking = Record { failure, ..record("2026-12-02T06-00-00Z", Failed) };
+            let found = |records: &[Record]| marks(records, now()).into_values().next().unwrap();
+            assert!(found(&[passed, lacking.clone()]).proves());
+            assert_eq!(found(&[lacking]).verdict, Failed);
+        }
     }
 
     #[test]
@@ -171,7 +172,9 @@ mod tests {
         {
             assert_eq!(condemned(Failed, reason), Some(reason));
         }
-        for reason in [DrillReason::CheckFailed, DrillReason::MissingExtension] {
+        for reason in
+            [DrillReason::CheckFailed, DrillReason::MissingExtension, DrillReason::MissingLocale]
+        {
             assert_eq!(condemned(Failed, reason), None);
         }
         assert_eq!(condemned(Unproven, DrillReason::NoRoom), None);

@@ -8,7 +8,7 @@ use super::{Check, check, since, words};
 use crate::{
     clock, rfc3339,
     state::{DatabaseState, DrillHistory, DrillReport, longest_drills},
-    words::{DrillReason, DrillVerdict, JobKind},
+    words::{DrillVerdict, JobKind},
 };
 
 /// So long after its slot a drill may come to its end.
@@ -59,9 +59,9 @@ pub(super) fn drill(now: DateTime<Utc>, database: &DatabaseState) -> Check {
             Some(reason) if reason.condemns() => {
                 "; retention counts that backup as no good one, and only its own ID restores it"
             }
-            Some(DrillReason::MissingExtension) => {
-                "; that backup still counts as good, and no drill here proves it before they are \
-                 there"
+            Some(reason) if reason.is_a_lack() => {
+                "; that backup still counts as good, and no drill here proves it before what is \
+                 missing is there"
             }
             _ => "",
         };

@@ -5,7 +5,7 @@ use crate::{
     health::{self, ProcessHealth, Status},
     settings::Schedule,
     state::{CatalogTotals, Liveness, Running},
-    words::{DrillChoice, DrillPlace},
+    words::{DrillChoice, DrillPlace, DrillReason},
 };
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -225,6 +225,8 @@ fn a_drill_that_failed_says_what_its_backup_still_counts_for() {
     let condemned = "; retention counts that backup as no good one, and only its own ID";
     assert!(said(DrillReason::RowsDiffer, condemned));
     assert!(!said(DrillReason::CheckFailed, condemned));
-    assert!(!said(DrillReason::MissingExtension, condemned));
-    assert!(said(DrillReason::MissingExtension, "; that backup still counts as good"));
+    for lack in [DrillReason::MissingExtension, DrillReason::MissingLocale] {
+        assert!(!said(lack, condemned));
+        assert!(said(lack, "; that backup still counts as good"));
+    }
 }

@@ -356,7 +356,8 @@ impl Work<'_> {
         let tables = restored.tables.iter().map(|(s, n)| (s.as_str(), n.as_str()));
         let asked = settings.checks.iter().filter_map(|check| {
             let expect = check.expect.parse().ok()?;
-            Some(Question { name: check.name.clone(), sql: check.sql.clone(), expect })
+            let (name, sql) = (check.name.clone(), check.sql.clone());
+            Some(Question { name, sql, expect, otherwise: "" })
         });
         let questions = drill::questions(tables, asked);
         if !questions.is_empty() {

@@ -55,7 +55,7 @@ pub use psql::{Psql, PsqlError, RunningPsql};
 pub(crate) use relations::quote;
 pub use session::{Session, Snapshot};
 pub use shares::shares;
-pub use target::{CopyIn, Target, TargetError};
+pub use target::{CopyIn, Target, TargetError, is_servers_own};
 pub use target_facts::{ExtensionFact, Identity, Reference, RelationFact, SchemaFact, TargetFacts};
 pub use tls::TlsError;
 pub(crate) use unprivileged::sandbox_user;

@@ -28,6 +28,15 @@ const UNDEFINED: [&str; 5] = ["3F000", "42883", "42704", "42P01", "42703"];
 /// Errors of a value that speak of names or single characters, and of no value.
 const OF_NO_VALUE: [&str; 3] = ["22021", "22P04", "22P05"];
 
+/// How messages begin that name something of a definition, in whose text it stands,
+/// whatever their class: a locale, a setting, a provider of labels.
+const OF_A_DEFINITION: [&str; 4] = [
+    "could not create locale \"",
+    "invalid value for parameter \"lc_",
+    "invalid value for parameter \"default_table_access_method\"",
+    "security label provider \"",
+];
+
 /// Classes of errors that, where a row is being read, are of what the server can do
 /// just now, or of names alone: whoever refuses the value itself takes any other. The
 /// text of a `tsvector` is a syntax error, and types of extensions take what they like.
@@ -102,8 +111,16 @@ impl Said<'_> {
         // Of a statement's own syntax is only what names the place in it.
         let is_of_a_text = || self.code == SYNTAX && !self.message.contains(" at ");
         !OF_NO_VALUE.contains(&self.code)
+            && !self.is_of_a_definition()
             && !self.is_of_a_name_in_code()
             && (self.code.starts_with("22") || is_of_a_text() || is_of_a_row_s_place())
+    }
+
+    /// Whether it speaks of a definition alone: where no code runs and no row is read,
+    /// it has no context.
+    fn is_of_a_definition(&self) -> bool {
+        self.context.unwrap_or_default().is_empty()
+            && OF_A_DEFINITION.iter().any(|begins| self.message.starts_with(begins))
     }
 
     /// Whether code of the database raised it. Its text is what that code made of
@@ -405,6 +422,22 @@ mod tests {
         let of_a_value = Said { query: None, ..of("42P01") };
         for said in [of("22P02"), of("42601"), unsure, dynamic, of_a_value] {
             assert!(!said.without_rows().contains("jane"), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_definition_names_stays_whatever_the_class_and_no_value_passes_for_it() {
+        for message in [
+            "could not create locale \"de_DE.utf8\": No such file or directory",
+            "invalid value for parameter \"lc_time\": \"de_DE.utf8\"",
+            "security label provider \"pgsodium\" is not loaded",
+        ] {
+            let without = |context| Said { code: "22023", message, context, ..Said::default() };
+            assert_eq!(without(None).without_rows(), message);
+            for context in ["PL/pgSQL function f() line 3 at PERFORM", "COPY t, line 3, column a"] {
+                let said = without(Some(context)).without_rows();
+                assert!(said.contains("\"…\""), "{said}");
+            }
         }
     }
 

@@ -38,6 +38,18 @@ pub struct TargetError {
     pub of_code: bool,
 }
 
+/// What a server says of its own files: they are damaged.
+const CORRUPTED: [&str; 2] = ["XX001", "XX002"];
+
+/// Whether an error of this class says nothing of what the server was asked, but of the
+/// server: it or the connection is gone (then the class is empty), it was stopped by
+/// somebody, has too little of something, or its own files are damaged.
+#[must_use]
+pub fn is_servers_own(code: &str) -> bool {
+    let is_of = |class: &&str| code.starts_with(class);
+    code.is_empty() || ["08", "53", "57", "58"].iter().any(is_of) || CORRUPTED.contains(&code)
+}
+
 impl std::fmt::Display for TargetError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)?;
@@ -52,6 +64,12 @@ impl TargetError {
     #[must_use]
     pub fn is_denied(&self) -> bool {
         self.code == "42501"
+    }
+
+    /// Whether it is no answer to what was asked; see [`is_servers_own`].
+    #[must_use]
+    pub fn is_no_answer(&self) -> bool {
+        is_servers_own(&self.code)
     }
 
     /// Whether the session is gone: its connection is, or the server has ended it.

@@ -34,7 +34,7 @@ pub(super) async fn run(
                 let (what, reason) = (statement.to_string(), error.message);
                 skipped.push(Skipped { what, reason, class: *class });
             }
-            Err(error) => return Err(Failure::at(statement)(error)),
+            Err(error) => return Err(Failure::in_statement(statement)(error)),
         }
     }
     Ok(skipped)

@@ -1,7 +1,8 @@
 //! Whose fault it is that a restore stopped.
 
+use super::{kind::Kind, locale};
 use crate::{
-    postgres::PsqlError,
+    postgres::{PsqlError, is_servers_own},
     process::{Ending, ProcessError},
 };
 
@@ -13,12 +14,25 @@ pub enum Blame {
     Server,
     /// The role's, which lacks a right, or the database's, which takes no writes.
     Rights,
+    /// The server's machine's: it lacks a locale, or a provider of locales.
+    Locale,
+    /// The server's: it does not make an extension, of which an archive says no more
+    /// than its name.
+    Extension,
+    /// A file of the server's is not there that a definition wants: a library, say.
+    File,
     /// Something that a statement is about is not there: the archive does not hold it,
     /// or an extension that was to make it is missing.
     Undefined,
     /// The same, of a statement that code of the database ran: most likely it names
     /// something without its schema, and a restore has no search path.
-    Code,
+    Code {
+        /// Whether it ran for a statement that defines something.
+        of_definition: bool,
+    },
+    /// That is not said, and it is a definition that failed, and not the rows that it is
+    /// about: what it lacks may be an extension's.
+    Definition,
     /// That is not said: the archive's, say.
     Unknown,
 }
@@ -29,24 +43,43 @@ const UNDEFINED: [&str; 5] = ["3F000", "42704", "42P01", "42703", "42883"];
 /// A feature that is not there, an extension among them.
 const UNSUPPORTED: &str = "0A000";
 
-/// What a server says of its own files: they are damaged.
-const CORRUPTED: [&str; 2] = ["XX001", "XX002"];
+/// A schema that is not there: an archive names those of its extensions.
+const NO_SCHEMA: &str = "3F000";
+
+/// A file that is not there.
+const NO_FILE: &str = "58P01";
+
+/// The class of what rows violate.
+const OF_ROWS: &str = "23";
 
 impl Blame {
     /// By the class of a server's error, empty where the connection was lost, and by
     /// whether code of the database met with it.
     pub(super) fn by(code: &str, of_code: bool) -> Self {
-        let is_of = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
-        if code.is_empty() || is_of(&["08", "53", "57", "58"]) || CORRUPTED.contains(&code) {
+        if is_servers_own(code) {
             Self::Server
-        } else if code == "42501" || is_of(&["25"]) {
+        } else if code == "42501" || code.starts_with("25") {
             Self::Rights
         } else if UNDEFINED.contains(&code) {
-            if of_code { Self::Code } else { Self::Undefined }
+            if of_code { Self::Code { of_definition: false } } else { Self::Undefined }
         } else if code == UNSUPPORTED && !of_code {
             Self::Undefined
         } else {
             Self::Unknown
+        }
+    }
+
+    /// The same at a statement that defines something of this kind, by the error's class,
+    /// where that is known, and what is said of it.
+    pub(super) fn in_definition(self, kind: Kind, code: &str, message: &str) -> Self {
+        match self {
+            Self::Server if code == NO_FILE => Self::File,
+            Self::Server | Self::Rights => self,
+            _ if locale::is_lacking(code, message, kind) => Self::Locale,
+            _ if kind == Kind::Extension && code != NO_SCHEMA => Self::Extension,
+            Self::Code { .. } => Self::Code { of_definition: true },
+            Self::Unknown if !code.starts_with(OF_ROWS) => Self::Definition,
+            _ => self,
         }
     }
 
@@ -80,7 +113,8 @@ mod tests {
         }
         for code in ["42P01", "42703", "42704", "42883", "3F000", "0A000"] {
             assert_eq!(Blame::by(code, false), Blame::Undefined, "{code}");
-            let blame = if code == "0A000" { Blame::Unknown } else { Blame::Code };
+            let of_code = Blame::Code { of_definition: false };
+            let blame = if code == "0A000" { Blame::Unknown } else { of_code };
             assert_eq!(Blame::by(code, true), blame, "{code}");
         }
         for code in ["22P02", "23503", "42809", "XX000"] {
@@ -91,6 +125,36 @@ mod tests {
         let failure = Failure::at("rows of table gift")(lost);
         assert_eq!(failure.blame, Blame::Server);
         assert_eq!(failure.at.as_deref(), Some("rows of table gift"));
+    }
+
+    #[test]
+    fn what_a_definition_lacks_may_be_the_machine_s() {
+        for (code, message, kind, blame) in [
+            ("58P01", "could not access file \"$libdir/x\"", Kind::Routine, Blame::File),
+            ("53200", "out of shared memory", Kind::Routine, Blame::Server),
+            ("42704", "language \"plv8\" does not exist", Kind::Routine, Blame::Undefined),
+            ("22023", "could not create locale \"de\"", Kind::Collation, Blame::Locale),
+            ("55000", "must be loaded", Kind::Extension, Blame::Extension),
+            ("0A000", "is not available", Kind::Extension, Blame::Extension),
+            ("3F000", "no schema", Kind::Extension, Blame::Undefined),
+        ] {
+            let found = Blame::by(code, false).in_definition(kind, code, message);
+            assert_eq!(found, blame, "{code} {message}");
+        }
+    }
+
+    #[test]
+    fn a_definition_that_fails_is_told_from_rows() {
+        let of = |code, of_code, kind| Blame::by(code, of_code).in_definition(kind, code, "no");
+        // `SECURITY LABEL`, and more of the kind.
+        for code in ["22023", "22P02", "42809", "XX000"] {
+            assert_eq!(of(code, false, Kind::Other), Blame::Definition, "{code}");
+        }
+        // Code of the database raised it, and `psql` says no class.
+        assert_eq!(Blame::Unknown.in_definition(Kind::Index, "", "no"), Blame::Definition);
+        let by_code = of("42883", true, Kind::Index);
+        assert_eq!(by_code, Blame::Code { of_definition: true });
+        assert_eq!(of("23505", false, Kind::Key), Blame::Unknown, "two rows are the same");
     }
 
     #[test]

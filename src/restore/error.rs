@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{blame::Blame, members::MemberError, script::ScriptError, select::NotThere};
+use super::{
+    blame::Blame, kind::Kind, members::MemberError, script::ScriptError, select::NotThere,
+    statement::Statement,
+};
 use crate::{
     archive::map::MapError,
     figures::counted,
@@ -138,7 +141,7 @@ impl Stopped {
     #[must_use]
     pub fn what(&self) -> String {
         let at = self.at.as_ref().map_or_else(String::new, |at| format!(", at {at}"));
-        let why = if self.blame == Blame::Code { WITHOUT_PATH } else { "" };
+        let why = if self.is_of_code() { WITHOUT_PATH } else { "" };
         let stopped =
             format!("the restore stopped at stage {}{at}: {}{why}", self.stage, self.message);
         if !self.touched {
@@ -164,10 +167,13 @@ impl Stopped {
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what())?;
+        if self.blame == Blame::Locale {
+            f.write_str("; the server's machine lacks that locale: install it there")?;
+        }
         if !self.touched {
             return Ok(());
         }
-        if self.blame == Blame::Code {
+        if self.is_of_code() {
             return self.mend_code(f);
         }
         match self.not_whole.as_deref() {
@@ -185,6 +191,11 @@ impl fmt::Display for Stopped {
 }
 
 impl Stopped {
+    /// Whether code of the database did not find something.
+    fn is_of_code(&self) -> bool {
+        matches!(self.blame, Blame::Code { .. })
+    }
+
     /// What to do where the same would stop it again: code of the database wants a
     /// search path, in the target before rows come.
     fn mend_code(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -239,6 +250,28 @@ impl Failure {
         Self { at: Some(at.to_string()), message: message.to_string(), blame: Blame::Unknown }
     }
 
+    /// What `psql` stopped at, and the kind of what that defines, where it does.
+    pub(super) fn of_psql(at: Option<String>, defines: Option<Kind>, error: &PsqlError) -> Self {
+        let (blame, message) = (Blame::of_psql(error), error.to_string());
+        let code = match error {
+            PsqlError::Stopped { code, .. } => code.as_deref().unwrap_or_default(),
+            PsqlError::Tls(_) | PsqlError::Process(_) => "",
+        };
+        let blame = defines.map_or(blame, |kind| blame.in_definition(kind, code, &message));
+        Self { at, message, blame }
+    }
+
+    /// At a statement of the archive.
+    pub(super) fn in_statement(statement: &Statement) -> impl FnOnce(TargetError) -> Self {
+        let (at, defines) = (Some(statement.to_string()), statement.defines());
+        move |error| {
+            let blame = Blame::by(&error.code, error.of_code);
+            let in_definition = |kind| blame.in_definition(kind, &error.code, &error.message);
+            let (blame, message) = (defines.map_or(blame, in_definition), error.to_string());
+            Self { at, message, blame }
+        }
+    }
+
     /// The same, with the place where it happened.
     pub(super) fn located(self, at: &str) -> Self {
         Self { at: Some(at.to_owned()), ..self }
@@ -279,7 +312,7 @@ impl From<StoreError> for Failure {
 
 impl From<PsqlError> for Failure {
     fn from(error: PsqlError) -> Self {
-        Self { at: None, message: error.to_string(), blame: Blame::of_psql(&error) }
+        Self::of_psql(None, None, &error)
     }
 }
 
@@ -323,10 +356,18 @@ mod tests {
         assert!(part.to_string().ends_with("; run it again"), "{part}");
     }
 
+    #[test]
+    fn a_locale_that_is_not_there_is_to_be_installed_on_the_server_s_machine() {
+        let said = Stopped { blame: Blame::Locale, ..stopped() }.to_string();
+        assert!(said.contains("lacks that locale: install it there; run it again"), "{said}");
+        assert!(!stopped().to_string().contains("locale"));
+    }
+
     /// The same command would fail for ever.
     #[test]
     fn what_code_does_not_find_is_not_mended_by_the_same_command() {
-        let code = || Stopped { blame: Blame::Code, stage: RestoreStage::Data, ..stopped() };
+        let blame = Blame::Code { of_definition: false };
+        let code = || Stopped { blame, stage: RestoreStage::Data, ..stopped() };
         let said = code().to_string();
         for part in [
             "no; code of the database looks for that, most likely by a name without its schema",

@@ -37,6 +37,7 @@ mod judge;
 mod kind;
 mod legacy;
 mod load;
+mod locale;
 mod members;
 mod options;
 mod order;
@@ -75,6 +76,7 @@ pub use kind::Kind;
 pub use legacy::{
     Checked, LegacyRequest, PreparedLegacy, Stream, prepare as prepare_legacy, run as run_legacy,
 };
+pub use locale::named as locale_named;
 pub use members::MemberError;
 pub use options::{NameError, Options, schema, table};
 pub use order::Waves;

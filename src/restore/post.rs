@@ -124,7 +124,10 @@ pub(super) async fn run(
         script.extend_from_slice(&statement.text);
         script.push(b'\n');
         let sent = psql.run(&script).await;
-        return sent.map(|()| None).map_err(|error| Failure::of(statement, error));
+        let defines = statement.defines();
+        return sent
+            .map(|()| None)
+            .map_err(|error| Failure::of_psql(Some(statement.to_string()), defines, &error));
     };
     let mut tries = 0;
     loop {
@@ -133,7 +136,7 @@ pub(super) async fn run(
             Err(error) if error.points_at_nothing() && orphans == Orphans::Bear => {
                 return Ok(Some(bear(statement, sql, session).await));
             }
-            result => return result.map(|()| None).map_err(Failure::at(statement)),
+            result => return result.map(|()| None).map_err(Failure::in_statement(statement)),
         }
     }
 }

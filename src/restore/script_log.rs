@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::statement::Statement;
+use super::{error::Failure, kind::Kind, statement::Statement};
 use crate::postgres::PsqlError;
-
-use super::{blame::Blame, error::Failure};
 
 /// How many statements are remembered: far more than `psql` reads ahead.
 const REMEMBERED: usize = 20_000;
@@ -14,44 +12,43 @@ const REMEMBERED: usize = 20_000;
 #[derive(Debug, Default)]
 pub(super) struct ScriptLog {
     lines: usize,
-    /// The last line of each statement, and what it is.
-    statements: VecDeque<(usize, String)>,
+    /// The last line of each statement, what it is, and what it defines.
+    statements: VecDeque<(usize, String, Option<Kind>)>,
 }
 
 impl ScriptLog {
     /// Notes a statement that is sent, and adds it to `script`.
     pub(super) fn add(&mut self, statement: &Statement, script: &mut Vec<u8>) {
-        self.add_text(&statement.text, || statement.to_string(), script);
+        self.add_text(&statement.text, statement.to_string(), statement.defines(), script);
     }
 
     /// Notes statements of our own.
     pub(super) fn add_own(&mut self, sql: &str, script: &mut Vec<u8>) {
-        self.add_text(sql.as_bytes(), || "a setting of the session".to_owned(), script);
+        self.add_text(sql.as_bytes(), "a setting of the session".to_owned(), None, script);
     }
 
-    /// Notes the last line of a statement that somebody else sends.
-    pub(super) fn note(&mut self, line: usize, what: String) {
-        self.statements.push_back((line, what));
+    /// Notes the last line of what somebody else sends, and what it defines.
+    pub(super) fn note(&mut self, line: usize, what: String, defines: Option<Kind>) {
+        self.statements.push_back((line, what, defines));
         if self.statements.len() > REMEMBERED {
             self.statements.pop_front();
         }
     }
 
-    fn add_text(&mut self, text: &[u8], what: impl FnOnce() -> String, script: &mut Vec<u8>) {
+    fn add_text(&mut self, text: &[u8], what: String, defines: Option<Kind>, script: &mut Vec<u8>) {
         script.extend_from_slice(text);
         script.push(b'\n');
         // psql says the line on which a statement ended.
         self.lines += memchr::memchr_iter(b'\n', text).count() + 1;
-        self.note(self.lines, what());
+        self.note(self.lines, what, defines);
     }
 
     /// What `psql` stopped at.
     pub(super) fn failure(&self, error: &PsqlError) -> Failure {
-        let at = line_of(error).and_then(|line| {
-            let found = self.statements.iter().find(|(last, _)| *last >= line);
-            found.map(|(_, what)| what.clone())
-        });
-        Failure { at, message: error.to_string(), blame: Blame::of_psql(error) }
+        let found = line_of(error)
+            .and_then(|line| self.statements.iter().find(|(last, ..)| *last >= line).cloned());
+        let (at, defines) = found.map(|(_, what, defines)| (what, defines)).unzip();
+        Failure::of_psql(at, defines.flatten(), error)
     }
 }
 
@@ -67,7 +64,7 @@ pub(super) fn line_of(error: &PsqlError) -> Option<usize> {
 mod tests {
     use bytes::Bytes;
 
-    use super::*;
+    use super::{super::blame::Blame, *};
 
     #[test]
     fn an_error_s_line_leads_to_its_statement() {
@@ -79,7 +76,9 @@ mod tests {
         for (line, at) in [(2, "table a.one"), (4, "table a.one"), (5, "table a.two")] {
             let (message, line) = ("no".into(), Some(line));
             let error = PsqlError::Stopped { message, line, code: None, of_code: false };
-            assert_eq!(log.failure(&error).at.as_deref(), Some(at), "{line:?}");
+            let failure = log.failure(&error);
+            assert_eq!(failure.at.as_deref(), Some(at), "{line:?}");
+            assert_eq!(failure.blame, Blame::Definition, "{line:?}");
         }
         assert_eq!(
             script,

@@ -20,6 +20,10 @@ use crate::{
     postgres::quote,
 };
 
+/// With what a statement begins that is not understood and defines something.
+const DEFINING: [&[u8]; 7] =
+    [b"create", b"alter", b"comment", b"security", b"grant", b"revoke", b"set"];
+
 /// One statement of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
@@ -108,6 +112,26 @@ impl Statement {
             statement.kind = Kind::Other;
         }
         statement
+    }
+
+    /// The kind of what it defines; `None` where it speaks of rows alone, or may: an
+    /// `INSERT`, say.
+    #[must_use]
+    pub fn defines(&self) -> Option<Kind> {
+        let defines = match self.kind {
+            Kind::Transaction
+            | Kind::Command
+            | Kind::LargeObject
+            | Kind::LargeObjectData
+            | Kind::SequenceValue => false,
+            Kind::Other => {
+                let end = self.text.iter().position(|byte| !byte.is_ascii_alphabetic());
+                let word = self.text[..end.unwrap_or(self.text.len())].to_ascii_lowercase();
+                DEFINING.contains(&&word[..])
+            }
+            _ => true,
+        };
+        defines.then_some(self.kind)
     }
 
     /// Whether it enables row-level security and does not force it upon the owner.

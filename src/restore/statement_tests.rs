@@ -94,3 +94,22 @@ fn a_statement_is_called_by_its_object() {
         assert_eq!(read(sql).to_string(), called);
     }
 }
+
+#[test]
+fn a_statement_that_defines_something_is_told_from_one_of_rows() {
+    for (sql, defines) in [
+        (
+            "CREATE COLLATION public.de (provider = libc, locale = 'de_DE.utf8');",
+            Some(Kind::Collation),
+        ),
+        ("CREATE EXTENSION IF NOT EXISTS plv8;", Some(Kind::Extension)),
+        ("SECURITY LABEL FOR pgsodium ON COLUMN public.t.a IS 'x';", Some(Kind::Other)),
+        ("SET pgsodium.x = 1;", Some(Kind::Setting)),
+        ("INSERT INTO public.t VALUES (1);", None),
+        ("SELECT pg_catalog.setval('public.s', 5, true);", None),
+        ("BEGIN;", None),
+        ("DO $$ begin end $$;", None),
+    ] {
+        assert_eq!(read(sql).defines(), defines, "{sql}");
+    }
+}

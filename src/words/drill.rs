@@ -47,6 +47,8 @@ words! {
         CheckFailed = "check_failed",
         /// The place where it was restored lacks an extension that it uses.
         MissingExtension = "missing_extension",
+        /// It lacks a locale that it uses, or a provider of locales.
+        MissingLocale = "missing_locale",
         /// There was no cluster to restore into.
         Sandbox = "sandbox",
         /// The database of the settings could not be used, or not be emptied again.
@@ -71,7 +73,7 @@ impl DrillVerdict {
     /// Whether it says anything of the backup, where it was come to for this reason.
     #[must_use]
     pub fn is_of_the_backup(self, reason: Option<DrillReason>) -> bool {
-        self != Self::Unproven && reason != Some(DrillReason::MissingExtension)
+        self != Self::Unproven && !reason.is_some_and(DrillReason::is_a_lack)
     }
 }
 
@@ -79,10 +81,17 @@ impl DrillReason {
     /// Whether the backup did not come back as it was made, so that it is no good
     /// one. A check that failed is no such reason: the archive came back row for
     /// row, and it is the data, as it was dumped, that is not what was expected. Nor
-    /// is an extension that is missing: another machine has it.
+    /// is what the place lacks.
     #[must_use]
     pub fn condemns(self) -> bool {
         matches!(self, Self::ArchiveDamaged | Self::RestoreError | Self::RowsDiffer)
+    }
+
+    /// Whether the place where it was restored lacks something that the backup uses:
+    /// another one has it.
+    #[must_use]
+    pub fn is_a_lack(self) -> bool {
+        matches!(self, Self::MissingExtension | Self::MissingLocale)
     }
 
     /// Whether what proved nothing may prove something a little later: the store, or

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Environment, Request,
-    fault::{Fault, differences, lacking},
+    fault::{self, Fault, differences, lacking},
     restored::Error,
     subject::Subject,
 };
@@ -18,7 +18,7 @@ use crate::{
     restore::Difference,
     state,
     store::Patience,
-    words::DrillReason,
+    words::{DrillPlace, DrillReason},
 };
 
 /// How many findings a message names.
@@ -69,14 +69,32 @@ fn of_the_restore(error: Error, record: &Record) -> Fault {
         Error::Full(message) => Fault::unproven(DrillReason::NoRoom, message),
         Error::Read(message) => Fault::unproven(DrillReason::Store, message),
         Error::Uncounted(message) => Fault::unproven(DrillReason::Incomplete, message),
-        // Whatever an extension makes is not there, where that is not.
-        Error::Undefined(message) => match lacking(record) {
-            Some(lacking) => {
-                let message = format!("{lacking}; {message}");
-                Fault::failed(DrillReason::MissingExtension, message)
+        Error::Locale { name, message } => {
+            let message = format!("{}; {message}", fault::no_locale(name.as_deref(), record));
+            Fault::failed(DrillReason::MissingLocale, message)
+        }
+        // The archive says no more of it than its name.
+        Error::Extension(message) => {
+            let lacking = lacking(record).unwrap_or_else(|| fault::no_extension(record));
+            Fault::failed(DrillReason::MissingExtension, format!("{lacking}; {message}"))
+        }
+        // A library that no missing extension was to bring.
+        Error::File(message) if record.missing_extensions.is_empty() => {
+            let is_target = record.place == DrillPlace::Target;
+            let reason = if is_target { DrillReason::Target } else { DrillReason::Sandbox };
+            Fault::unproven(reason, message)
+        }
+        // Whatever an extension makes is not there, where that is not, and what is said
+        // of that may be anything.
+        Error::Undefined(message) | Error::Definition(message) | Error::File(message) => {
+            match lacking(record) {
+                Some(lacking) => {
+                    let message = format!("{lacking}; {message}");
+                    Fault::failed(DrillReason::MissingExtension, message)
+                }
+                None => Fault::failed(DrillReason::RestoreError, message),
             }
-            None => Fault::failed(DrillReason::RestoreError, message),
-        },
+        }
         Error::Restore(message) | Error::Denied(message) => {
             let lacking = lacking(record).map(|lacking| format!("; and {lacking}"));
             let message = format!("{message}{}", lacking.unwrap_or_default());
@@ -117,7 +135,7 @@ mod tests {
     use super::*;
     use crate::{
         archive::manifest::{Member, Table},
-        drill::a_record,
+        drill::{PlaceFacts, a_record},
         words::DrillVerdict,
     };
 
@@ -173,10 +191,51 @@ mod tests {
         for part in ["the extensions postgis: install", "drill.target", "geometry"] {
             assert!(fault.message.contains(part), "{part}: {}", fault.message);
         }
+        let label = || Error::Definition("security label provider is not loaded".to_owned());
+        assert_eq!(of(&["pgsodium"], label()).reason, DrillReason::MissingExtension);
         // Nothing is missing, or it is about something else.
         let broken = || Error::Restore("invalid input syntax".to_owned());
-        for fault in [of(&[], undefined()), of(&["postgis"], broken()), of(&[], broken())] {
+        for fault in
+            [of(&[], undefined()), of(&[], label()), of(&["postgis"], broken()), of(&[], broken())]
+        {
             assert_eq!(fault.reason, DrillReason::RestoreError, "{fault:?}");
         }
+        // A library that is not there is the machine's, whosever it is.
+        let library = || Error::File("could not access file".to_owned());
+        assert_eq!(of(&["plv8"], library()).reason, DrillReason::MissingExtension);
+        let fault = of(&[], library());
+        assert_eq!((fault.verdict, fault.reason), (DrillVerdict::Unproven, DrillReason::Sandbox));
+        // It is there, and does not come up.
+        let fault = of(&[], Error::Extension("at extension pg_cron: must be loaded".to_owned()));
+        assert_eq!(fault.reason, DrillReason::MissingExtension);
+        assert!(fault.message.contains("does not make an extension"), "{fault:?}");
+    }
+
+    #[test]
+    fn a_locale_that_this_machine_lacks_is_named_and_condemns_nothing() {
+        let mut record = a_record("2026-12-01T06-00-00Z", DrillVerdict::Unproven);
+        let mut of = |place, name: Option<&str>| {
+            record.sandbox = Some(PlaceFacts {
+                place,
+                server_version: "15.4".to_owned(),
+                network: "none".to_owned(),
+            });
+            let (name, message) = (name.map(str::to_owned), "it stopped".to_owned());
+            let fault = of_the_restore(Error::Locale { name, message }, &record);
+            assert_eq!(fault.reason, DrillReason::MissingLocale);
+            assert!(!fault.reason.condemns(), "the backup stays a good one");
+            fault.message
+        };
+        let said = of(DrillPlace::Sandbox, Some("de_DE.utf8"));
+        for part in ["does not have the locale de_DE.utf8: install it", "drill.target", "stopped"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let said = of(DrillPlace::Sandbox, None);
+        assert!(said.starts_with("this machine does not have a locale of the backup"), "{said}");
+        let said = of(DrillPlace::Target, Some("de_DE.utf8"));
+        assert!(
+            said.starts_with("drill.target does not have the locale de_DE.utf8: name"),
+            "{said}"
+        );
     }
 }

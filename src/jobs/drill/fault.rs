@@ -117,6 +117,33 @@ pub(super) fn lacking(record: &Record) -> Option<String> {
     })
 }
 
+/// The same of a locale, by its name where that is known.
+pub(super) fn no_locale(name: Option<&str>, record: &Record) -> String {
+    let what = name.map_or_else(
+        || "a locale of the backup, or its provider".to_owned(),
+        |name| format!("the locale {name}"),
+    );
+    if is_in_target(record) {
+        format!("drill.target does not have {what}: name a database that has it")
+    } else {
+        format!(
+            "this machine does not have {what}: install it where drills run (on Debian the package \
+             locales-all has them all), or name a database that has it (drill.target)"
+        )
+    }
+}
+
+/// The same of an extension that is there, and that the server does not make.
+pub(super) fn no_extension(record: &Record) -> String {
+    if is_in_target(record) {
+        "drill.target does not make an extension of the backup: name a database that does"
+    } else {
+        "this machine's server does not make an extension of the backup: mend its package, or name \
+         a database that makes it (drill.target)"
+    }
+    .to_owned()
+}
+
 fn is_in_target(record: &Record) -> bool {
     record.sandbox.as_ref().is_some_and(|place| place.place == DrillPlace::Target)
 }

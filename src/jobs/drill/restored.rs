@@ -52,6 +52,14 @@ pub(super) enum Error {
     Restore(String),
     /// What a statement of it is about is not there.
     Undefined(String),
+    /// A statement that defines something fails, for whatever reason.
+    Definition(String),
+    /// So does one, because a file of the server's is not there.
+    File(String),
+    /// An extension that it names is not made.
+    Extension(String),
+    /// A locale that it names is not there; its name, where that is said.
+    Locale { name: Option<String>, message: String },
     /// The role may not do what it takes, or the database takes no writes.
     Denied(String),
     /// It was restored, and not all of it could be counted.
@@ -71,8 +79,17 @@ impl From<RestoreError> for Error {
                 Blame::Server => Self::Sandbox(message),
                 Blame::Rights => Self::Denied(message),
                 Blame::Undefined => Self::Undefined(message),
+                Blame::File => Self::File(message),
+                Blame::Extension => Self::Extension(message),
+                Blame::Locale => {
+                    let name = restore::locale_named(&stopped.message).map(str::to_owned);
+                    Self::Locale { name, message }
+                }
+                Blame::Definition | Blame::Code { of_definition: true } => {
+                    Self::Definition(message)
+                }
                 // An extension has no part in it that is known of.
-                Blame::Code | Blame::Unknown => Self::Restore(message),
+                Blame::Code { of_definition: false } | Blame::Unknown => Self::Restore(message),
             },
             // A sandbox is new and ours: nothing but its server can be in the way.
             RestoreError::Target(_) | RestoreError::Client(_) | RestoreError::Refused(_) => {
@@ -99,7 +116,9 @@ pub(super) async fn restore(
     match Box::pin(restoring).await {
         Err(error) => {
             let error = match blame(error, reads.have_failed()) {
-                Error::Restore(message) => still_there(message, place).await,
+                error @ (Error::Restore(_) | Error::Definition(_)) => {
+                    still_there(error, place).await
+                }
                 error => error,
             };
             Err(match place {
@@ -119,7 +138,10 @@ pub(super) async fn restore(
 /// has failed, that one is, unless the server was gone by itself.
 fn blame(error: Error, store_failed: bool) -> Error {
     match error {
-        Error::Restore(message) | Error::Undefined(message) | Error::Denied(message)
+        Error::Restore(message)
+        | Error::Undefined(message)
+        | Error::Definition(message)
+        | Error::Denied(message)
             if store_failed =>
         {
             Error::Read(message)
@@ -129,22 +151,24 @@ fn blame(error: Error, store_failed: bool) -> Error {
 }
 
 /// What stopped it may have ended the server itself.
-async fn still_there(message: String, place: &Place) -> Error {
+async fn still_there(error: Error, place: &Place) -> Error {
     let answers = match place.url() {
         Ok(url) => Target::another(&url, CONNECT_WITHIN).await.is_ok(),
         Err(_) => false,
     };
-    if answers {
-        Error::Restore(message)
-    } else {
-        Error::Sandbox(format!("{message}; its server is gone"))
+    match error {
+        Error::Restore(message) | Error::Definition(message) if !answers => {
+            Error::Sandbox(format!("{message}; its server is gone"))
+        }
+        error => error,
     }
 }
 
-/// In a sandbox everything is allowed: what is not is the archive's own doing.
+/// In a sandbox everything is allowed: what is not is the archive's own doing, or an
+/// extension would have allowed it.
 fn of_sandbox(error: Error) -> Error {
     match error {
-        Error::Denied(message) => Error::Restore(message),
+        Error::Denied(message) => Error::Definition(message),
         error => error,
     }
 }
@@ -160,6 +184,10 @@ fn of_target(error: Error, redact: impl Fn(String) -> String) -> Error {
         Error::Read(message) => Error::Read(message),
         Error::Restore(message) => Error::Restore(redact(message)),
         Error::Undefined(message) => Error::Undefined(redact(message)),
+        Error::Definition(message) => Error::Definition(redact(message)),
+        Error::File(message) => Error::File(redact(message)),
+        Error::Extension(message) => Error::Extension(redact(message)),
+        Error::Locale { name, message } => Error::Locale { name, message: redact(message) },
         Error::Uncounted(message) => Error::Uncounted(redact(message)),
     }
 }
@@ -374,13 +402,20 @@ mod tests {
         let error = of_target(of(Blame::Undefined), |text| text);
         assert!(matches!(error, Error::Undefined(_)), "{error:?}");
         // What code of the database does not find, no extension was to make.
-        for error in [of_target(of(Blame::Code), |text| text), of_sandbox(of(Blame::Code))] {
+        let code = |of_definition| of(Blame::Code { of_definition });
+        for error in [of_target(code(false), |text| text), of_sandbox(code(false))] {
             assert!(matches!(error, Error::Restore(_)), "{error:?}");
         }
+        // But code that defines something may want what an extension was to make.
+        assert!(matches!(code(true), Error::Definition(_)));
         // In a sandbox nobody forbids anything, and a killed backend is still ours.
         assert!(matches!(of_sandbox(of(Blame::Server)), Error::Sandbox(_)));
-        assert!(matches!(of_sandbox(of(Blame::Rights)), Error::Restore(_)));
+        assert!(matches!(of_sandbox(of(Blame::Rights)), Error::Definition(_)));
         assert!(matches!(blame(of(Blame::Unknown), true), Error::Read(_)));
         assert!(matches!(blame(of(Blame::Server), true), Error::Sandbox(_)));
+        let definition = || of(Blame::Definition);
+        assert!(matches!(definition(), Error::Definition(_)));
+        assert!(matches!(of_target(definition(), |text| text), Error::Definition(_)));
+        assert!(matches!(blame(definition(), true), Error::Read(_)));
     }
 }

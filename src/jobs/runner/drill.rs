@@ -318,7 +318,8 @@ fn stage(reason: Option<DrillReason>) -> Stage {
             DrillReason::Sandbox
             | DrillReason::Target
             | DrillReason::NoRoom
-            | DrillReason::MissingExtension,
+            | DrillReason::MissingExtension
+            | DrillReason::MissingLocale,
         ) => Stage::Sandbox,
         Some(DrillReason::Store) => Stage::Catalog,
         Some(DrillReason::Timeout) => Stage::Timeout,

@@ -190,11 +190,11 @@ impl Work<'_> {
                 match scanned {
                     Scanned::Statement { statement, line } => {
                         sent.statement(&statement, line);
-                        log.note(line, statement.to_string());
+                        log.note(line, statement.to_string(), statement.defines());
                     }
                     Scanned::Rows { table, rows, line } => {
                         sent.rows(rows, line);
-                        log.note(line, format!("rows of table {}", name_of(&table)));
+                        log.note(line, format!("rows of table {}", name_of(&table)), None);
                         self.uncounted.store(true, Ordering::Relaxed);
                     }
                 }

@@ -194,7 +194,9 @@ fn what_did_not_come_back_in_a_drill_outlives_nothing_that_is_good() {
     }
     // What was wrong in the data came back as it was, and that is no proof; nor is
     // what could not come back on this machine.
-    for reason in [DrillReason::CheckFailed, DrillReason::MissingExtension] {
+    let others =
+        [DrillReason::CheckFailed, DrillReason::MissingExtension, DrillReason::MissingLocale];
+    for reason in others {
         let drilled = Drilled::from([mark(&entries[2], reason)]);
         assert_eq!(gone_by(&entries, &drilled, &last, 9000), [0, 24], "{reason}");
         assert_eq!(gone_by(&entries, &drilled, &tiers([0, 0, 0, 12, 0]), 9000), [0, 24]);

@@ -98,15 +98,37 @@ fn a_check_of_the_settings_that_gets_another_answer_fails_the_drill() {
 }
 
 #[test]
-fn a_missing_extension_is_named_and_the_backup_stays_a_good_one() {
+fn what_this_machine_lacks_is_named_and_the_backup_stays_a_good_one() {
     let (_server, _room, product, _backup) = backed_up();
-    let sql = dump("CREATE EXTENSION IF NOT EXISTS no_such_extension WITH SCHEMA public;");
-    product.legacy("2025-01-02T03-00-00Z", &sql);
-    let record = product.drill(3, &["2025-01-02T03-00-00Z"]);
-    let (reason, message) = reason(&record, "failed");
-    assert_eq!(reason, "missing_extension", "{message}");
-    assert!(message.contains("does not have the extensions no_such_extension"), "{message}");
-    assert_eq!(record["missing_extensions"][0], "no_such_extension");
+    let extension = "CREATE EXTENSION IF NOT EXISTS no_such_extension WITH SCHEMA public;";
+    let label = "SECURITY LABEL FOR no_such_extension ON SCHEMA public IS 'x';";
+    let labelled = format!("{label}\n{extension}");
+    let no_extension = "does not have the extensions no_such_extension";
+    for (id, sql, wanted, says) in [
+        ("2025-01-02T03-00-00Z", extension, "missing_extension", no_extension),
+        ("2025-01-02T04-00-00Z", &labelled, "missing_extension", no_extension),
+        (
+            "2025-01-02T05-00-00Z",
+            "CREATE COLLATION public.x (provider = libc, locale = 'xx_XX.utf8');",
+            "missing_locale",
+            "does not have the locale xx_XX.utf8: install it",
+        ),
+        (
+            "2025-01-02T06-00-00Z",
+            "CREATE TABLE public.t (a text COLLATE pg_catalog.\"xx_XX.utf8\");",
+            "missing_locale",
+            "does not have the locale xx_XX.utf8: install it",
+        ),
+    ] {
+        product.legacy(id, &dump(sql));
+        let record = product.drill(3, &[id]);
+        let (reason, message) = reason(&record, "failed");
+        assert_eq!(reason, wanted, "{message}");
+        assert!(message.contains(says), "{message}");
+        if wanted == "missing_extension" {
+            assert_eq!(record["missing_extensions"][0], "no_such_extension");
+        }
+    }
 }
 
 #[test]
