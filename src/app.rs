@@ -173,6 +173,14 @@ pub fn live(database: &DatabaseSettings) -> Live {
     }
 }
 
+/// The other databases of the settings, by name, as far as this machine knows where
+/// they are.
+#[must_use]
+pub fn others(settings: &Settings, than: &DatabaseSettings) -> Vec<(String, ConnectionUrl)> {
+    let known = sources(settings).into_iter().filter(|(name, _)| *name != than.name);
+    known.filter_map(|(name, url)| Some((name, url?))).collect()
+}
+
 /// What is known of each database before the store was looked at.
 #[must_use]
 pub fn state(settings: &Settings, clock: Clock) -> State {

@@ -87,7 +87,7 @@ pub(super) fn clear(root: &Path, stop: &CancellationToken) -> Vec<PathBuf> {
         if stop.is_cancelled() || !is_still(&folder, &opened) {
             continue;
         }
-        match fs::remove_dir_all(&folder) {
+        match remove(&folder) {
             Ok(()) => cleared.push(folder),
             Err(error) => {
                 let folder = folder.display();
@@ -96,6 +96,27 @@ pub(super) fn clear(root: &Path, stop: &CancellationToken) -> Vec<PathBuf> {
         }
     }
     cleared
+}
+
+/// Removes a sandbox's folder, its owner last: what is left where that fails, or where
+/// it is cut short, is still known for a sandbox's.
+///
+/// # Errors
+/// When something cannot be removed.
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name() == OWNER {
+            continue;
+        }
+        // A link is removed, and not what it leads to.
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_dir_all(folder)
 }
 
 /// A sandbox's folder, and the file in it that says whether somebody uses it.

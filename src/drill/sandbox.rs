@@ -255,9 +255,11 @@ impl Sandbox {
         cluster.stop().await.map_err(SandboxError::Cluster)?;
         let root = folder.path().to_owned();
         apart(&root, move |_| {
-            let closed = folder.close();
+            remains::remove(folder.path())?;
+            // It is gone already.
+            let _ = folder.close();
             drop(owner);
-            closed
+            Ok(())
         })
         .await
     }

@@ -238,12 +238,13 @@ pub fn is_transient_failure(stderr: &str) -> bool {
 /// database's, or a pooler's.
 #[must_use]
 pub fn lacks_connection(stderr: &str) -> bool {
-    const FULL: [&str; 5] = [
+    const FULL: [&str; 6] = [
         "too many clients",
         "too many connections for ",
         "remaining connection slots",
         // Supavisor and PgBouncer, each where a client keeps its session.
         "max clients reached",
+        "Max client connections reached",
         "no more connections allowed",
     ];
     FULL.iter().any(|text| stderr.contains(text))

@@ -26,10 +26,7 @@ pub enum Blame {
     Undefined,
     /// The same, of a statement that code of the database ran: most likely it names
     /// something without its schema, and a restore has no search path.
-    Code {
-        /// Whether it ran for a statement that defines something.
-        of_definition: bool,
-    },
+    Code,
     /// That is not said, and it is a definition that failed, and not the rows that it is
     /// about: what it lacks may be an extension's.
     Definition,
@@ -52,6 +49,9 @@ const NO_FILE: &str = "58P01";
 /// The class of what rows violate.
 const OF_ROWS: &str = "23";
 
+/// Bad syntax, and what is there already: no extension that is missing brings that.
+const OF_THE_ARCHIVE: [&str; 6] = ["42601", "42P06", "42P07", "42701", "42710", "42723"];
+
 impl Blame {
     /// By the class of a server's error, empty where the connection was lost, and by
     /// whether code of the database met with it.
@@ -61,7 +61,7 @@ impl Blame {
         } else if code == "42501" || code.starts_with("25") {
             Self::Rights
         } else if UNDEFINED.contains(&code) {
-            if of_code { Self::Code { of_definition: false } } else { Self::Undefined }
+            if of_code { Self::Code } else { Self::Undefined }
         } else if code == UNSUPPORTED && !of_code {
             Self::Undefined
         } else {
@@ -77,8 +77,8 @@ impl Blame {
             Self::Server | Self::Rights => self,
             _ if locale::is_lacking(code, message, kind) => Self::Locale,
             _ if kind == Kind::Extension && code != NO_SCHEMA => Self::Extension,
-            Self::Code { .. } => Self::Code { of_definition: true },
-            Self::Unknown if !code.starts_with(OF_ROWS) => Self::Definition,
+            Self::Unknown if code.starts_with(OF_ROWS) || OF_THE_ARCHIVE.contains(&code) => self,
+            Self::Unknown => Self::Definition,
             _ => self,
         }
     }
@@ -113,8 +113,7 @@ mod tests {
         }
         for code in ["42P01", "42703", "42704", "42883", "3F000", "0A000"] {
             assert_eq!(Blame::by(code, false), Blame::Undefined, "{code}");
-            let of_code = Blame::Code { of_definition: false };
-            let blame = if code == "0A000" { Blame::Unknown } else { of_code };
+            let blame = if code == "0A000" { Blame::Unknown } else { Blame::Code };
             assert_eq!(Blame::by(code, true), blame, "{code}");
         }
         for code in ["22P02", "23503", "42809", "XX000"] {
@@ -152,9 +151,11 @@ mod tests {
         }
         // Code of the database raised it, and `psql` says no class.
         assert_eq!(Blame::Unknown.in_definition(Kind::Index, "", "no"), Blame::Definition);
-        let by_code = of("42883", true, Kind::Index);
-        assert_eq!(by_code, Blame::Code { of_definition: true });
+        assert_eq!(of("42883", true, Kind::Index), Blame::Code);
         assert_eq!(of("23505", false, Kind::Key), Blame::Unknown, "two rows are the same");
+        for code in ["42601", "42P07"] {
+            assert_eq!(of(code, false, Kind::Table), Blame::Unknown, "{code}: no extension's");
+        }
     }
 
     #[test]

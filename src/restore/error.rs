@@ -193,7 +193,7 @@ impl fmt::Display for Stopped {
 impl Stopped {
     /// Whether code of the database did not find something.
     fn is_of_code(&self) -> bool {
-        matches!(self.blame, Blame::Code { .. })
+        self.blame == Blame::Code
     }
 
     /// What to do where the same would stop it again: code of the database wants a
@@ -366,7 +366,7 @@ mod tests {
     /// The same command would fail for ever.
     #[test]
     fn what_code_does_not_find_is_not_mended_by_the_same_command() {
-        let blame = Blame::Code { of_definition: false };
+        let blame = Blame::Code;
         let code = || Stopped { blame, stage: RestoreStage::Data, ..stopped() };
         let said = code().to_string();
         for part in [

@@ -98,6 +98,8 @@ pub struct Asked {
     /// What backups say of it: the one that is restored, and the newest, since the
     /// source may have moved between them.
     pub remembered: Vec<Source>,
+    /// Which other database of the settings lives there, if one does.
+    pub of_another: Option<String>,
 }
 
 impl Asked {
@@ -119,7 +121,8 @@ impl Asked {
             Live::Unnamed | Live::Unread(_) | Live::At(_) => Name::Other,
         };
         let same_host = source.url().is_some_and(|source| source.address() == url.address());
-        Self { same_address: name == Name::Same && same_host, name, answer, remembered }
+        let same_address = name == Name::Same && same_host;
+        Self { same_address, name, answer, remembered, of_another: None }
     }
 
     /// Whether the target is the source, by its address or by the source's own word.
@@ -142,28 +145,57 @@ impl Asked {
     }
 }
 
+/// Asks the source who it is, and the other databases of the settings whether they are
+/// the target. Of these one that does not answer stands in nobody's way.
+pub(super) async fn look(
+    source: &Live,
+    others: &[(String, ConnectionUrl)],
+    remembered: Vec<Source>,
+    url: &ConnectionUrl,
+    facts: &TargetFacts,
+    target: &mut Target,
+) -> Asked {
+    let answer = ask(source, target).await;
+    let mut asked = Asked::of(source, remembered, url, facts, answer);
+    let Ok(ours) = target.identity().await else { return asked };
+    let each = others.iter().map(async |(name, other)| {
+        let is_there = other.address() == url.address() && other.database() == facts.database;
+        let is_it = is_there || who(other).await.is_ok_and(|theirs| is_same(&ours, &theirs));
+        is_it.then(|| name.clone())
+    });
+    asked.of_another = futures::future::join_all(each).await.into_iter().flatten().next();
+    asked
+}
+
 /// Asks the source who it is.
-pub(super) async fn ask(source: &Live, target: &mut Target) -> Answer {
+async fn ask(source: &Live, target: &mut Target) -> Answer {
     let source = match source {
         Live::Unnamed => return Answer::Unnamed,
         Live::Unread(why) => return Answer::Silent(why.clone()),
         Live::At(source) => source,
     };
-    let asking = async {
-        let mut session = Target::open(source, ASK_WITHIN).await?;
-        let identity = session.identity().await;
-        session.close().await;
-        identity
-    };
     let ours = match target.identity().await {
         Ok(ours) => ours,
         Err(error) => return Answer::Silent(error.to_string()),
     };
+    match who(source).await {
+        Ok(theirs) if is_same(&ours, &theirs) => Answer::Same,
+        Ok(theirs) => Answer::Other(theirs),
+        Err(why) => Answer::Silent(why),
+    }
+}
+
+/// Asks a database who it is, and says why where it does not tell in time.
+async fn who(database: &ConnectionUrl) -> Result<Identity, String> {
+    let asking = async {
+        let mut session = Target::open(database, ASK_WITHIN).await?;
+        let identity = session.identity().await;
+        session.close().await;
+        identity
+    };
     match tokio::time::timeout(ASK_WITHIN, asking).await {
-        Ok(Ok(theirs)) if is_same(&ours, &theirs) => Answer::Same,
-        Ok(Ok(theirs)) => Answer::Other(theirs),
-        Ok(Err(error)) => Answer::Silent(error.to_string()),
-        Err(_) => Answer::Silent(format!("no answer within {} s", ASK_WITHIN.as_secs())),
+        Ok(identity) => identity.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", ASK_WITHIN.as_secs())),
     }
 }
 
@@ -200,6 +232,13 @@ pub(super) fn refusal(
     if not_the_source {
         return None;
     }
+    if let Some(another) = &asked.of_another {
+        return Some(format!(
+            "the target is a live source: database {database} is databases.{another} of the \
+             settings; restore into another database, or, where it is to become what this backup \
+             holds, add --not-the-source"
+        ));
+    }
     match (&asked.answer, asked.likeness(facts)) {
         (Answer::Other(source), Some(Likeness::Identifier)) => Some(format!(
             "the target is where a backup comes from: database {database} of the same server, by \
@@ -226,6 +265,12 @@ pub(super) fn refusal(
                  a clone of the source's server and not the source, add --not-the-source"
             ))
         }
+        (Answer::Unnamed, Some(Likeness::Name)) if clean => Some(format!(
+            "the target, database {database}, may be the source: it has its database's name, their \
+             system identifiers cannot be compared, and the settings name no source that could be \
+             asked; restore into another database or into an empty one, or, where you know that \
+             it is not the source and what is there may go, add --not-the-source"
+        )),
         (Answer::Silent(why), likeness) if clean => {
             let name = match asked.name {
                 Name::Other if likeness.is_none() => return None,

@@ -238,3 +238,24 @@ fn a_silent_source_is_a_warning_where_something_is_dropped() {
     assert_eq!(warning(&silent, false), None);
     assert_eq!(warning(&other(Some("2"), "app"), true), None);
 }
+
+#[test]
+fn where_another_database_of_the_settings_lives_nothing_is_restored_unasked() {
+    let facts = facts(Some("3"));
+    let asked = Asked { of_another: Some("prod".to_owned()), ..Asked::default() };
+    for clean in [false, true] {
+        let why = refusal(&facts, &asked, clean, false).unwrap();
+        assert!(why.contains("databases.prod") && why.contains("--not-the-source"), "{why}");
+    }
+    assert_eq!(refusal(&facts, &asked, true, true), None);
+}
+
+#[test]
+fn a_name_is_enough_where_no_source_is_named_and_identifiers_cannot_be_compared() {
+    let facts = facts(None);
+    let asked = asked(&Live::Unnamed, &[source(Some("1"))], &facts);
+    let why = refusal(&facts, &asked, true, false).unwrap();
+    assert!(why.contains("may be the source") && why.contains("--not-the-source"), "{why}");
+    assert_eq!(refusal(&facts, &asked, false, false), None, "nothing is dropped");
+    assert_eq!(refusal(&facts, &asked, true, true), None);
+}

@@ -63,6 +63,8 @@ pub struct LegacyRequest {
     pub client_dirs: Vec<std::path::PathBuf>,
     /// Drop first what it will create.
     pub clean: bool,
+    /// Other databases that the settings name, by name: none is a target unasked.
+    pub others: Vec<(String, ConnectionUrl)>,
     /// What the newest backup says of the source, where there is one.
     pub newest: Option<crate::archive::manifest::Source>,
     /// The target only looks like the source: it is a clone of its server.
@@ -117,10 +119,10 @@ pub async fn prepare(request: LegacyRequest) -> Result<PreparedLegacy, RestoreEr
     let mut warnings: Vec<String> = client.warning.iter().cloned().collect();
     warnings
         .push("a legacy archive has no manifest: its rows are compared with its own text".into());
-    let answer = identity::ask(&request.source, &mut control).await;
-    warnings.extend(identity::warning(&answer, request.clean));
     let remembered = request.newest.iter().cloned().collect();
-    let asked = Asked::of(&request.source, remembered, &url, &facts, answer);
+    let (source, others) = (&request.source, &request.others);
+    let asked = identity::look(source, others, remembered, &url, &facts, &mut control).await;
+    warnings.extend(identity::warning(&asked.answer, request.clean));
     let psql = Psql { client, url: url.clone(), priority: request.priority };
     Ok(PreparedLegacy { request, url, control, facts, psql, asked, warnings })
 }

@@ -10,7 +10,7 @@ use std::{
 use super::{
     damage::Damage,
     error::RestoreError,
-    identity::{self, Asked, Live},
+    identity::{self, Live},
     members::{Archive, MemberError},
     options::Options,
     plan::{self, Contents, Plan, name},
@@ -38,6 +38,8 @@ pub struct Request {
     pub target: ConnectionUrl,
     /// The source, where the settings name it: it is never a target.
     pub source: Live,
+    /// Other databases that the settings name, by name: none is a target unasked.
+    pub others: Vec<(String, ConnectionUrl)>,
     /// What the newest backup says of the source, where it is known.
     pub newest: Option<Source>,
     /// Where PostgreSQL's client programs may be, searched first.
@@ -111,10 +113,10 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
     let facts = control.facts().await?;
     let psql = clients::find_psql(&request.client_dirs, facts.server.major).await;
     let occupied = occupied(&contents.manifest, &facts, &mut control).await?;
-    let answer = identity::ask(&request.source, &mut control).await;
     let chosen = contents.manifest.source.clone();
     let remembered = [chosen].into_iter().chain(request.newest).collect();
-    let asked = Asked::of(&request.source, remembered, &url, &facts, answer);
+    let (source, others) = (&request.source, &request.others);
+    let asked = identity::look(source, others, remembered, &url, &facts, &mut control).await;
     let wants_word = identity::wants_word(&facts, &asked, request.options.not_the_source);
     let target = plan::Target { facts: &facts, occupied: &occupied, asked };
     let mut plan = planner::plan(&contents, &target, &request.options)?;

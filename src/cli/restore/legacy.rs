@@ -21,7 +21,7 @@ pub(super) async fn request(
 ) -> Result<LegacyRequest> {
     only_whole(&wanted.options)?;
     let (sha256, newest) = (wanted.sha256().await?, wanted.newest().await);
-    let Wanted { entry, options, damaged, source, client_dirs, .. } = wanted;
+    let Wanted { entry, options, damaged, source, others, client_dirs, .. } = wanted;
     Ok(LegacyRequest {
         archive,
         sha256,
@@ -29,6 +29,7 @@ pub(super) async fn request(
         id: entry.id.to_string(),
         target,
         source,
+        others,
         client_dirs,
         clean: options.clean,
         not_the_source: options.not_the_source,

@@ -254,8 +254,9 @@ impl Command<'_> {
         };
         self.backup = Some(entry.id.to_string());
         let source = app::live(database);
+        let others = app::others(settings, database);
         let client_dirs = settings.client_dirs.clone();
-        Ok(Wanted { store, layout, catalog, entry, options, damaged, source, client_dirs })
+        Ok(Wanted { store, layout, catalog, entry, options, damaged, source, others, client_dirs })
     }
 
     /// Everything that touches nothing and takes little.
@@ -279,6 +280,7 @@ impl Command<'_> {
             damage,
             target,
             source: wanted.source,
+            others: wanted.others,
             newest,
             client_dirs: wanted.client_dirs,
             options: wanted.options,

@@ -8,6 +8,7 @@ use super::super::progress;
 use crate::{
     archive::manifest::Source,
     catalog::{self, Catalog, CatalogError, Entry, Key, Layout, Remains, State},
+    postgres::ConnectionUrl,
     restore::{self, Damage, Live, Options, Progress, Stored, Stream},
     store::{Patience, Store},
     visible::visible_lines,
@@ -23,6 +24,8 @@ pub(super) struct Wanted {
     pub(super) damaged: bool,
     /// Where it is settled, the source: it is never a target.
     pub(super) source: Live,
+    /// Other databases of the settings, by name, as far as it is known where they are.
+    pub(super) others: Vec<(String, ConnectionUrl)>,
     pub(super) client_dirs: Vec<PathBuf>,
 }
 

@@ -147,8 +147,12 @@ impl Place {
             Self::Sandbox(sandbox) if is_done => {
                 sandbox.stop().await.map(|()| Vec::new()).map_err(|error| error.to_string())
             }
-            // Dropping it ends the server at once.
-            Self::Sandbox(_) => Ok(Vec::new()),
+            // Dropping it ends the server at once. That and the removal of its folder
+            // may take seconds, in which no thread of the runtime's shall be missing.
+            Self::Sandbox(sandbox) => {
+                let dropped = tokio::task::spawn_blocking(move || drop(sandbox)).await;
+                dropped.map(|()| Vec::new()).map_err(|error| error.to_string())
+            }
             Self::Target(borrowed) => {
                 let url = borrowed.url().clone();
                 let why =

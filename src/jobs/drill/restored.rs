@@ -52,7 +52,8 @@ pub(super) enum Error {
     Restore(String),
     /// What a statement of it is about is not there.
     Undefined(String),
-    /// A statement that defines something fails, for whatever reason.
+    /// A statement that defines something fails, for whatever reason, or code of the
+    /// database does not find something.
     Definition(String),
     /// So does one, because a file of the server's is not there.
     File(String),
@@ -85,11 +86,9 @@ impl From<RestoreError> for Error {
                     let name = restore::locale_named(&stopped.message).map(str::to_owned);
                     Self::Locale { name, message }
                 }
-                Blame::Definition | Blame::Code { of_definition: true } => {
-                    Self::Definition(message)
-                }
-                // An extension has no part in it that is known of.
-                Blame::Code { of_definition: false } | Blame::Unknown => Self::Restore(message),
+                // Code that rows make run may look for what an extension was to make.
+                Blame::Definition | Blame::Code => Self::Definition(message),
+                Blame::Unknown => Self::Restore(message),
             },
             // A sandbox is new and ours: nothing but its server can be in the way.
             RestoreError::Target(_) | RestoreError::Client(_) | RestoreError::Refused(_) => {
@@ -215,6 +214,8 @@ async fn restore_there(
                 damage: None,
                 target: target.clone(),
                 source,
+                // These were asked when the place was taken.
+                others: Vec::new(),
                 newest: None,
                 client_dirs,
                 options,
@@ -306,6 +307,7 @@ fn legacy_request(
         sha256: legacy.sha256.clone(),
         target,
         source,
+        others: Vec::new(),
         client_dirs,
         clean: false,
         newest: None,
@@ -401,13 +403,11 @@ mod tests {
         assert!(matches!(error, Error::Restore(_)), "{error:?}");
         let error = of_target(of(Blame::Undefined), |text| text);
         assert!(matches!(error, Error::Undefined(_)), "{error:?}");
-        // What code of the database does not find, no extension was to make.
-        let code = |of_definition| of(Blame::Code { of_definition });
-        for error in [of_target(code(false), |text| text), of_sandbox(code(false))] {
-            assert!(matches!(error, Error::Restore(_)), "{error:?}");
+        // What code of the database does not find, an extension may have had to make.
+        let code = || of(Blame::Code);
+        for error in [of_target(code(), |text| text), of_sandbox(code())] {
+            assert!(matches!(error, Error::Definition(_)), "{error:?}");
         }
-        // But code that defines something may want what an extension was to make.
-        assert!(matches!(code(true), Error::Definition(_)));
         // In a sandbox nobody forbids anything, and a killed backend is still ours.
         assert!(matches!(of_sandbox(of(Blame::Server)), Error::Sandbox(_)));
         assert!(matches!(of_sandbox(of(Blame::Rights)), Error::Definition(_)));

@@ -33,6 +33,7 @@ async fn restore_from(
         damage: None,
         target,
         source: restore::Live::Unnamed,
+        others: Vec::new(),
         newest: None,
         client_dirs: vec![server.bin_dir().to_owned()],
         options: Options { jobs: 2, clean, ..Options::default() },

@@ -91,8 +91,16 @@ fn progress_moves_from_the_first_byte_to_the_last_row() {
             let store = Arc::new(LocalStore::open(&folder).await.unwrap());
             let options = Options { jobs: 2, ..Options::default() };
             let (source, newest) = (restore::Live::Unnamed, None);
-            let (stored, damage) = (Stored::new(store, manifest), None);
-            let request = Request { stored, damage, target, source, newest, client_dirs, options };
+            let request = Request {
+                stored: Stored::new(store, manifest),
+                damage: None,
+                target,
+                source,
+                others: Vec::new(),
+                newest,
+                client_dirs,
+                options,
+            };
             let prepared = restore::prepare(request).await.unwrap();
             Box::pin(restore::run(prepared, &progress, &cancel)).await.unwrap()
         })

@@ -253,6 +253,7 @@ fn a_small_table_reads_only_its_members() {
             damage: None,
             target: url,
             source: restore::Live::Unnamed,
+            others: Vec::new(),
             newest: None,
             client_dirs: vec![server.bin_dir().to_owned()],
             options,
