@@ -266,10 +266,12 @@ fn a_comparison_that_could_not_run_is_not_passed() {
 #[test]
 fn corruption_that_amcheck_finds_fails_the_drill() {
     let (server, _room, product, _backup) = backed_up();
-    let finds = with_amcheck(&server, "#!/bin/sh\necho 'btree index \"x\": broken'\nexit 2\n");
+    let says = "#!/bin/sh\necho 'btree index \"drill.public.x\":'\n\
+                echo '    ERROR:  item order invariant violated for index \"x\"'\nexit 2\n";
+    let finds = with_amcheck(&server, says);
     let record = product.with_client_dir(finds.path()).drill(3, &[]);
     assert_eq!(reason(&record, "failed").0, "check_failed");
-    assert!(amcheck(&record).1.contains("broken"));
+    assert!(amcheck(&record).1.contains("item order invariant violated"));
 }
 
 #[test]
