@@ -171,7 +171,7 @@ impl Expectation {
         matches!(self, Self::Last(..))
     }
 
-    /// Judges an answer. `last` is what was [`kept`] of the value in the backup before,
+    /// Judges an answer. `last` is what was kept of the value in the backup before,
     /// where a drill of it passed.
     #[must_use]
     pub fn judge(&self, found: &Found, last: Option<&str>) -> Judged {
