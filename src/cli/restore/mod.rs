@@ -73,7 +73,7 @@ pub(super) struct Arguments {
     create_roles: bool,
     /// Restore although the target may be the source, by its system identifier or, with --clean,
     /// its name, and the source cannot be asked or is not the one that the settings name: only
-    /// where you know that it is not.
+    /// where you know that it is not. Also where the target is another database of the settings.
     #[arg(long)]
     not_the_source: bool,
     /// Use a backup that verify found damaged: each member is checked by itself, and what cannot
