@@ -113,7 +113,7 @@ mod tests {
     fn a_server_that_has_too_little_gives_no_wrong_answer() {
         let refused = |code: &str| {
             let (message, code) = (String::new(), code.to_owned());
-            refused(&TargetError { message, code, of_code: false })
+            refused(&TargetError { message, named: None, code, of_code: false })
         };
         for code in ["", "53100", "53200", "57014", "57P01", "58030"] {
             assert_eq!(refused(code), Looked::CouldNotRun, "{code}");

@@ -164,7 +164,10 @@ mod tests {
     fn a_server_that_has_too_little_says_nothing_against_a_sequence() {
         let wrong = |code: &str| {
             let (message, code) = ("no".to_owned(), code.to_owned());
-            wrong("public.s".to_owned(), Err(TargetError { message, code, of_code: false }))
+            wrong(
+                "public.s".to_owned(),
+                Err(TargetError { message, named: None, code, of_code: false }),
+            )
         };
         for code in ["", "53100", "57014", "58030"] {
             assert!(wrong(code).is_err(), "{code}");

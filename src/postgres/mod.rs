@@ -18,7 +18,6 @@
 
 pub mod clients;
 pub mod cluster;
-mod code;
 pub mod confine;
 mod connect;
 mod definitions;
@@ -53,6 +52,7 @@ pub use hardening::{Guard, RoleFacts};
 pub use preflight::{Obstacle, PreflightError, Problem};
 pub use psql::{Psql, PsqlError, RunningPsql};
 pub(crate) use relations::quote;
+pub(crate) use said::QUOTES;
 pub use session::{Session, Snapshot};
 pub use shares::shares;
 pub use target::{CopyIn, Target, TargetError, is_servers_own};

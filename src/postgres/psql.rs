@@ -36,8 +36,11 @@ pub enum PsqlError {
     /// It stopped at an error.
     #[error("{message}")]
     Stopped {
-        /// What it said, without its own name for the place.
+        /// What it said, without its own name for the place, and without any row.
         message: String,
+        /// The same with names that a row may hold, where it has some: for who knows
+        /// that no row was read.
+        named: Option<String>,
         /// The line of the script in which the statement ended, where it said so.
         line: Option<usize>,
         /// The error's class; empty where the connection was lost, `None` where it

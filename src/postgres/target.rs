@@ -32,6 +32,9 @@ pub struct Target {
 pub struct TargetError {
     /// What the server says, with its details and without any row.
     pub message: String,
+    /// The same with names that a row may hold, where it has some: for who knows that
+    /// no row was read.
+    pub named: Option<String>,
     /// The error's class; empty where the connection was lost.
     pub code: String,
     /// Whether code of the database met with it: a function, a trigger, a check.
@@ -103,28 +106,44 @@ impl TargetError {
     }
 }
 
+impl TargetError {
+    /// The same of what has read no row yet.
+    fn before_rows(self) -> Self {
+        match self.named {
+            Some(named) if !self.of_code => Self { message: named, named: None, ..self },
+            _ => self,
+        }
+    }
+}
+
 impl From<sqlx::Error> for TargetError {
     fn from(error: sqlx::Error) -> Self {
         let Some(database) =
             error.as_database_error().and_then(|e| e.try_downcast_ref::<PgDatabaseError>())
         else {
             let message = format!("the connection to the target was lost: {error}");
-            return Self { message, code: String::new(), of_code: false };
+            return Self { message, named: None, code: String::new(), of_code: false };
         };
-        let code = database.code();
+        let (code, position) = (database.code(), database.position());
         let said = Said {
             code,
             message: database.message(),
             detail: database.detail(),
             hint: database.hint(),
             context: database.r#where(),
-            query: match database.position() {
+            query: match position {
                 Some(PgErrorPosition::Internal { query, .. }) => Some(query),
                 _ => None,
             },
             sure: true,
+            placed: matches!(position, Some(PgErrorPosition::Original(_))),
         };
-        Self { message: said.without_rows(), code: code.to_owned(), of_code: said.is_of_code() }
+        Self {
+            message: said.without_rows(),
+            named: said.with_names(),
+            code: code.to_owned(),
+            of_code: said.is_of_code(),
+        }
     }
 }
 
@@ -235,7 +254,8 @@ impl Target {
     /// # Errors
     /// When the server refuses, or the connection is lost.
     pub async fn copy(&mut self, statement: &str) -> Result<CopyIn<'_>, TargetError> {
-        Ok(CopyIn(self.connection.copy_in_raw(statement).await?))
+        let begun = self.connection.copy_in_raw(statement).await;
+        begun.map(CopyIn).map_err(|error| TargetError::from(error).before_rows())
     }
 
     /// Ends every other session of this login that calls itself `application`,

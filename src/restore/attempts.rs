@@ -1,6 +1,8 @@
 //! Statements that the target may or may not allow, tried in the end.
 
-use super::{error::Failure, judge::Class, kind::Kind, plan::Skipped, statement::Statement};
+use super::{
+    failure::Failure, judge::Class, kind::Kind, noted::Noted, plan::Skipped, statement::Statement,
+};
 use crate::postgres::Target;
 
 /// Tries them in their order; returns what was not allowed.
@@ -31,8 +33,9 @@ pub(super) async fn run(
                     || (error.is_absent() && !statement.text.starts_with(b"CREATE ")) =>
             {
                 // What is said of something that was not allowed has nothing to be said of.
-                let (what, reason) = (statement.to_string(), error.message);
-                skipped.push(Skipped { what, reason, class: *class });
+                let (what, reason) = (Noted::from(statement), error);
+                let reason = what.said(&reason.message, reason.named.as_deref(), reason.of_code);
+                skipped.push(Skipped { what: what.at, reason, class: *class });
             }
             Err(error) => return Err(Failure::in_statement(statement)(error)),
         }

@@ -100,7 +100,7 @@ impl Blame {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::error::Failure, *};
+    use super::{super::failure::Failure, *};
     use crate::postgres::TargetError;
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
             assert_eq!(Blame::by(code, false), Blame::Unknown, "{code}");
         }
         let (message, code) = ("lost".to_owned(), String::new());
-        let lost = TargetError { message, code, of_code: false };
+        let lost = TargetError { message, named: None, code, of_code: false };
         let failure = Failure::at("rows of table gift")(lost);
         assert_eq!(failure.blame, Blame::Server);
         assert_eq!(failure.at.as_deref(), Some("rows of table gift"));

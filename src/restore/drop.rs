@@ -7,7 +7,9 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::{blame::Blame, clean::UNLINK, error::Failure, progress::Progress, statement::name_of};
+use super::{
+    blame::Blame, clean::UNLINK, failure::Failure, progress::Progress, statement::name_of,
+};
 use crate::{
     archive::TableName,
     postgres::{Target, TargetError},

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{
     blame::Blame,
-    error::{Failure, Loaded, RestoreError, Stopped},
+    error::{Loaded, RestoreError, Stopped},
+    failure::Failure,
     progress::Progress,
 };
 use crate::postgres::{ConnectionUrl, Target};
@@ -21,11 +22,14 @@ pub(super) enum Cause {
 }
 
 /// What is known of a restore that stopped, beside its progress.
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact")]
 pub(super) struct Known {
     /// Whether anything of the target was changed.
     pub(super) touched: bool,
     /// Tables that a part was to make, named as SQL writes them.
     pub(super) making: Option<Vec<String>>,
+    /// See [`Stopped::defines`].
+    pub(super) defines: bool,
     /// Whether the server may have taken more than was counted.
     pub(super) uncounted: bool,
     /// See [`Stopped::wants_word`].
@@ -39,7 +43,7 @@ pub(super) async fn stopped(
     progress: &Progress,
     known: Known,
 ) -> RestoreError {
-    let Known { touched, making, uncounted, wants_word } = known;
+    let Known { touched, making, defines, uncounted, wants_word } = known;
     let (failure, cancelled) = match cause {
         Cause::Failed(failure) => (failure, false),
         Cause::Cancelled => {
@@ -63,6 +67,7 @@ pub(super) async fn stopped(
         left_behind,
         touched,
         not_whole,
+        defines,
         wants_word,
     }))
 }

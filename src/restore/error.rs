@@ -4,15 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{
-    blame::Blame, kind::Kind, members::MemberError, script::ScriptError, select::NotThere,
-    statement::Statement,
-};
+use super::{blame::Blame, members::MemberError, script::ScriptError, select::NotThere};
 use crate::{
     archive::map::MapError,
     figures::counted,
-    postgres::{ClientError, PsqlError, Section, SessionError, TargetError},
-    store::StoreError,
+    postgres::{ClientError, Section, SessionError},
     words::RestoreStage,
 };
 
@@ -95,6 +91,7 @@ fn without(section: Section) -> &'static str {
 
 /// A restore that stopped in the middle.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact")]
 pub struct Stopped {
     /// Where.
     pub stage: RestoreStage,
@@ -115,6 +112,8 @@ pub struct Stopped {
     /// Of a part: tables that it made and that may lack keys, indexes and the
     /// like, named as SQL writes them; `None` where everything was wanted.
     pub not_whole: Option<Vec<String>>,
+    /// Whether it was to make tables and functions, and not only to fill what is there.
+    pub defines: bool,
     /// Whether `--clean` would be refused without `--not-the-source`: what is known of
     /// the source does not tell the target from it.
     pub wants_word: bool,
@@ -199,122 +198,38 @@ impl Stopped {
     /// What to do where the same would stop it again: code of the database wants a
     /// search path, in the target before rows come.
     fn mend_code(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "; the same would stop it again: ")?;
+        let word = if self.wants_word { " --not-the-source" } else { "" };
         match self.not_whole.as_deref() {
-            None if self.stage == RestoreStage::Legacy => write!(
+            // Nothing stands in the target yet that could be mended.
+            _ if matches!(self.stage, RestoreStage::Legacy | RestoreStage::PreData) => write!(
                 f,
-                "; the same would stop it again: write it as SQL with --to -, {MEND} there, and run \
-                 that with psql on an empty database; mend the source likewise"
-            ),
-            None => {
-                let word = if self.wants_word { " --not-the-source" } else { "" };
-                write!(
-                    f,
-                    "; the same would stop it again: run it with --clean{word} --section pre-data, \
-                     {MEND} in the target, then run it with --section data --section post-data; \
-                     mend the source likewise"
-                )
+                "write it as SQL with --to -, {MEND} there, and run that with psql on an empty \
+                 database"
+            )?,
+            None if !self.defines => {
+                write!(f, "{MEND} in the target, then run it again with --clean{word}")?;
             }
-            Some(tables) => {
-                write!(f, "; the same would stop it again: {MEND} in the target, ")?;
-                if !tables.is_empty() {
-                    write!(
-                        f,
-                        "drop what this run made and is not whole ({}), ",
-                        tables.join(", ")
-                    )?;
-                }
-                write!(f, "then run again; mend the source likewise")
-            }
+            // Rows that no definition of the archive takes away are there since the first
+            // time, and so it says --clean once more.
+            None => write!(
+                f,
+                "run it with --clean{word} --section pre-data, {MEND} in the target, then run it \
+                 with --clean{word} --section data --section post-data"
+            )?,
+            Some([]) => write!(f, "{MEND} in the target, then run again")?,
+            Some(tables) => write!(
+                f,
+                "{MEND} in the target, drop what this run made and is not whole ({}), then run \
+                 again",
+                tables.join(", ")
+            )?,
         }
+        write!(f, "; mend the source likewise")
     }
 }
 
 impl std::error::Error for Stopped {}
-
-/// Why one stage failed.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) at: Option<String>,
-    pub(super) message: String,
-    /// Whose fault it is.
-    pub(super) blame: Blame,
-}
-
-impl Failure {
-    pub(super) fn at(at: impl fmt::Display) -> impl FnOnce(TargetError) -> Self {
-        let at = at.to_string();
-        move |error| Self { at: Some(at), ..Self::from(error) }
-    }
-
-    pub(super) fn of(at: impl fmt::Display, message: impl fmt::Display) -> Self {
-        Self { at: Some(at.to_string()), message: message.to_string(), blame: Blame::Unknown }
-    }
-
-    /// What `psql` stopped at, and the kind of what that defines, where it does.
-    pub(super) fn of_psql(at: Option<String>, defines: Option<Kind>, error: &PsqlError) -> Self {
-        let (blame, message) = (Blame::of_psql(error), error.to_string());
-        let code = match error {
-            PsqlError::Stopped { code, .. } => code.as_deref().unwrap_or_default(),
-            PsqlError::Tls(_) | PsqlError::Process(_) => "",
-        };
-        let blame = defines.map_or(blame, |kind| blame.in_definition(kind, code, &message));
-        Self { at, message, blame }
-    }
-
-    /// At a statement of the archive.
-    pub(super) fn in_statement(statement: &Statement) -> impl FnOnce(TargetError) -> Self {
-        let (at, defines) = (Some(statement.to_string()), statement.defines());
-        move |error| {
-            let blame = Blame::by(&error.code, error.of_code);
-            let in_definition = |kind| blame.in_definition(kind, &error.code, &error.message);
-            let (blame, message) = (defines.map_or(blame, in_definition), error.to_string());
-            Self { at, message, blame }
-        }
-    }
-
-    /// The same, with the place where it happened.
-    pub(super) fn located(self, at: &str) -> Self {
-        Self { at: Some(at.to_owned()), ..self }
-    }
-}
-
-impl From<TargetError> for Failure {
-    fn from(error: TargetError) -> Self {
-        let blame = Blame::by(&error.code, error.of_code);
-        Self { at: None, message: error.to_string(), blame }
-    }
-}
-
-impl From<SessionError> for Failure {
-    fn from(error: SessionError) -> Self {
-        // There is no session: whose fault that is, is the server's or the way's to it.
-        Self { at: None, message: error.to_string(), blame: Blame::Server }
-    }
-}
-
-impl From<MemberError> for Failure {
-    fn from(error: MemberError) -> Self {
-        Self { at: None, message: error.to_string(), blame: Blame::Unknown }
-    }
-}
-
-impl From<ScriptError> for Failure {
-    fn from(error: ScriptError) -> Self {
-        Self { at: None, message: error.to_string(), blame: Blame::Unknown }
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self { at: None, message: error.to_string(), blame: Blame::Unknown }
-    }
-}
-
-impl From<PsqlError> for Failure {
-    fn from(error: PsqlError) -> Self {
-        Self::of_psql(None, None, &error)
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -331,6 +246,7 @@ mod tests {
             left_behind: Some(0),
             touched: true,
             not_whole: None,
+            defines: true,
             wants_word: false,
         }
     }
@@ -372,14 +288,19 @@ mod tests {
         for part in [
             "no; code of the database looks for that, most likely by a name without its schema",
             "run it with --clean --section pre-data, give the function its search_path",
-            "then run it with --section data --section post-data",
+            "then run it with --clean --section data --section post-data; mend the source",
         ] {
             assert!(said.contains(part), "{part}: {said}");
         }
         let said = Stopped { wants_word: true, ..code() }.to_string();
         assert!(said.contains("with --clean --not-the-source --section pre-data, "), "{said}");
-        let said = Stopped { stage: RestoreStage::Legacy, ..code() }.to_string();
-        assert!(said.contains("--to -") && !said.contains("--section"), "{said}");
+        for stage in [RestoreStage::Legacy, RestoreStage::PreData] {
+            let said = Stopped { stage, ..code() }.to_string();
+            assert!(said.contains("--to -") && !said.contains("--section"), "{said}");
+        }
+        let filling = Stopped { defines: false, wants_word: true, ..code() }.to_string();
+        let again = "in the target, then run it again with --clean --not-the-source; mend";
+        assert!(filling.contains(again) && !filling.contains("--section"), "{filling}");
         let part = |tables: &[&str]| {
             let tables = tables.iter().map(|&table| table.to_owned()).collect();
             Stopped { not_whole: Some(tables), ..code() }.to_string()

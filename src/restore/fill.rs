@@ -2,7 +2,7 @@
 //! failure leaves them as they were.
 
 use super::{
-    error::Failure,
+    failure::Failure,
     load,
     members::{Archive, runs},
     plan::{Fill, Hold, name},

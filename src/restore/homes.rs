@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    error::Failure,
+    failure::Failure,
     judge::Class,
     plan::{Plan, Skipped, name},
     statement::name_of,

@@ -177,7 +177,8 @@ impl PreparedLegacy {
 
     /// What is known of it when it stops.
     fn known(&self, touched: bool, uncounted: bool) -> Known {
-        Known { touched, making: None, uncounted, wants_word: self.wants_word() }
+        let wants_word = self.wants_word();
+        Known { touched, making: None, defines: true, uncounted, wants_word }
     }
 
     /// Lets the target go; nothing was touched.

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{
     blame::Blame,
-    error::Failure,
+    failure::Failure,
     framing::{Begun, Framing, FramingError},
     members::{Archive, Run},
     progress::Progress,

@@ -9,7 +9,8 @@ use futures::future::try_join_all;
 use tokio::sync::Notify;
 
 use super::{
-    error::Failure,
+    failure::Failure,
+    noted::Noted,
     order::{Lock, lock},
     progress::Progress,
     statement::{Statement, name_of},
@@ -124,10 +125,8 @@ pub(super) async fn run(
         script.extend_from_slice(&statement.text);
         script.push(b'\n');
         let sent = psql.run(&script).await;
-        let defines = statement.defines();
-        return sent
-            .map(|()| None)
-            .map_err(|error| Failure::of_psql(Some(statement.to_string()), defines, &error));
+        let noted = Noted::from(statement);
+        return sent.map(|()| None).map_err(|error| Failure::of_psql(Some(&noted), &error));
     };
     let mut tries = 0;
     loop {

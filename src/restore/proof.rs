@@ -2,7 +2,7 @@
 //! counted and compared.
 
 use super::{
-    error::Failure, plan::Expected, post::each, progress::Progress, report::Difference,
+    failure::Failure, plan::Expected, post::each, progress::Progress, report::Difference,
     statement::name_of,
 };
 use crate::{archive::TableName, postgres::Target};

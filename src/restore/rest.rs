@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     clean,
-    error::Failure,
+    failure::Failure,
     kind::Kind,
     members::{Archive, runs},
     plan::Rest,
@@ -80,7 +80,8 @@ pub(super) async fn run(
             Wanted::Try => {
                 let sql = String::from_utf8_lossy(&statement.text).into_owned();
                 if let Err(error) = session.run(&sql).await {
-                    not_set.push(format!("{statement}: {error}"));
+                    let Failure { message, .. } = Failure::in_statement(&statement)(error);
+                    not_set.push(format!("{statement}: {message}"));
                 }
             }
             Wanted::No => {}

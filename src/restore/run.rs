@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     attempts, drop,
     ending::{self, Cause, Known},
-    error::{Failure, OTHERWISE, RestoreError},
+    error::{OTHERWISE, RestoreError},
+    failure::Failure,
     fill, homes,
     judge::Class,
     kind::Kind,
@@ -57,6 +58,7 @@ pub async fn run(
         let tables = prepared.plan.pre_data.iter().filter(|s| s.kind == Kind::Table);
         tables.filter_map(|statement| statement.object.as_ref()).map(name_of).collect()
     });
+    let defines = options.wants(Section::PreData);
     let touched = Arc::new(AtomicBool::new(false));
     let wants_word = prepared.wants_word;
     let psql = prepared.psql()?;
@@ -78,7 +80,7 @@ pub async fn run(
     };
     // The sessions' own ends are gone by now; the server may still be at work.
     let touched = touched.load(Ordering::Relaxed);
-    let known = Known { touched, making, uncounted: false, wants_word };
+    let known = Known { touched, making, defines, uncounted: false, wants_word };
     Err(ending::stopped(cause, &url, progress, known).await)
 }
 

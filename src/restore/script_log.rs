@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{error::Failure, kind::Kind, statement::Statement};
+use super::{failure::Failure, noted::Noted, statement::Statement};
 use crate::postgres::PsqlError;
 
 /// How many statements are remembered: far more than `psql` reads ahead.
@@ -12,43 +12,42 @@ const REMEMBERED: usize = 20_000;
 #[derive(Debug, Default)]
 pub(super) struct ScriptLog {
     lines: usize,
-    /// The last line of each statement, what it is, and what it defines.
-    statements: VecDeque<(usize, String, Option<Kind>)>,
+    /// The last line of each statement, and what it is.
+    statements: VecDeque<(usize, Noted)>,
 }
 
 impl ScriptLog {
     /// Notes a statement that is sent, and adds it to `script`.
     pub(super) fn add(&mut self, statement: &Statement, script: &mut Vec<u8>) {
-        self.add_text(&statement.text, statement.to_string(), statement.defines(), script);
+        self.add_text(&statement.text, statement.into(), script);
     }
 
     /// Notes statements of our own.
     pub(super) fn add_own(&mut self, sql: &str, script: &mut Vec<u8>) {
-        self.add_text(sql.as_bytes(), "a setting of the session".to_owned(), None, script);
+        self.add_text(sql.as_bytes(), Noted::own("a setting of the session"), script);
     }
 
-    /// Notes the last line of what somebody else sends, and what it defines.
-    pub(super) fn note(&mut self, line: usize, what: String, defines: Option<Kind>) {
-        self.statements.push_back((line, what, defines));
+    /// Notes the last line of what somebody else sends.
+    pub(super) fn note(&mut self, line: usize, noted: Noted) {
+        self.statements.push_back((line, noted));
         if self.statements.len() > REMEMBERED {
             self.statements.pop_front();
         }
     }
 
-    fn add_text(&mut self, text: &[u8], what: String, defines: Option<Kind>, script: &mut Vec<u8>) {
+    fn add_text(&mut self, text: &[u8], noted: Noted, script: &mut Vec<u8>) {
         script.extend_from_slice(text);
         script.push(b'\n');
         // psql says the line on which a statement ended.
         self.lines += memchr::memchr_iter(b'\n', text).count() + 1;
-        self.note(self.lines, what, defines);
+        self.note(self.lines, noted);
     }
 
     /// What `psql` stopped at.
     pub(super) fn failure(&self, error: &PsqlError) -> Failure {
-        let found = line_of(error)
-            .and_then(|line| self.statements.iter().find(|(last, ..)| *last >= line).cloned());
-        let (at, defines) = found.map(|(_, what, defines)| (what, defines)).unzip();
-        Failure::of_psql(at, defines.flatten(), error)
+        let found =
+            line_of(error).and_then(|line| self.statements.iter().find(|(last, _)| *last >= line));
+        Failure::of_psql(found.map(|(_, noted)| noted), error)
     }
 }
 
@@ -74,8 +73,8 @@ mod tests {
             log.add(&Statement::read(&Bytes::from_static(sql.as_bytes())), &mut script);
         }
         for (line, at) in [(2, "table a.one"), (4, "table a.one"), (5, "table a.two")] {
-            let (message, line) = ("no".into(), Some(line));
-            let error = PsqlError::Stopped { message, line, code: None, of_code: false };
+            let (message, named, line) = ("no".into(), None, Some(line));
+            let error = PsqlError::Stopped { message, named, line, code: None, of_code: false };
             let failure = log.failure(&error);
             assert_eq!(failure.at.as_deref(), Some(at), "{line:?}");
             assert_eq!(failure.blame, Blame::Definition, "{line:?}");

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{error::Failure, progress::Progress, report::StageTime};
+use super::{failure::Failure, progress::Progress, report::StageTime};
 use crate::words::RestoreStage;
 
 /// Times stages as they run.

@@ -6,7 +6,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::{
     damage::Damage,
-    error::{Failure, OTHERWISE, RestoreError},
+    error::{OTHERWISE, RestoreError},
+    failure::Failure,
     kind::Kind,
     legacy::{Stream, Text},
     members::{Archive, MemberError, runs},

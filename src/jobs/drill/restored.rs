@@ -376,6 +376,7 @@ mod tests {
             left_behind: Some(0),
             touched,
             not_whole: None,
+            defines: true,
             wants_word: false,
         })))
     }

@@ -74,7 +74,8 @@ pub(super) fn stopped(stderr: &str) -> Option<PsqlError> {
         let message = own_words(stderr).strip_prefix("psql: ")?.trim().to_owned();
         let is_error = OWN.iter().any(|word| message.starts_with(word));
         let code = lost(&message);
-        let stopped = PsqlError::Stopped { message, line: None, code, of_code: false };
+        let (named, line, of_code) = (None, None, false);
+        let stopped = PsqlError::Stopped { message, named, line, code, of_code };
         return is_error.then_some(stopped);
     }
     // It stops at the first error, so what stands before a notice is none.
@@ -86,15 +87,14 @@ pub(super) fn stopped(stderr: &str) -> Option<PsqlError> {
     if errors.any(|other| other.line != error.line) {
         return None;
     }
-    let (message, code, of_code) = if error.kind() == Some(Kind::Server) {
-        let (_, text) = error.text.split_once(':')?;
-        without_rows(text.trim_start(), &error.more)?
-    } else {
-        (error.text.to_owned(), lost(error.text), false)
-    };
     // The first line is ours.
     let line = Some(error.line.saturating_sub(1));
-    Some(PsqlError::Stopped { message, line, code, of_code })
+    if error.kind() == Some(Kind::Server) {
+        let (_, text) = error.text.split_once(':')?;
+        return without_rows(text.trim_start(), &error.more, line);
+    }
+    let (message, code) = (error.text.to_owned(), lost(error.text));
+    Some(PsqlError::Stopped { message, named: None, line, code, of_code: false })
 }
 
 /// The class of an error of `psql` itself: the empty one, where it has lost the server.
@@ -127,10 +127,9 @@ fn told(stderr: &str) -> Vec<Told<'_>> {
 }
 
 /// What the server said, as `psql` shows it: `42P07: relation …`, and lines that
-/// begin with the name of a field; and its class, where the server itself has said
-/// it, and whether code of the database met with it. Nothing where it is not shown
-/// like that.
-fn without_rows(text: &str, more: &[&str]) -> Option<(String, Option<String>, bool)> {
+/// begin with the name of a field. Its class is told where the server itself has
+/// said it. Nothing where it is not shown like that.
+fn without_rows(text: &str, more: &[&str], line: Option<usize>) -> Option<PsqlError> {
     let (code, message) = text.split_once(": ").filter(|(code, _)| is_code(code))?;
     // By where the names stand among all names; the message has none.
     let mut fields: Vec<(Option<usize>, String)> = vec![(None, message.to_owned())];
@@ -160,13 +159,17 @@ fn without_rows(text: &str, more: &[&str]) -> Option<(String, Option<String>, bo
         context: field("CONTEXT:"),
         query: if is_mixed { Some("") } else { field("QUERY:") },
         sure: field("LOCATION:").is_some_and(|at| READERS.iter().any(|file| at.contains(file))),
+        placed: field("LINE ").is_some(),
     };
-    let (without_rows, of_code) = (said.without_rows(), said.is_of_code());
+    let (message, of_code) = (said.without_rows(), said.is_of_code());
     if said.is_raised() {
         // Its class is what that code took, and only tells what it did not find.
-        return Some((without_rows, said.is_of_a_name().then(|| code.to_owned()), of_code));
+        let code = said.is_of_a_name().then(|| code.to_owned());
+        return Some(PsqlError::Stopped { message, named: None, line, code, of_code });
     }
-    Some((format!("{without_rows} (SQLSTATE {code})"), Some(code.to_owned()), of_code))
+    let with_code = |message: String| format!("{message} (SQLSTATE {code})");
+    let (message, named) = (with_code(message), said.with_names().map(with_code));
+    Some(PsqlError::Stopped { message, named, line, code: Some(code.to_owned()), of_code })
 }
 
 /// Where in the server an error is raised that is of reading code, and so of no value:
@@ -358,6 +361,26 @@ mod tests {
         let (message, code, of_code) = of("Jane", cast);
         assert!(!message.contains("Jane"), "{message}");
         assert_eq!((code.as_deref(), of_code), (Some("42P01"), true));
+    }
+
+    #[test]
+    fn what_may_be_a_value_or_the_statement_s_own_is_said_both_ways() {
+        let of = |line: &str, location: &str| {
+            let stderr = format!(
+                "psql:<stdin>:9: ERROR:  42P01: relation \"jane\" does not exist\n{line}\
+                 LOCATION:  {location}:448\n"
+            );
+            match stopped(&stderr) {
+                Some(PsqlError::Stopped { message, named, .. }) => (message, named),
+                other => panic!("{other:?}"),
+            }
+        };
+        let whole = "relation \"jane\" does not exist (SQLSTATE 42P01)";
+        let (message, named) = of("", "RangeVarGetRelidExtended, namespace.c");
+        assert_eq!(message, "relation \"…\" does not exist (SQLSTATE 42P01)");
+        assert_eq!(named.as_deref(), Some(whole));
+        let place = "LINE 1: SELECT FROM jane;\n                    ^\n";
+        assert_eq!(of(place, "parserOpenTable, parse_relation.c"), (whole.to_owned(), None));
     }
 
     #[test]

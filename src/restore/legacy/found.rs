@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
-        error::Failure,
+        failure::Failure,
         kind::Kind,
         progress::Progress,
         roles::Roles,

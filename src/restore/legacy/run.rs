@@ -11,7 +11,9 @@ use super::{
     super::{
         clean, drop,
         ending::{self, Cause, Known},
-        error::{Failure, Loaded, RestoreError},
+        error::{Loaded, RestoreError},
+        failure::Failure,
+        noted::Noted,
         plan::Expected,
         progress::Progress,
         proof::{self, Compared},
@@ -190,11 +192,12 @@ impl Work<'_> {
                 match scanned {
                     Scanned::Statement { statement, line } => {
                         sent.statement(&statement, line);
-                        log.note(line, statement.to_string(), statement.defines());
+                        log.note(line, Noted::from(&statement));
                     }
                     Scanned::Rows { table, rows, line } => {
                         sent.rows(rows, line);
-                        log.note(line, format!("rows of table {}", name_of(&table)), None);
+                        let at = format!("rows of table {}", name_of(&table));
+                        log.note(line, Noted::copy(at));
                         self.uncounted.store(true, Ordering::Relaxed);
                     }
                 }

@@ -7,7 +7,7 @@ use futures::{TryStreamExt as _, stream::BoxStream};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    super::{error::Failure, progress::Progress},
+    super::{failure::Failure, progress::Progress},
     Stream,
 };
 use crate::{

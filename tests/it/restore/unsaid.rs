@@ -110,7 +110,7 @@ fn a_function_that_relies_on_a_search_path_is_told_with_what_it_looks_for_and_wh
         shell(&folder, &server, &[("URL", server.url(app))], &dump);
         let copy = format!("{app}_copy");
         for (database, archive, advice) in [
-            (&copy, &[][..], "--clean --section pre-data, "),
+            (&copy, &[][..], "--clean --section data --section post-data; "),
             (&format!("{app}_legacy"), &[id], "write it as SQL with --to -, "),
         ] {
             server.create_database(database);
@@ -128,7 +128,55 @@ fn a_function_that_relies_on_a_search_path_is_told_with_what_it_looks_for_and_wh
         }
         restored(&product, &server, &copy, &["--clean", "--yes", "--section", "pre-data"]);
         server.psql(&copy, "alter function has_church set search_path = public");
-        restored(&product, &server, &copy, &["--section", "data", "--section", "post-data"]);
+        let rest = ["--clean", "--yes", "--section", "data", "--section", "post-data"];
+        restored(&product, &server, &copy, &rest);
         assert_eq!(server.psql(&copy, "select count(*) from gift").trim(), "1");
+    }
+}
+
+/// What a cast reads as the name of a table is a row's.
+#[test]
+fn a_value_that_is_read_as_a_name_is_not_said_and_what_a_statement_names_is() {
+    let server = Server::start(15);
+    for (app, reads) in [
+        ("refreshed", "create materialized view view_of_notes as select text::regclass from note"),
+        (
+            "indexed",
+            "create function of(text) returns oid language plpgsql immutable
+                 as $$ begin return $1::regclass; end $$;
+             create index index_of_notes on note (of(text))",
+        ),
+    ] {
+        server.create_database(app);
+        server.psql(
+            app,
+            &format!(
+                "create table \"{SECRET}\" (); create table note (text text);
+                 insert into note values ('\"{SECRET}\"'); {reads}"
+            ),
+        );
+        let product = Product::of(&server, app);
+        product.backup(&[]);
+        let id = "2026-01-02T03-00-00Z";
+        let folder = product.store_dir().join("database/2026/01");
+        std::fs::create_dir_all(&folder).unwrap();
+        let dump = format!("pg_dump --no-owner --no-privileges \"$URL\" | gzip > {id}.sql.gz");
+        shell(&folder, &server, &[("URL", server.url(app))], &dump);
+        for (database, archive) in
+            [(format!("{app}_copy"), &[][..]), (format!("{app}_legacy"), &[id])]
+        {
+            server.create_database(&database);
+            let text = fails(&product, &server, &database, archive);
+            for part in ["relation \"…\" does not exist", "SQLSTATE 42P01", "_of_notes"] {
+                assert!(text.contains(part), "{database}: {part}: {text}");
+            }
+            assert!(!text.contains("Jane"), "{database}: {text}");
+        }
+        let bare = format!("{app}_bare");
+        server.create_database(&bare);
+        server.psql(&bare, "create function of(text) returns oid language sql as 'select 1::oid'");
+        let text = fails(&product, &server, &bare, &["--section", "post-data"]);
+        let named = text.contains("public.note") || text.contains("public.view_of_notes");
+        assert!(named && text.contains("does not exist"), "{text}");
     }
 }
