@@ -26,9 +26,9 @@ pub(super) fn advice(problem: &str, stage: Option<Stage>, database: &str) -> Adv
         ),
         "drill_failed" => (
             &[
-                "Backups are made, and the one that was drilled did not come back as it was. Read \
-               its record, look whether older ones are good, and drill the newest when it is \
-               mended: that clears this.",
+                "Backups are made, and the one that was drilled did not come back whole, or the \
+                 drill lacked what it needs. Read its record, look whether older ones are good, and \
+                 drill the newest when it is mended: that clears this.",
                 "What verify finds says whether the archive was damaged after it was made.",
                 "Where an extension or a locale is missing (missing_extension, missing_locale), the \
                  backup still counts as good: install that extension's package, or that locale, where \

@@ -369,7 +369,10 @@ fn named(problem: &str) -> String {
     match problem {
         BACKUPS => "there is no fresh backup, or none can be made".to_owned(),
         "verify" => "stored backups are damaged, unread, or not looked at".to_owned(),
-        "drill_failed" => "a backup did not come back as it was, in a drill".to_owned(),
+        "drill_failed" => {
+            "a drill failed: a backup did not come back whole, or what it needs was missing"
+                .to_owned()
+        }
         "drill_overdue" => "no drill has proven a backup since one was due".to_owned(),
         "drill_left" => "restored data may still lie in the database that drills use".to_owned(),
         "pointer" => "LATEST.txt does not name the newest backup".to_owned(),

@@ -75,7 +75,8 @@ pub struct Record {
     pub checks: Vec<Answer>,
     /// What stood in for the platform's own; never counted as data.
     pub stand_ins: Vec<String>,
-    /// Extensions that the backup wants and this machine does not have.
+    /// Extensions that the backup wants and this machine does not have, or only in an
+    /// older version than the source's.
     pub missing_extensions: Vec<String>,
     /// What was not restored.
     pub skipped: Vec<Skipped>,

@@ -30,8 +30,10 @@ use crate::words::DrillPlace;
 /// The database that is restored into.
 const DATABASE: &str = "drill";
 
-/// A database that every new cluster has.
-const FIRST: &str = "postgres";
+/// Databases that every new cluster has: one that nobody needs, and what others are
+/// made from.
+const SPARE: &str = "postgres";
+const TEMPLATE: &str = "template1";
 
 /// The encoding that every cluster is made with.
 const USUAL_ENCODING: &str = "UTF8";
@@ -156,7 +158,8 @@ impl Sandbox {
         let mut cluster = ClusterOptions::new(&bins.dir);
         cluster.root = Some(folder.path().to_owned());
         cluster.superuser = format!("drill_{:016x}", rand::random::<u64>());
-        cluster.settings = tuning::tuning(tuning::memory(), free.saturating_sub(options.keep_free));
+        let free = free.saturating_sub(options.keep_free);
+        cluster.settings = tuning::tuning(tuning::memory(), free, tuning::processors());
         cluster.wrap.clone_from(&confinement.wrap);
         cluster.own_processes = confinement.own_processes;
         cluster.least = true;
@@ -173,14 +176,18 @@ impl Sandbox {
     }
 
     async fn make_database(&self, encoding: &str) -> Result<(), SandboxError> {
-        let mut session = Target::another(&self.url_of(FIRST)?, CONNECT_WITHIN).await?;
-        let like = if encoding == USUAL_ENCODING {
-            String::new()
+        let mut session = Target::another(&self.url_of(TEMPLATE)?, CONNECT_WITHIN).await?;
+        let sql = if encoding == USUAL_ENCODING {
+            // Nothing is in it yet, and copying another takes its time.
+            format!("ALTER DATABASE {SPARE} RENAME TO {DATABASE}")
         } else {
             // Any encoding fits this locale, and few fit another.
-            format!(" ENCODING '{}' LC_COLLATE 'C' LC_CTYPE 'C'", encoding.replace('\'', "''"))
+            let encoding = encoding.replace('\'', "''");
+            format!(
+                "CREATE DATABASE {DATABASE} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' \
+                 LC_CTYPE 'C'"
+            )
         };
-        let sql = format!("CREATE DATABASE {DATABASE} TEMPLATE template0{like}");
         session.run(&sql).await?;
         session.close().await;
         Ok(())

@@ -8,8 +8,12 @@ const GIB: u64 = 1024 * MIB;
 /// Assumed where the system does not say how much memory there is, in bytes.
 const UNKNOWN_MEMORY: u64 = GIB;
 
-/// Settings for a machine with so much free memory and disk, in bytes.
-pub(super) fn tuning(memory: u64, disk: u64) -> Vec<(String, String)> {
+/// So many processors are all busy while indexes are built.
+const FEW: usize = 2;
+
+/// Settings for a machine with so much free memory and disk, in bytes, and so many
+/// processors.
+pub(super) fn tuning(memory: u64, disk: u64, processors: usize) -> Vec<(String, String)> {
     let memory_in = |share: u64, low: u64, high: u64| (memory / share).clamp(low, high) / MIB;
     let log = (disk / 10).clamp(128 * MIB, 4 * GIB) / MIB;
     [
@@ -21,6 +25,9 @@ pub(super) fn tuning(memory: u64, disk: u64) -> Vec<(String, String)> {
         ("checkpoint_timeout", "1h".to_owned()),
         ("wal_level", "minimal".to_owned()),
         ("max_wal_senders", "0".to_owned()),
+        // The restore builds as many indexes at once as there are processors. On few, more
+        // for one of them only take turns, and hand their parts over by files.
+        ("max_parallel_maintenance_workers", if processors > FEW { "2" } else { "0" }.to_owned()),
         // Nothing that the archive brings may wake up by itself.
         ("autovacuum", "off".to_owned()),
         ("max_logical_replication_workers", "0".to_owned()),
@@ -39,8 +46,12 @@ const LARGE: (usize, u64) = (4, 4 * GIB);
 /// other's way.
 #[must_use]
 pub fn is_large() -> bool {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    processors >= LARGE.0 && memory() >= LARGE.1
+    processors() >= LARGE.0 && memory() >= LARGE.1
+}
+
+/// Processors that may be used.
+pub(super) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Memory that may be used, in bytes: the machine's, or the container's where
@@ -70,13 +81,15 @@ mod tests {
 
     #[test]
     fn a_small_machine_gets_little_and_a_large_one_not_everything() {
-        let small = tuning(256 * MIB, GIB);
+        let small = tuning(256 * MIB, GIB, 2);
         assert_eq!(value(&small, "shared_buffers"), "32MB");
         assert_eq!(value(&small, "max_wal_size"), "128MB");
         assert_eq!(value(&small, "restart_after_crash"), "off");
-        let large = tuning(256 * GIB, 1024 * GIB);
+        assert_eq!(value(&small, "max_parallel_maintenance_workers"), "0");
+        let large = tuning(256 * GIB, 1024 * GIB, 16);
         assert_eq!(value(&large, "shared_buffers"), "128MB");
         assert_eq!(value(&large, "maintenance_work_mem"), "1024MB");
+        assert_eq!(value(&large, "max_parallel_maintenance_workers"), "2");
         assert_eq!(value(&large, "max_wal_size"), "4096MB");
     }
 

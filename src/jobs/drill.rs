@@ -4,8 +4,11 @@
 
 mod baseline;
 mod diagnosis;
+mod error;
 mod fault;
 pub mod history;
+mod limit;
+mod missing;
 mod place;
 mod reads;
 mod restored;
@@ -22,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     diagnosis::diagnose,
     fault::{Fault, judge, not_emptied},
+    limit::Limit,
     place::Place,
     restored::restore,
     subject::Subject,
@@ -162,34 +166,6 @@ pub async fn run(
     }
     let is_recorded = request.record && not_recorded.is_none();
     Drilled { record, is_recorded, not_recorded }
-}
-
-/// How long all of it may take.
-#[derive(Clone, Copy)]
-struct Limit {
-    began: tokio::time::Instant,
-    timeout: Duration,
-}
-
-impl Limit {
-    /// Does a part of it, unless it is told to stop, or the time is up.
-    async fn within<T>(
-        self,
-        cancel: &CancellationToken,
-        part: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<T, Fault> {
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => {
-                Err(Fault::unproven(DrillReason::Interrupted, "it was told to stop"))
-            }
-            () = tokio::time::sleep_until(self.began + self.timeout) => {
-                let message = format!("it did not finish within {} s", self.timeout.as_secs());
-                Err(Fault::unproven(DrillReason::Timeout, message))
-            }
-            result = part => result,
-        }
-    }
 }
 
 /// What it came to, in place of what a claim says.
@@ -393,30 +369,4 @@ impl Work<'_> {
 fn note(record: &mut Record, stage: &str, took: Duration) {
     let seconds = (took.as_secs_f64() * 1000.0).round() / 1000.0;
     record.stages.push(StageSeconds { stage: stage.to_owned(), seconds });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn whatever_a_drill_waits_for_its_time_is_up_when_it_is() {
-        const LONG: Duration = Duration::from_hours(1);
-        let hangs = std::future::pending::<Result<(), Fault>>;
-        let (never, stopped) = (CancellationToken::new(), CancellationToken::new());
-        stopped.cancel();
-        let began = tokio::time::Instant::now();
-        let reason = async |timeout, cancel: &CancellationToken| {
-            let limit = Limit { began, timeout };
-            limit.within(cancel, hangs()).await.unwrap_err().reason
-        };
-        let short = Duration::from_millis(20);
-        assert_eq!(reason(short, &never).await, DrillReason::Timeout);
-        // What is left of it is what the next part has.
-        let left = Limit { began, timeout: short }.within(&never, async { Ok(()) }).await;
-        assert_eq!(left.unwrap_err().reason, DrillReason::Timeout);
-        assert_eq!(reason(LONG, &stopped).await, DrillReason::Interrupted);
-        let done = Limit { began, timeout: LONG }.within(&never, async { Ok(7) }).await;
-        assert_eq!(done.unwrap(), 7);
-    }
 }

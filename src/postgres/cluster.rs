@@ -174,7 +174,8 @@ async fn init(
         account
             .run(Program::new(bin_dir.join("initdb")))
             .args(["--no-sync", "-A", "trust", "-E", "UTF8", "-U", superuser])
-            .arg(format!("--locale={locale}"))
+            // It sorts by the same bytes, and faster than by a library.
+            .args([&format!("--locale={locale}"), "--lc-collate=C"])
             .arg("-D")
             .arg(data)
             .dir("/")

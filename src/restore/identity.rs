@@ -266,16 +266,17 @@ pub(super) fn refusal(
             ))
         }
         (Answer::Unnamed, Some(Likeness::Name)) if clean => Some(format!(
-            "the target, database {database}, may be the source: it has its database's name, their \
-             system identifiers cannot be compared, and the settings name no source that could be \
-             asked; restore into another database or into an empty one, or, where you know that \
+            "the target, database {database}, may be the source: a backup was made of a database of \
+             that name, their system identifiers cannot be compared, and the settings name no \
+             source that could be asked; restore into another database or into an empty one, or, where you know that \
              it is not the source and what is there may go, add --not-the-source"
         )),
         (Answer::Silent(why), likeness) if clean => {
             let name = match asked.name {
                 Name::Other if likeness.is_none() => return None,
                 Name::Untold => "nothing says how its database is called",
-                Name::Other | Name::Same => "it has its database's name",
+                Name::Same => "it has its database's name",
+                Name::Other => "a backup was made of a database of that name",
             };
             Some(format!(
                 "the target, database {database}, may be the source: {name}, and the source cannot \

@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Environment, Request,
+    error::Error,
     fault::{self, Fault, differences, lacking},
-    restored::Error,
     subject::Subject,
 };
 use crate::{

@@ -1,0 +1,92 @@
+//! Which extensions the place of a drill does not have as the source has them.
+
+use crate::{
+    archive::manifest::Extension,
+    postgres::ExtensionFact,
+    restore::{Kind, Statement},
+};
+
+/// The extensions that the archive makes and the place does not have, or has only in an
+/// older version than the source, which lacks what the newer one brings.
+pub(super) fn extensions(
+    statements: &[Statement],
+    there: &[ExtensionFact],
+    of_source: &[Extension],
+) -> Vec<String> {
+    let made = statements.iter().filter(|statement| statement.kind == Kind::Extension);
+    let names = made.filter_map(|statement| Some(&statement.object.as_ref()?.name));
+    let missing = |name: &String| {
+        let Some(here) = there.iter().find(|extension| extension.name == *name) else {
+            return Some(name.clone());
+        };
+        let wanted = &of_source.iter().find(|extension| extension.name == *name)?.version;
+        is_older(&here.version, wanted)
+            .then(|| format!("{name} {wanted} (it has {})", here.version))
+    };
+    names.filter_map(missing).collect()
+}
+
+/// Whether a version comes before another, number by number. Of versions that are no
+/// numbers nobody knows their order.
+fn is_older(version: &str, than: &str) -> bool {
+    let numbers = |version: &str| -> Option<Vec<u64>> {
+        let mut numbers: Vec<u64> =
+            version.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        while numbers.pop_if(|last| *last == 0).is_some() {}
+        Some(numbers)
+    };
+    match (numbers(version), numbers(than)) {
+        (Some(version), Some(than)) => version < than,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn an_extension_that_is_not_there_or_older_is_missing() {
+        let made = ["citext", "postgis", "vector", "pg_cron", "hstore"].map(|name| {
+            let sql = format!("CREATE EXTENSION IF NOT EXISTS {name} WITH SCHEMA public;");
+            Statement::read(&Bytes::from(sql))
+        });
+        let there =
+            [("citext", "1.6"), ("vector", "0.5.1"), ("pg_cron", "1.10"), ("hstore", "1.8")].map(
+                |(name, version)| ExtensionFact {
+                    name: name.to_owned(),
+                    installed: false,
+                    owned: false,
+                    version: version.to_owned(),
+                },
+            );
+        let of_source =
+            [("citext", "1.6"), ("postgis", "3.4.0"), ("vector", "0.8"), ("pg_cron", "1.9")].map(
+                |(name, version)| Extension {
+                    name: name.to_owned(),
+                    version: version.to_owned(),
+                    schema: "public".to_owned(),
+                },
+            );
+        let missing = extensions(&made, &there, &of_source);
+        assert_eq!(missing, ["postgis", "vector 0.8 (it has 0.5.1)"]);
+        // A legacy archive does not say of which version it is.
+        assert_eq!(extensions(&made, &there, &[]), ["postgis"]);
+    }
+
+    #[test]
+    fn versions_are_compared_number_by_number() {
+        for (version, than, older) in [
+            ("1.9", "1.10", true),
+            ("1.10", "1.9", false),
+            ("2", "2.0", false),
+            ("3.4.0", "3.4.0", false),
+            ("unpackaged", "1.0", false),
+            ("3.5.0dev", "3.5.1", false),
+        ] {
+            assert_eq!(is_older(version, than), older, "{version} {than}");
+        }
+    }
+}
