@@ -165,9 +165,11 @@ fn text(record: &Record) -> String {
         let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
         text += &format!("  {mark} {}\n", visible(&format!("{name}{detail}")));
     }
-    for (what, names) in
-        [("stood in for", &record.stand_ins), ("missing here", &record.missing_extensions)]
-    {
+    for (what, names) in [
+        ("stood in for", &record.stand_ins),
+        ("missing here", &record.missing_extensions),
+        ("older here", &record.older_extensions),
+    ] {
         if !names.is_empty() {
             text += &format!("  {what}: {}\n", visible(&names.join(", ")));
         }

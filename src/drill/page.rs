@@ -84,6 +84,7 @@ pub fn page(record: &Record) -> String {
     for (title, lines) in [
         ("Stood in for, and not counted as data", &record.stand_ins),
         ("Extensions that this machine does not have", &record.missing_extensions),
+        ("Extensions that are older here than at the source", &record.older_extensions),
         ("Not restored", &skipped),
         ("Warnings", &record.warnings),
     ] {

@@ -75,9 +75,11 @@ pub struct Record {
     pub checks: Vec<Answer>,
     /// What stood in for the platform's own; never counted as data.
     pub stand_ins: Vec<String>,
-    /// Extensions that the backup wants and this machine does not have, or only in an
-    /// older version than the source's.
+    /// Extensions that the backup wants and this machine does not have.
     pub missing_extensions: Vec<String>,
+    /// Those that it has in an older version than the source had; with both versions.
+    #[serde(default)]
+    pub older_extensions: Vec<String>,
     /// What was not restored.
     pub skipped: Vec<Skipped>,
     /// What should be known.
@@ -277,6 +279,7 @@ pub(crate) mod tests {
             checks: Vec::new(),
             stand_ins: Vec::new(),
             missing_extensions: Vec::new(),
+            older_extensions: Vec::new(),
             skipped: Vec::new(),
             warnings: Vec::new(),
         }

@@ -32,7 +32,7 @@ use crate::{
         manifest::{self, Kind},
     },
     catalog::{self, BackupId, Catalog, CatalogError, Key},
-    postgres::{Dump, Exclude, Session, Snapshot, clients, shares},
+    postgres::{Dump, Exclude, Session, Snapshot, clients, shares, takes_turns},
     state::Progress,
     store::part_size_for,
     words::Stage,
@@ -236,12 +236,17 @@ impl Backup<'_> {
                 warnings.push(warning.clone());
             }
         }
+        let room = session
+            .lock_room()
+            .await
+            .map_err(|error| BackupError::new(Stage::Snapshot, error.is_transient(), &error))?;
         let dump = Dump {
             client,
             url: self.source.url.clone(),
             snapshot: snapshot.id.clone(),
             exclusions: snapshot.exclusions.clone(),
             shares: shares(&snapshot.facts.tables, settings.streams),
+            in_turn: takes_turns(snapshot.facts.tables.len(), room),
             encoding: snapshot.facts.encoding.clone(),
             lock_timeout: settings.lock_timeout,
         };

@@ -265,6 +265,7 @@ fn begin(environment: &Environment, request: &Request) -> Record {
         checks: Vec::new(),
         stand_ins: Vec::new(),
         missing_extensions: Vec::new(),
+        older_extensions: Vec::new(),
         skipped: Vec::new(),
         warnings: Vec::new(),
     }

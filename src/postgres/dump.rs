@@ -26,6 +26,9 @@ pub struct Dump {
     /// Tables whose rows others dump beside the one that dumps all the rest, each
     /// some of them; see [`fn@super::shares`].
     pub shares: Vec<Vec<(String, String)>>,
+    /// Whether one `pg_dump` runs at a time, without shares, because each locks every
+    /// table; see [`fn@super::takes_turns`].
+    pub in_turn: bool,
     /// The database's encoding, as the server calls it.
     pub encoding: String,
     /// How long it may wait for the application's locks, all in all, before it
@@ -238,7 +241,7 @@ pub fn is_transient_failure(stderr: &str) -> bool {
 /// database's, or a pooler's.
 #[must_use]
 pub fn lacks_connection(stderr: &str) -> bool {
-    const FULL: [&str; 6] = [
+    const FULL: [&str; 7] = [
         "too many clients",
         "too many connections for ",
         "remaining connection slots",
@@ -246,8 +249,17 @@ pub fn lacks_connection(stderr: &str) -> bool {
         "max clients reached",
         "Max client connections reached",
         "no more connections allowed",
+        // Where the pooler lets clients wait for one.
+        "query_wait_timeout",
     ];
     FULL.iter().any(|text| stderr.contains(text))
+}
+
+/// Whether `pg_dump` died of the server's room for locks, which its hint names by the
+/// setting, in whatever language.
+#[must_use]
+pub fn lacks_locks(stderr: &str) -> bool {
+    stderr.contains("max_locks_per_transaction")
 }
 
 /// What mends what `pg_dump` died of, where its own words do not say; begins
@@ -261,6 +273,9 @@ pub fn advice(stderr: &str) -> &'static str {
     } else if lacks_connection(stderr) {
         "; a backup takes up to five connections, and one more for each of `streams` beyond the \
          first: raise the limit, or leave it more of them"
+    } else if lacks_locks(stderr) {
+        "; a pg_dump locks every table of the database, each with a lock of its own: raise \
+         max_locks_per_transaction, which takes a restart of the server"
     } else {
         ""
     }
@@ -290,6 +305,7 @@ mod tests {
                 ..ResolvedExclusions::default()
             },
             shares: vec![vec![("public".to_owned(), "a \"b\"".to_owned())]],
+            in_turn: false,
             encoding: "LATIN1".into(),
             lock_timeout: Duration::from_secs(30),
         };
@@ -315,6 +331,18 @@ mod tests {
     }
 
     #[test]
+    fn a_lack_of_room_for_locks_is_told_with_the_setting() {
+        for quote in ["", "\""] {
+            let stderr = format!(
+                "pg_dump: error: query failed: ERROR:  out of shared memory\nHINT:  You might need to \
+                 increase {quote}max_locks_per_transaction{quote}."
+            );
+            assert!(lacks_locks(&stderr) && !lacks_connection(&stderr));
+            assert!(advice(&stderr).contains("raise max_locks_per_transaction"));
+        }
+    }
+
+    #[test]
     fn a_limit_of_connections_is_told_with_what_needs_them() {
         for refused in [
             "too many connections for role \"backup\"",
@@ -323,6 +351,7 @@ mod tests {
             "MaxClientsInSessionMode: max clients reached - in Session mode max clients are \
              limited to pool_size",
             "no more connections allowed (max_client_conn)",
+            "query_wait_timeout",
         ] {
             let stderr = format!("pg_dump: error: connection to server failed: FATAL:  {refused}");
             assert!(lacks_connection(&stderr) && is_transient_failure(&stderr), "{refused}");

@@ -21,8 +21,7 @@ pub(super) struct Said<'a> {
     /// Whether its parts are surely what they seem to be: a value that has lines of its
     /// own may look like some of them.
     pub(super) sure: bool,
-    /// Whether it says where in the statement it is: reading that statement brought it,
-    /// and no row.
+    /// Whether it says where in the statement it is, and that statement holds no row.
     pub(super) placed: bool,
 }
 
@@ -30,26 +29,24 @@ pub(super) struct Said<'a> {
 /// table, a column.
 const UNDEFINED: [&str; 5] = ["3F000", "42883", "42704", "42P01", "42703"];
 
-/// More errors that a value brings as well as a statement does, where it is read as a
-/// name: of another database, of nothing that could have one, or of several functions.
-const OF_A_NAME: [&str; 3] = ["0A000", "42602", "42725"];
+/// Classes of errors that speak of no value, or only in their details: of rows that
+/// violate something, which they name, of transactions, and of what the server has too
+/// little of or was told.
+const OF_NO_VALUE: [&str; 5] = ["23", "25", "40", "53", "57"];
 
-/// Errors of a value that speak of names or single characters, and of no value.
-const OF_NO_VALUE: [&str; 3] = ["22021", "22P04", "22P05"];
+/// Such errors of other classes: of a right, of the server's own files, of single
+/// characters, and of columns that rows lack.
+const CODES_OF_NO_VALUE: [&str; 6] = ["42501", "XX001", "XX002", "22021", "22P04", "22P05"];
 
 /// How messages begin that name something of a definition, in whose text it stands,
 /// whatever their class: a locale, a setting, a provider of labels.
-const OF_A_DEFINITION: [&str; 4] = [
+const OF_A_DEFINITION: [&str; 5] = [
     "could not create locale \"",
     "invalid value for parameter \"lc_",
     "invalid value for parameter \"default_table_access_method\"",
+    "invalid value for parameter \"default_tablespace\"",
     "security label provider \"",
 ];
-
-/// Classes of errors that, where a row is being read, are of what the server can do
-/// just now, or of names alone: whoever refuses the value itself takes any other. The
-/// text of a `tsvector` is a syntax error, and types of extensions take what they like.
-const OF_NO_ROW: [&str; 9] = ["08", "23", "25", "40", "53", "54", "55", "57", "58"];
 
 /// Classes of errors that the server itself raises. What has another one was
 /// raised by code of the database: a function, a trigger, a check. Those of
@@ -59,9 +56,7 @@ const OF_THE_SERVER: [&str; 40] = [
     "23", "24", "25", "26", "27", "28", "2B", "2D", "2F", "34", "39", "3B", "3D", "3F", "40", "42",
     "44", "53", "54", "55", "57", "58", "F0", "HV",
 ];
-/// Text that cannot be read: a statement's, or a value's of a type with a syntax.
-const SYNTAX: &str = "42601";
-/// And what it calls a fault of its own.
+/// What it calls a fault of its own.
 const INTERNAL: &str = "XX";
 
 /// How a detail that names a key goes on behind its values.
@@ -90,10 +85,11 @@ pub(crate) const QUOTES: [char; 7] = ['"', '«', '»', '„', '“', '”', '‘
 
 impl Said<'_> {
     /// The same, for who knows that no row was read: names that a row may hold
-    /// otherwise are said. `None` where that is no more.
+    /// otherwise are said. `None` where that is no more, or code may have run.
     pub(super) fn with_names(&self) -> Option<String> {
         let named = Self { placed: true, ..*self }.without_rows();
-        (named != self.without_rows()).then_some(named)
+        let nothing_ran = self.query.is_none() && self.has_no_context();
+        (nothing_ran && named != self.without_rows()).then_some(named)
     }
 
     /// In lines, as the server would show it.
@@ -113,43 +109,32 @@ impl Said<'_> {
 
     /// Whether it is a value or a row that is not taken.
     fn is_of_rows(&self) -> bool {
-        self.code.starts_with("23") || self.is_of_a_value()
+        self.code.starts_with("23") || self.may_hold_a_value()
     }
 
-    /// Whether it speaks of a value that cannot be read.
-    fn is_of_a_value(&self) -> bool {
-        let of_class = |class: &&str| self.code.starts_with(class);
-        let is_of_a_row_s_place = || {
-            !OF_NO_ROW.iter().any(of_class)
-                && !is_of_storage(self.code)
-                && self.context.unwrap_or_default().lines().any(|line| {
-                    line.starts_with("COPY ")
-                        && is_place(line.split(": ").next().unwrap_or_default())
-                })
-        };
-        // Of a statement's own syntax is only what names the place in it.
-        let is_of_a_text = || self.code == SYNTAX && !self.message.contains(" at ");
-        !OF_NO_VALUE.contains(&self.code)
-            && !self.is_of_a_definition()
-            && !self.is_of_a_name_in_code()
-            && (self.code.starts_with("22")
-                || is_of_a_text()
-                || is_of_a_row_s_place()
-                || self.may_name_a_value())
+    /// Whether it may speak of a value: one that cannot be read, that was read as a name
+    /// (`name::regclass`), or of which a type of an extension says what it likes.
+    fn may_hold_a_value(&self) -> bool {
+        if self.is_of_a_definition() || self.is_of_a_name_in_code() {
+            return false;
+        }
+        // The place may be one in a value: a context tells where that is read.
+        if self.placed && self.has_no_context() {
+            return self.code.starts_with("22") && !CODES_OF_NO_VALUE.contains(&self.code);
+        }
+        !OF_NO_VALUE.iter().any(|class| self.code.starts_with(class))
+            && !CODES_OF_NO_VALUE.contains(&self.code)
     }
 
-    /// Whether it may speak of a value that was read as a name (`name::regclass`), or
-    /// that a type of an extension refused: only where the statement itself brought it
-    /// does the server say a place in that.
-    fn may_name_a_value(&self) -> bool {
-        let is_internal = || self.code.starts_with(INTERNAL) && !is_of_storage(self.code);
-        !self.placed && (self.is_of_a_name() || OF_A_NAME.contains(&self.code) || is_internal())
-    }
-
-    /// Whether it speaks of a definition alone: where no code runs and no row is read,
-    /// it has no context.
-    fn is_of_a_definition(&self) -> bool {
+    /// Whether nothing is said of where it happened. Code that runs and rows that are
+    /// read have a context.
+    fn has_no_context(&self) -> bool {
         self.context.unwrap_or_default().is_empty()
+    }
+
+    /// Whether it speaks of a definition alone.
+    fn is_of_a_definition(&self) -> bool {
+        self.has_no_context()
             && OF_A_DEFINITION.iter().any(|begins| self.message.starts_with(begins))
     }
 
@@ -209,7 +194,7 @@ impl Said<'_> {
                  row and is left out"
             );
         }
-        if !self.is_of_a_value() {
+        if !self.may_hold_a_value() {
             return message.to_owned();
         }
         // A value may hold quotes and lines of its own, and its end may be missing:
@@ -255,11 +240,6 @@ impl Said<'_> {
         }
         (!kept.is_empty()).then(|| kept.join("\n"))
     }
-}
-
-/// Whether it is a fault of the server's own files, which is of no value.
-fn is_of_storage(code: &str) -> bool {
-    matches!(code, "XX001" | "XX002")
 }
 
 /// Whether it goes on with a line's number: `COPY donor, line 3, column id`.

@@ -10,6 +10,7 @@ use super::{
     definitions::{self, Definitions},
     exclude::{Exclude, ResolvedExclusions},
     facts::{self, Facts, ServerVersion},
+    lock_room::LOCK_ROOM,
     pooler, relations,
     url::{ConnectionUrl, Wanted},
 };
@@ -213,6 +214,18 @@ impl Session {
             Ok(before.changed(&now))
         };
         within("compare the database with the snapshot", WORK_WITHIN, look).await
+    }
+
+    /// How many locks the server has room for, those of all sessions.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn lock_room(&mut self) -> Result<u64, SessionError> {
+        const DOING: &str = "ask how many locks the server has room for";
+        let asked = sqlx::query_scalar::<_, i64>(LOCK_ROOM).fetch_one(&mut self.connection);
+        let room =
+            within(DOING, ALIVE_WITHIN, async { asked.await.map_err(failed(DOING)) }).await?;
+        Ok(u64::try_from(room).unwrap_or_default())
     }
 
     /// Gives a sign of life, so that a lost snapshot is noticed and nothing

@@ -110,8 +110,8 @@ impl TargetError {
     /// The same of what has read no row yet.
     fn before_rows(self) -> Self {
         match self.named {
-            Some(named) if !self.of_code => Self { message: named, named: None, ..self },
-            _ => self,
+            Some(named) => Self { message: named, named: None, ..self },
+            None => self,
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn run(
             {
                 // What is said of something that was not allowed has nothing to be said of.
                 let (what, reason) = (Noted::from(statement), error);
-                let reason = what.said(&reason.message, reason.named.as_deref(), reason.of_code);
+                let reason = what.said(&reason.message, reason.named.as_deref());
                 skipped.push(Skipped { what: what.at, reason, class: *class });
             }
             Err(error) => return Err(Failure::in_statement(statement)(error)),

@@ -126,6 +126,9 @@ const WITHOUT_PATH: &str = "; code of the database looks for that, most likely b
 /// What helps that code.
 const MEND: &str = "give the function its search_path (ALTER FUNCTION … SET search_path = …)";
 
+/// What drops tables on which other things of the same run stand.
+const CASCADE: &str = "DROP TABLE … CASCADE";
+
 /// What had been loaded when a restore stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Loaded {
@@ -183,13 +186,25 @@ impl fmt::Display for Stopped {
             Some(tables) => {
                 let them = if tables.len() == 1 { "it" } else { "them" };
                 let tables = tables.join(", ");
-                write!(f, "; made by this run and not whole: {tables}; drop {them}, then run again")
+                write!(
+                    f,
+                    "; made by this run and not whole: {tables}; drop {them} ({CASCADE}), then run \
+                     again"
+                )
             }
         }
     }
 }
 
 impl Stopped {
+    /// Whether it had begun with indexes and keys, which the same would find there.
+    fn is_past_rows(&self) -> bool {
+        matches!(
+            self.stage,
+            RestoreStage::Indexes | RestoreStage::ForeignKeys | RestoreStage::PostData
+        )
+    }
+
     /// Whether code of the database did not find something.
     fn is_of_code(&self) -> bool {
         self.blame == Blame::Code
@@ -204,24 +219,25 @@ impl Stopped {
             // Nothing stands in the target yet that could be mended.
             _ if matches!(self.stage, RestoreStage::Legacy | RestoreStage::PreData) => write!(
                 f,
-                "write it as SQL with --to -, {MEND} there, and run that with psql on an empty \
-                 database"
+                "write it as SQL with --to -, {MEND} there, right behind its CREATE FUNCTION, and \
+                 run that with psql -X -v ON_ERROR_STOP=1 on an empty database"
             )?,
-            None if !self.defines => {
+            None if !self.defines && !self.is_past_rows() => {
                 write!(f, "{MEND} in the target, then run it again with --clean{word}")?;
             }
             // Rows that no definition of the archive takes away are there since the first
             // time, and so it says --clean once more.
             None => write!(
                 f,
-                "run it with --clean{word} --section pre-data, {MEND} in the target, then run it \
-                 with --clean{word} --section data --section post-data"
+                "run it with --clean{word} --section pre-data, which makes all functions anew, \
+                 {MEND} in the target, and any other like it, then run it with --clean{word} \
+                 --section data --section post-data"
             )?,
             Some([]) => write!(f, "{MEND} in the target, then run again")?,
             Some(tables) => write!(
                 f,
-                "{MEND} in the target, drop what this run made and is not whole ({}), then run \
-                 again",
+                "{MEND} in the target, drop what this run made and is not whole ({}; {CASCADE}), \
+                 then run again",
                 tables.join(", ")
             )?,
         }
@@ -287,7 +303,8 @@ mod tests {
         let said = code().to_string();
         for part in [
             "no; code of the database looks for that, most likely by a name without its schema",
-            "run it with --clean --section pre-data, give the function its search_path",
+            "run it with --clean --section pre-data, which makes all functions anew, give the \
+             function its search_path",
             "then run it with --clean --section data --section post-data; mend the source",
         ] {
             assert!(said.contains(part), "{part}: {said}");
@@ -298,6 +315,8 @@ mod tests {
             let said = Stopped { stage, ..code() }.to_string();
             assert!(said.contains("--to -") && !said.contains("--section"), "{said}");
         }
+        let later = Stopped { defines: false, stage: RestoreStage::Indexes, ..code() }.to_string();
+        assert!(later.contains("--clean --section pre-data"), "{later}");
         let filling = Stopped { defines: false, wants_word: true, ..code() }.to_string();
         let again = "in the target, then run it again with --clean --not-the-source; mend";
         assert!(filling.contains(again) && !filling.contains("--section"), "{filling}");
@@ -306,7 +325,11 @@ mod tests {
             Stopped { not_whole: Some(tables), ..code() }.to_string()
         };
         let said = part(&["gift"]);
-        assert!(said.contains("in the target, drop what this run made and is not whole (gift), "));
+        assert!(
+            said.contains(
+                "in the target, drop what this run made and is not whole (gift; DROP TABLE"
+            )
+        );
         assert!(part(&[]).contains("in the target, then run again"), "{said}");
         assert!(stopped().to_string().ends_with("; run it again with --clean"));
     }

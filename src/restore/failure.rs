@@ -35,8 +35,8 @@ impl Failure {
             return Self { at: None, message: error.to_string(), blame: Blame::of_psql(error) };
         };
         let (message, code) = match error {
-            PsqlError::Stopped { message, named, code, of_code, .. } => {
-                let said = noted.said(message, named.as_deref(), *of_code);
+            PsqlError::Stopped { message, named, code, .. } => {
+                let said = noted.said(message, named.as_deref());
                 (said, code.as_deref().unwrap_or_default())
             }
             PsqlError::Tls(_) | PsqlError::Process(_) => (error.to_string(), ""),
@@ -50,7 +50,7 @@ impl Failure {
         let noted = Noted::from(statement);
         move |error| {
             let blame = Blame::by(&error.code, error.of_code);
-            let message = noted.said(&error.message, error.named.as_deref(), error.of_code);
+            let message = noted.said(&error.message, error.named.as_deref());
             let in_definition = |kind| blame.in_definition(kind, &error.code, &message);
             let blame = noted.defines.map_or(blame, in_definition);
             let message = TargetError { message, ..error }.to_string();

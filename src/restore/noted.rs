@@ -8,7 +8,10 @@ use super::{kind::Kind, statement::Statement};
 use crate::postgres::QUOTES;
 
 /// The longest text that is kept to look for names in, in bytes.
-const KEPT: usize = 1024;
+const KEPT: usize = 8 * 1024;
+
+/// What stands between two names that belong together.
+const BETWEEN: &str = " does not exist for access method ";
 
 /// A statement that may fail.
 #[derive(Clone, Debug)]
@@ -23,22 +26,24 @@ pub(super) struct Noted {
 /// What a statement reads of rows.
 #[derive(Clone, Debug)]
 enum Reads {
+    /// None, or those that are sent to it, of which a context tells.
     Nothing,
-    /// Those that are sent to it, after it has begun.
-    Sent,
-    /// Maybe those that are there; its text without quotation marks, where it is kept.
-    Stored(Option<Box<str>>),
+    /// Maybe those that are there; its names, where it is not too long.
+    Stored(Vec<String>),
+    /// It is made of rows: an INSERT, say.
+    Itself,
 }
 
 impl From<&Statement> for Noted {
     fn from(statement: &Statement) -> Self {
-        let text = || {
-            let text = std::str::from_utf8(&statement.text).ok()?;
-            (text.len() <= KEPT).then(|| text.replace('"', "").into())
+        let defines = statement.defines();
+        let reads = match statement.kind {
+            Kind::Other if defines.is_none() => Reads::Itself,
+            Kind::LargeObjectData => Reads::Itself,
+            kind if may_read_rows(kind) => Reads::Stored(names(statement)),
+            _ => Reads::Nothing,
         };
-        let reads =
-            if may_read_rows(statement.kind) { Reads::Stored(text()) } else { Reads::Nothing };
-        Self { at: statement.to_string(), defines: statement.defines(), reads }
+        Self { at: statement.to_string(), defines, reads }
     }
 }
 
@@ -50,27 +55,41 @@ impl Noted {
 
     /// A COPY.
     pub(super) fn copy(at: String) -> Self {
-        Self { at, defines: None, reads: Reads::Sent }
+        Self { at, defines: None, reads: Reads::Nothing }
     }
 
     /// What a server said of it: `message`, or with more names `named`, where no row can
-    /// have brought them. `of_code` says whether code of the database met with it.
-    pub(super) fn said(&self, message: &str, named: Option<&str>, of_code: bool) -> String {
-        let named = named.filter(|named| {
-            !of_code
-                && match &self.reads {
-                    Reads::Nothing | Reads::Sent => true,
-                    Reads::Stored(text) => text.as_deref().is_some_and(|text| has(text, named)),
-                }
+    /// have brought them.
+    pub(super) fn said(&self, message: &str, named: Option<&str>) -> String {
+        let named = named.filter(|named| match &self.reads {
+            Reads::Nothing => true,
+            Reads::Stored(known) => has(known, named),
+            Reads::Itself => false,
         });
         named.unwrap_or(message).to_owned()
     }
 }
 
-/// Whether a text has every name that a message quotes, and it quotes one.
-fn has(text: &str, message: &str) -> bool {
-    let mut names = message.split(QUOTES).skip(1).step_by(2).peekable();
-    names.peek().is_some() && names.all(|name| text.contains(name))
+/// What a statement names, as messages do: with and without its schema.
+fn names(statement: &Statement) -> Vec<String> {
+    if statement.text.len() > KEPT {
+        return Vec::new();
+    }
+    let mentions = statement.mentions();
+    let qualified = mentions.iter().map(|name| format!("{}.{}", name.schema, name.name));
+    qualified.chain(statement.words()).collect()
+}
+
+/// Whether a message quotes one name, or two that belong together, and each is one of
+/// these. A value may have quotation marks of its own.
+fn has(names: &[String], message: &str) -> bool {
+    let parts: Vec<&str> = message.split(QUOTES).collect();
+    let is_known = |name: &str| names.iter().any(|known| known == name);
+    match parts[..] {
+        [_, name, _] => is_known(name),
+        [_, one, BETWEEN, other, _] => is_known(one) && is_known(other),
+        _ => false,
+    }
 }
 
 /// Whether such a statement may read rows, of which code of the database then makes
@@ -84,7 +103,6 @@ fn may_read_rows(kind: Kind) -> bool {
             | Kind::ForeignKey
             | Kind::Refresh
             | Kind::MaterializedView
-            | Kind::Table
             | Kind::AlterTable
             | Kind::AttachTable
             | Kind::Default
@@ -120,6 +138,12 @@ mod tests {
             ),
             (noted(index), "operator class \"hnsw\" of \"jane\" does not exist", false),
             (noted(index), "operator does not exist: jane", false),
+            (noted(index), "role \"\"jane\"\" does not exist", false),
+            (noted(index), "relation \"hnsw\" jane \"hnsw\" does not exist", false),
+            (noted(index), "relation \"a\" does not exist", true),
+            (noted(index), "relation \"Gif\" does not exist", false),
+            (noted("INSERT INTO a.t VALUES ('x');"), "role \"x\" does not exist", false),
+            (noted("CREATE TABLE a.t (x a.type);"), "type \"a.type\" does not exist", true),
             (noted("REFRESH MATERIALIZED VIEW a.m;"), "relation \"jane\" does not exist", false),
             (noted("ALTER TABLE a.t OWNER TO x;"), "role \"x\" does not exist", true),
             (noted("GRANT ALL ON a.t TO x;"), "role \"x\" does not exist", true),
@@ -128,17 +152,19 @@ mod tests {
             (Noted::own("a setting"), "role \"x\" does not exist", true),
             (Noted::copy("rows".into()), "column \"x\" does not exist", true),
         ] {
-            let said = noted.said(hidden, Some(named), false);
+            let said = noted.said(hidden, Some(named));
             assert_eq!(said, if is_said { named } else { hidden }, "{noted:?}");
-            assert_eq!(noted.said(hidden, Some(named), true), hidden, "met by code");
-            assert_eq!(noted.said(hidden, None, false), hidden);
+            assert_eq!(noted.said(hidden, None), hidden);
         }
     }
 
     #[test]
-    fn a_long_statement_that_may_read_rows_is_not_kept() {
-        let long = format!("CREATE INDEX i ON a.t USING btree (({}));", "x".repeat(KEPT));
-        let noted = Noted::from(&Statement::read(&Bytes::from(long)));
-        assert_eq!(noted.said("hidden", Some("relation \"a.t\" does not exist"), false), "hidden");
+    fn names_of_a_long_statement_are_not_kept() {
+        let named = "relation \"a.t\" does not exist";
+        for (length, said) in [(10, named), (KEPT, "hidden")] {
+            let sql = format!("CREATE INDEX i ON a.t USING btree (({}));", "x".repeat(length));
+            let noted = Noted::from(&Statement::read(&Bytes::from(sql)));
+            assert_eq!(noted.said("hidden", Some(named)), said);
+        }
     }
 }

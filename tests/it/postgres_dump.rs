@@ -136,6 +136,7 @@ async fn rows_that_come_after_the_snapshot_are_in_no_section() {
         exclusions: snapshot.exclusions,
         encoding: snapshot.facts.encoding.clone(),
         shares: Vec::new(),
+        in_turn: false,
         lock_timeout: SOON,
     };
     let data = run_dump(&dump, Section::Data).await.unwrap();
@@ -172,6 +173,7 @@ async fn a_table_that_ddl_holds_fails_the_dump_in_time_and_blocks_nobody() {
         exclusions: snapshot.exclusions,
         encoding: snapshot.facts.encoding.clone(),
         shares: Vec::new(),
+        in_turn: false,
         lock_timeout: short,
     };
     let error = tokio::time::timeout(SOON, run_dump(&dump, Section::PreData))
@@ -209,6 +211,7 @@ async fn no_secret_is_among_the_arguments_of_a_dump() {
         exclusions: snapshot.exclusions,
         encoding: snapshot.facts.encoding.clone(),
         shares: Vec::new(),
+        in_turn: false,
         lock_timeout: SOON,
     };
     // The lock keeps it from ending before it was looked at.

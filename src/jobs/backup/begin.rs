@@ -7,7 +7,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek as _, Write as _},
     iter,
     time::Duration,
 };
@@ -48,20 +48,20 @@ impl Begun {
 }
 
 /// Starts them all, and waits until each has begun to write. In the order of the
-/// archive: what is of one section stands together. Where the source has no
-/// connection for each that copies rows, one alone copies them.
+/// archive: what is of one section stands together. Where the source has no connection
+/// or no room for the locks of so many, they take turns.
 pub(super) async fn begin_all(dump: &Dump) -> Result<[Vec<Begun>; 3], BackupError> {
-    match begin_parts(dump).await {
-        Err(Failed { error, lacks_connection: true }) if !dump.shares.is_empty() => {
-            let streams = dump.shares.len() + 1;
+    if dump.in_turn {
+        return begin_in_turn(dump).await.map_err(|failed| failed.error);
+    }
+    match begin_at_once(dump).await {
+        Err(Failed { error, is_crowded: true }) => {
             tracing::warn!(
-                streams,
                 error = dump.url.mask(&error.message),
-                "the source has no connection for so many streams; one copies all rows"
+                "the source has no room for several pg_dump at once; they take turns"
             );
             tokio::time::sleep(CONNECTIONS_END_WITHIN).await;
-            let alone = Dump { shares: Vec::new(), ..dump.clone() };
-            begin_parts(&alone).await
+            begin_in_turn(dump).await
         }
         begun => begun,
     }
@@ -71,17 +71,17 @@ pub(super) async fn begin_all(dump: &Dump) -> Result<[Vec<Begun>; 3], BackupErro
 /// A `pg_dump` that did not begin to write.
 struct Failed {
     error: BackupError,
-    /// Whether there was no connection left for it.
-    lacks_connection: bool,
+    /// Whether there was no connection left for it, or no room for its locks.
+    is_crowded: bool,
 }
 
 impl From<BackupError> for Failed {
     fn from(error: BackupError) -> Self {
-        Self { error, lacks_connection: false }
+        Self { error, is_crowded: false }
     }
 }
 
-async fn begin_parts(dump: &Dump) -> Result<[Vec<Begun>; 3], Failed> {
+async fn begin_at_once(dump: &Dump) -> Result<[Vec<Begun>; 3], Failed> {
     let [pre_data, data, post_data] = Section::ALL.map(Part::Section);
     let rows = iter::once(data).chain((0..dump.shares.len()).map(Part::Share));
     let begun = tokio::try_join!(
@@ -90,6 +90,35 @@ async fn begin_parts(dump: &Dump) -> Result<[Vec<Begun>; 3], Failed> {
         begin(dump, post_data),
     )?;
     Ok([vec![begun.0], begun.1, vec![begun.2]])
+}
+
+/// One at a time: what the definitions are is put aside before the next begins. The one
+/// that copies the rows comes last, and holds its locks when the others have let go.
+async fn begin_in_turn(dump: &Dump) -> Result<[Vec<Begun>; 3], Failed> {
+    let [pre_data, data, post_data] = Section::ALL.map(Part::Section);
+    let alone = Dump { shares: Vec::new(), ..dump.clone() };
+    let before = put_aside(begin(&alone, pre_data).await?).await?;
+    let after = put_aside(begin(&alone, post_data).await?).await?;
+    let rows = begin(&alone, data).await?;
+    Ok([vec![before], vec![rows], vec![after]])
+}
+
+/// Everything that it writes, in a file without a name.
+async fn put_aside(begun: Begun) -> Result<Begun, BackupError> {
+    let failed = |error: &dyn std::error::Error| {
+        let message = format!("put definitions aside in a temporary file: {error}");
+        BackupError::new(Stage::Dump, true, &message)
+    };
+    let Begun { part, child, first, mut pipe } = begun;
+    let reading = task::spawn_blocking(move || {
+        let mut aside = tempfile::tempfile()?;
+        aside.write_all(&first)?;
+        io::copy(&mut pipe, &mut aside)?;
+        aside.rewind()?;
+        Ok::<_, io::Error>(aside)
+    });
+    let pipe = reading.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    Ok(Begun { part, child, first: Vec::new(), pipe })
 }
 
 async fn begin(dump: &Dump, part: Part) -> Result<Begun, Failed> {
@@ -117,8 +146,9 @@ async fn begin(dump: &Dump, part: Part) -> Result<Begun, Failed> {
             Ok(exit) => exit.map_err(|error| failed(&error))?,
             Err(_) => child.stop(TERM_GRACE).await,
         };
-        let lacks_connection = dump::lacks_connection(&exit.stderr);
-        ended_well(dump, part, exit).map_err(|error| Failed { error, lacks_connection })?;
+        let stderr = &exit.stderr;
+        let is_crowded = dump::lacks_connection(stderr) || dump::lacks_locks(stderr);
+        ended_well(dump, part, exit).map_err(|error| Failed { error, is_crowded })?;
     }
     Ok(Begun { part, child, first, pipe })
 }

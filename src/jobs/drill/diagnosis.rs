@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Environment, Request,
     error::Error,
-    fault::{self, Fault, differences, lacking},
+    fault::{self, Fault, differences, lacking, outdated},
     subject::Subject,
 };
 use crate::{
@@ -79,7 +79,7 @@ fn of_the_restore(error: Error, record: &Record) -> Fault {
             Fault::failed(DrillReason::MissingExtension, format!("{lacking}; {message}"))
         }
         // A library that no missing extension was to bring.
-        Error::File(message) if record.missing_extensions.is_empty() => {
+        Error::File(message) if lacking(record).or_else(|| outdated(record)).is_none() => {
             let is_target = record.place == DrillPlace::Target;
             let reason = if is_target { DrillReason::Target } else { DrillReason::Sandbox };
             Fault::unproven(reason, message)
@@ -87,19 +87,25 @@ fn of_the_restore(error: Error, record: &Record) -> Fault {
         // Whatever an extension makes is not there, where that is not, and what is said
         // of that may be anything.
         Error::Undefined(message) | Error::Definition(message) | Error::File(message) => {
-            match lacking(record) {
-                Some(lacking) => {
-                    let message = format!("{lacking}; {message}");
-                    Fault::failed(DrillReason::MissingExtension, message)
-                }
-                None => Fault::failed(DrillReason::RestoreError, message),
-            }
+            of_an_extension(lacking(record).or_else(|| outdated(record)), message)
         }
+        // An older one has what code of long standing looks for.
+        Error::Code(message) => of_an_extension(lacking(record), message),
         Error::Restore(message) | Error::Denied(message) => {
             let lacking = lacking(record).map(|lacking| format!("; and {lacking}"));
             let message = format!("{message}{}", lacking.unwrap_or_default());
             Fault::failed(DrillReason::RestoreError, message)
         }
+    }
+}
+
+/// A failure that is laid to an extension, where one is not there as it should be.
+fn of_an_extension(lacking: Option<String>, message: String) -> Fault {
+    match lacking {
+        Some(lacking) => {
+            Fault::failed(DrillReason::MissingExtension, format!("{lacking}; {message}"))
+        }
+        None => Fault::failed(DrillReason::RestoreError, message),
     }
 }
 
@@ -205,6 +211,20 @@ mod tests {
         assert_eq!(of(&["plv8"], library()).reason, DrillReason::MissingExtension);
         let fault = of(&[], library());
         assert_eq!((fault.verdict, fault.reason), (DrillVerdict::Unproven, DrillReason::Sandbox));
+        // One that is there and older may lack what a definition wants, and not what
+        // code of the database looks for without its schema.
+        let older = |error| {
+            let mut record = a_record("2026-12-01T06-00-00Z", DrillVerdict::Unproven);
+            record.older_extensions = vec!["vector 0.8 (it has 0.5.1)".to_owned()];
+            of_the_restore(error, &record)
+        };
+        let fault = older(undefined());
+        assert_eq!(fault.reason, DrillReason::MissingExtension);
+        assert!(fault.message.contains("older versions than the source: vector 0.8"), "{fault:?}");
+        assert_eq!(older(library()).reason, DrillReason::MissingExtension);
+        let code = || Error::Code("relation \"church\" does not exist".to_owned());
+        assert_eq!(older(code()).reason, DrillReason::RestoreError);
+        assert_eq!(of(&["postgis"], code()).reason, DrillReason::MissingExtension);
         // It is there, and does not come up.
         let fault = of(&[], Error::Extension("at extension pg_cron: must be loaded".to_owned()));
         assert_eq!(fault.reason, DrillReason::MissingExtension);

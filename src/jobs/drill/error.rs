@@ -20,9 +20,10 @@ pub(super) enum Error {
     Restore(String),
     /// What a statement of it is about is not there.
     Undefined(String),
-    /// A statement that defines something fails, for whatever reason, or code of the
-    /// database does not find something.
+    /// A statement that defines something fails, for whatever reason.
     Definition(String),
+    /// Code of the database, which rows make run as well, does not find something.
+    Code(String),
     /// So does one, because a file of the server's is not there.
     File(String),
     /// An extension that it names is not made.
@@ -54,8 +55,9 @@ impl From<RestoreError> for Error {
                     let name = restore::locale_named(&stopped.message).map(str::to_owned);
                     Self::Locale { name, message }
                 }
-                // Code that rows make run may look for what an extension was to make.
-                Blame::Definition | Blame::Code => Self::Definition(message),
+                Blame::Definition => Self::Definition(message),
+                // It may look for what an extension was to make.
+                Blame::Code => Self::Code(message),
                 Blame::Unknown => Self::Restore(message),
             },
             // A sandbox is new and ours: nothing but its server can be in the way.
@@ -75,6 +77,7 @@ pub(super) fn blame(error: Error, store_failed: bool) -> Error {
         Error::Restore(message)
         | Error::Undefined(message)
         | Error::Definition(message)
+        | Error::Code(message)
         | Error::Denied(message)
             if store_failed =>
         {
@@ -105,6 +108,7 @@ pub(super) fn of_target(error: Error, redact: impl Fn(String) -> String) -> Erro
         Error::Restore(message) => Error::Restore(redact(message)),
         Error::Undefined(message) => Error::Undefined(redact(message)),
         Error::Definition(message) => Error::Definition(redact(message)),
+        Error::Code(message) => Error::Code(redact(message)),
         Error::File(message) => Error::File(redact(message)),
         Error::Extension(message) => Error::Extension(redact(message)),
         Error::Locale { name, message } => Error::Locale { name, message: redact(message) },
@@ -162,7 +166,7 @@ mod tests {
         // What code of the database does not find, an extension may have had to make.
         let code = || of(Blame::Code);
         for error in [of_target(code(), |text| text), of_sandbox(code())] {
-            assert!(matches!(error, Error::Definition(_)), "{error:?}");
+            assert!(matches!(error, Error::Code(_)), "{error:?}");
         }
         // In a sandbox nobody forbids anything, and a killed backend is still ours.
         assert!(matches!(of_sandbox(of(Blame::Server)), Error::Sandbox(_)));

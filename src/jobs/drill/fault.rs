@@ -117,6 +117,25 @@ pub(super) fn lacking(record: &Record) -> Option<String> {
     })
 }
 
+/// The same of what it has in an older version than the source, which may be why.
+pub(super) fn outdated(record: &Record) -> Option<String> {
+    let older = record.older_extensions.join(", ");
+    let (place, newer) = if is_in_target(record) {
+        ("drill.target", "name a database that has newer ones")
+    } else {
+        (
+            "this machine",
+            "install newer packages, or name a database that has newer ones (drill.target)",
+        )
+    };
+    (!older.is_empty()).then(|| {
+        format!(
+            "{place} has extensions in older versions than the source: {older}, which may be why: \
+             {newer}"
+        )
+    })
+}
+
 /// The same of a locale, by its name where that is known.
 pub(super) fn no_locale(name: Option<&str>, record: &Record) -> String {
     let what = name.map_or_else(

@@ -6,24 +6,36 @@ use crate::{
     restore::{Kind, Statement},
 };
 
-/// The extensions that the archive makes and the place does not have, or has only in an
-/// older version than the source, which lacks what the newer one brings.
+/// Extensions that the archive makes and the place does not have as it should.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Lacks {
+    /// Those that it does not have.
+    pub(super) missing: Vec<String>,
+    /// Those that it has in an older version than the source, which may lack what the
+    /// newer one brings; with both versions.
+    pub(super) older: Vec<String>,
+}
+
+/// Which they are, by the versions of the source, where they are known.
 pub(super) fn extensions(
     statements: &[Statement],
     there: &[ExtensionFact],
     of_source: &[Extension],
-) -> Vec<String> {
+) -> Lacks {
+    let mut lacks = Lacks::default();
     let made = statements.iter().filter(|statement| statement.kind == Kind::Extension);
-    let names = made.filter_map(|statement| Some(&statement.object.as_ref()?.name));
-    let missing = |name: &String| {
-        let Some(here) = there.iter().find(|extension| extension.name == *name) else {
-            return Some(name.clone());
-        };
-        let wanted = &of_source.iter().find(|extension| extension.name == *name)?.version;
-        is_older(&here.version, wanted)
-            .then(|| format!("{name} {wanted} (it has {})", here.version))
-    };
-    names.filter_map(missing).collect()
+    for name in made.filter_map(|statement| Some(&statement.object.as_ref()?.name)) {
+        let here = there.iter().find(|extension| extension.name == *name);
+        let wanted = of_source.iter().find(|extension| extension.name == *name);
+        match (here, wanted) {
+            (None, _) => lacks.missing.push(name.clone()),
+            (Some(here), Some(wanted)) if is_older(&here.version, &wanted.version) => {
+                lacks.older.push(format!("{name} {} (it has {})", wanted.version, here.version));
+            }
+            _ => {}
+        }
+    }
+    lacks
 }
 
 /// Whether a version comes before another, number by number. Of versions that are no
@@ -70,10 +82,14 @@ mod tests {
                     schema: "public".to_owned(),
                 },
             );
-        let missing = extensions(&made, &there, &of_source);
-        assert_eq!(missing, ["postgis", "vector 0.8 (it has 0.5.1)"]);
+        let Lacks { missing, older } = extensions(&made, &there, &of_source);
+        assert_eq!(
+            (missing, older),
+            (vec!["postgis".into()], vec!["vector 0.8 (it has 0.5.1)".into()])
+        );
         // A legacy archive does not say of which version it is.
-        assert_eq!(extensions(&made, &there, &[]), ["postgis"]);
+        let missing = vec!["postgis".to_owned()];
+        assert_eq!(extensions(&made, &there, &[]), Lacks { missing, older: Vec::new() });
     }
 
     #[test]

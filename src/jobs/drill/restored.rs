@@ -8,7 +8,8 @@ use super::{
     CONNECT_WITHIN, Environment, Progress, Request as Drill,
     error::{Error, blame, of_sandbox, of_target},
     fault::Fault,
-    missing, note,
+    missing::{self, Lacks},
+    note,
     place::Place,
     reads::Reads,
     subject::{Legacy, Subject},
@@ -49,7 +50,7 @@ pub(super) async fn restore(
     match Box::pin(restoring).await {
         Err(error) => {
             let error = match blame(error, reads.have_failed()) {
-                error @ (Error::Restore(_) | Error::Definition(_)) => {
+                error @ (Error::Restore(_) | Error::Definition(_) | Error::Code(_)) => {
                     still_there(error, place).await
                 }
                 error => error,
@@ -74,7 +75,7 @@ async fn still_there(error: Error, place: &Place) -> Error {
         Err(_) => false,
     };
     match error {
-        Error::Restore(message) | Error::Definition(message) if !answers => {
+        Error::Restore(message) | Error::Definition(message) | Error::Code(message) if !answers => {
             Error::Sandbox(format!("{message}; its server is gone"))
         }
         error => error,
@@ -115,7 +116,7 @@ async fn restore_there(
             let statements: Vec<Statement> =
                 contents.pre_data.iter().chain(&contents.post_data).cloned().collect();
             let (there, of_source) = (&prepared.facts().extensions, &manifest.source.extensions);
-            record.missing_extensions = missing::extensions(&statements, there, of_source);
+            tell(missing::extensions(&statements, there, of_source), record);
             let there = schemas(prepared.facts());
             stand_in(&statements, &manifest.source.extensions, &there, &target, record).await?;
             let sequences = restore::sequence_values(&prepared).await;
@@ -136,7 +137,7 @@ async fn restore_there(
                 return Err(Error::Restore(checked.refusals.join("; ")));
             }
             let there = &prepared.facts().extensions;
-            record.missing_extensions = missing::extensions(&checked.created, there, &[]);
+            tell(missing::extensions(&checked.created, there, &[]), record);
             let there = schemas(prepared.facts());
             stand_in(&checked.created, &[], &there, &target, record).await?;
             let roles = place.create_roles(&checked.roles).await;
@@ -203,6 +204,10 @@ fn legacy_request(
         damaged: false,
         priority: Priority::Low,
     }
+}
+
+fn tell(Lacks { missing, older }: Lacks, record: &mut Record) {
+    (record.missing_extensions, record.older_extensions) = (missing, older);
 }
 
 /// The schemas that are there, in which the platform has its own.

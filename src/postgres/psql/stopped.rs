@@ -159,7 +159,8 @@ fn without_rows(text: &str, more: &[&str], line: Option<usize>) -> Option<PsqlEr
         context: field("CONTEXT:"),
         query: if is_mixed { Some("") } else { field("QUERY:") },
         sure: field("LOCATION:").is_some_and(|at| READERS.iter().any(|file| at.contains(file))),
-        placed: field("LINE ").is_some(),
+        // The statement may be an INSERT, which is its rows.
+        placed: false,
     };
     let (message, of_code) = (said.without_rows(), said.is_of_code());
     if said.is_raised() {

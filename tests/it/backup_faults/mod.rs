@@ -5,6 +5,7 @@
 
 mod bench;
 mod children;
+mod crowded;
 mod kill;
 mod late;
 mod peers;

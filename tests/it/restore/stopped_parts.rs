@@ -30,7 +30,7 @@ fn a_part_that_stopped_names_what_is_not_whole_and_what_it_lacks_is_said_later()
     assert_eq!(document["not_whole"], serde_json::json!(["public.donor"]), "{document}");
     assert!(said.contains("SQLSTATE P0001") && !said.contains("not today"));
     assert!(said.contains("stopped at stage indexes"), "{said}");
-    let made = "made by this run and not whole: public.donor; drop it, then run again";
+    let made = "made by this run and not whole: public.donor; drop it (DROP TABLE … CASCADE), then run again";
     assert!(said.contains(made) && !said.contains("--clean"), "{said}");
 
     // Whoever fills it nevertheless is told what is missing.

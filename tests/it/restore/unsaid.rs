@@ -10,6 +10,20 @@ use crate::support::{
 /// A word that stands in rows alone.
 const SECRET: &str = "Jane-Doe-4711";
 
+/// The id of a legacy archive.
+const LEGACY: &str = "2026-01-02T03-00-00Z";
+
+/// A product with a backup of a database, and a legacy archive of the same.
+fn backed_up(server: &Server, database: &str) -> Product {
+    let product = Product::of(server, database);
+    product.backup(&[]);
+    let folder = product.store_dir().join("database/2026/01");
+    std::fs::create_dir_all(&folder).unwrap();
+    let dump = format!("pg_dump --no-owner --no-privileges \"$URL\" | gzip > {LEGACY}.sql.gz");
+    shell(&folder, server, &[("URL", server.url(database))], &dump);
+    product
+}
+
 #[test]
 fn what_a_table_does_not_take_is_named_without_its_rows() {
     let server = Server::start(15);
@@ -101,17 +115,11 @@ fn a_function_that_relies_on_a_search_path_is_told_with_what_it_looks_for_and_wh
                  insert into gift values (1, '{SECRET}');"
             ),
         );
-        let product = Product::of(&server, app);
-        product.backup(&[]);
-        let id = "2026-01-02T03-00-00Z";
-        let folder = product.store_dir().join("database/2026/01");
-        std::fs::create_dir_all(&folder).unwrap();
-        let dump = format!("pg_dump --no-owner --no-privileges \"$URL\" | gzip > {id}.sql.gz");
-        shell(&folder, &server, &[("URL", server.url(app))], &dump);
+        let product = backed_up(&server, app);
         let copy = format!("{app}_copy");
         for (database, archive, advice) in [
             (&copy, &[][..], "--clean --section data --section post-data; "),
-            (&format!("{app}_legacy"), &[id], "write it as SQL with --to -, "),
+            (&format!("{app}_legacy"), &[LEGACY], "write it as SQL with --to -, "),
         ] {
             server.create_database(database);
             let text = fails(&product, &server, database, archive);
@@ -155,15 +163,9 @@ fn a_value_that_is_read_as_a_name_is_not_said_and_what_a_statement_names_is() {
                  insert into note values ('\"{SECRET}\"'); {reads}"
             ),
         );
-        let product = Product::of(&server, app);
-        product.backup(&[]);
-        let id = "2026-01-02T03-00-00Z";
-        let folder = product.store_dir().join("database/2026/01");
-        std::fs::create_dir_all(&folder).unwrap();
-        let dump = format!("pg_dump --no-owner --no-privileges \"$URL\" | gzip > {id}.sql.gz");
-        shell(&folder, &server, &[("URL", server.url(app))], &dump);
+        let product = backed_up(&server, app);
         for (database, archive) in
-            [(format!("{app}_copy"), &[][..]), (format!("{app}_legacy"), &[id])]
+            [(format!("{app}_copy"), &[][..]), (format!("{app}_legacy"), &[LEGACY])]
         {
             server.create_database(&database);
             let text = fails(&product, &server, &database, archive);

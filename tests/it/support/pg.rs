@@ -219,6 +219,7 @@ pub(crate) async fn dump(
         exclusions: snapshot.exclusions,
         encoding: snapshot.facts.encoding.clone(),
         shares: Vec::new(),
+        in_turn: false,
         lock_timeout: Duration::from_secs(20),
     };
     run_dump(&dump, section).await

@@ -7,13 +7,22 @@ fn said(stderr: &str) -> (String, Option<usize>) {
     }
 }
 
+/// The same where no row was read.
+fn named(stderr: &str) -> (String, Option<usize>) {
+    match stopped(stderr) {
+        Some(PsqlError::Stopped { named: Some(named), line, .. }) => (named, line),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn an_error_is_found_with_its_line() {
     let stderr = "psql:<stdin>:3: NOTICE:  00000: relation exists, skipping\n\
                   psql:<stdin>:12: ERROR:  42P07: relation \"t\" already exists\n\
                   DETAIL:  It does.\nLOCATION:  f, heap.c:1\n";
     let shown = "relation \"t\" already exists\nDETAIL:  It does. (SQLSTATE 42P07)";
-    assert_eq!(said(stderr), (shown.to_owned(), Some(11)));
+    assert_eq!(named(stderr), (shown.to_owned(), Some(11)));
+    assert_eq!(said(stderr), ("relation \"…\" (SQLSTATE 42P07)".to_owned(), Some(11)));
 }
 
 #[test]
@@ -34,7 +43,7 @@ fn an_error_is_found_in_whatever_language_the_server_speaks() {
         assert!(message.ends_with("(SQLSTATE 22P02)") && line == Some(11), "{message}");
     }
     let refused = "psql:<stdin>:12: FEHLER:  42P07: Relation »t« existiert bereits\n";
-    assert_eq!(said(refused).0, "Relation »t« existiert bereits (SQLSTATE 42P07)");
+    assert_eq!(named(refused).0, "Relation »t« existiert bereits (SQLSTATE 42P07)");
     // What has no class, or more than a word before it, is nothing that can be read.
     for text in ["FEHLER:  Jane: Doe", "HINWEIS:  00000: Jane", "Jane_1:  42P07: Doe"] {
         assert!(stopped(&format!("psql:<stdin>:9: {text}\n")).is_none(), "{text}");
@@ -166,8 +175,10 @@ fn what_may_be_a_value_or_the_statement_s_own_is_said_both_ways() {
     let (message, named) = of("", "RangeVarGetRelidExtended, namespace.c");
     assert_eq!(message, "relation \"…\" does not exist (SQLSTATE 42P01)");
     assert_eq!(named.as_deref(), Some(whole));
-    let place = "LINE 1: SELECT FROM jane;\n                    ^\n";
-    assert_eq!(of(place, "parserOpenTable, parse_relation.c"), (whole.to_owned(), None));
+    // An INSERT is its rows, and what it names may be theirs.
+    let place = "LINE 1: INSERT INTO t VALUES (jane);\n                    ^\n";
+    let (message, named) = of(place, "parserOpenTable, parse_relation.c");
+    assert!(!message.contains("jane") && named.as_deref() == Some(whole), "{message}");
 }
 
 #[test]
