@@ -33,7 +33,7 @@ pub struct Client {
 pub enum ClientError {
     /// There is none at all.
     #[error(
-        "find {program} for the PostgreSQL {server_major} server: there is none in {searched}{}; install the package postgresql-client-{server_major} (from apt.postgresql.org where the distribution has another), or name its folder in client_dirs",
+        "find {program} for the PostgreSQL {server_major} server: there is none in {searched}{}; install the package postgresql-client-{server_major} (from apt.postgresql.org where the distribution has another), or name its folder in postgres.client_dirs",
         skipped(.broken)
     )]
     Missing {
@@ -48,7 +48,7 @@ pub enum ClientError {
     },
     /// It takes commands that run programs from any script.
     #[error(
-        "use {found} ({path}): it would run commands that stand in an archive on this machine, since it is older than its `\\restrict` (13.22, 14.19, 15.14, 16.10, 17.6, 18); install the newest postgresql-client-{major} (from apt.postgresql.org where the distribution has another), or name its folder in client_dirs"
+        "use {found} ({path}): it would run commands that stand in an archive on this machine, since it is older than its `\\restrict` (13.22, 14.19, 15.14, 16.10, 17.6, 18); install the newest postgresql-client-{major} (from apt.postgresql.org where the distribution has another), or name its folder in postgres.client_dirs"
     )]
     Unguarded {
         /// What it says of itself.
@@ -60,7 +60,7 @@ pub enum ClientError {
     },
     /// All are older than the server.
     #[error(
-        "use {program} {found} for the PostgreSQL {server_major} server: it is older than the server and cannot read it; install the package postgresql-client-{server_major} (from apt.postgresql.org where the distribution has another), or name its folder in client_dirs{}",
+        "use {program} {found} for the PostgreSQL {server_major} server: it is older than the server and cannot read it; install the package postgresql-client-{server_major} (from apt.postgresql.org where the distribution has another), or name its folder in postgres.client_dirs{}",
         skipped(.broken)
     )]
     TooOld {

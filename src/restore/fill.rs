@@ -2,6 +2,7 @@
 //! failure leaves them as they were.
 
 use super::{
+    defer,
     failure::Failure,
     load,
     members::{Archive, runs},
@@ -24,17 +25,29 @@ pub(super) async fn fill(
 ) -> Result<(), Failure> {
     session.run("BEGIN").await?;
     empty(tables, order, session).await?;
-    let mut rows = 0;
-    for fill in order {
+    let names: Vec<String> = order.iter().map(|fill| name_of(&name(&tables[fill.table]))).collect();
+    let keys = defer::put_off(&names, session).await?;
+    let (mut rows, mut disabled) = (0, Vec::new());
+    for (fill, quoted) in order.iter().zip(&names) {
         let table = &tables[fill.table];
-        let quoted = name_of(&name(table));
-        let held = hold(fill.hold, &quoted, session).await?;
+        let held = hold(fill.hold, quoted, session).await?;
         for members in runs(&table.members, RUN) {
             load::copy(archive, table, members, session, progress, |taken| rows += taken).await?;
+        }
+        // No table can be altered of which keys are still to be looked at.
+        if fill.hold == Hold::Disable {
+            disabled.extend(held);
+            continue;
         }
         for release in held {
             session.run(&release).await.map_err(Failure::at(format!("table {quoted}")))?;
         }
+    }
+    if !keys.is_empty() || !disabled.is_empty() {
+        defer::look(session).await?;
+    }
+    for release in disabled.iter().chain(&keys) {
+        session.run(release).await.map_err(Failure::at("triggers and foreign keys"))?;
     }
     session.run("COMMIT").await?;
     // Not before: a failure would have taken all of them back.

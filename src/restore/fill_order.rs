@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::{archive::TableName, postgres::TargetFacts};
 
 /// Sorts tables so that each comes after those it points at. Tables that point
-/// at each other keep their order.
+/// at each other keep their order, and their keys are put off (see [`super::defer`]).
 pub(super) fn order<T>(
     tables: Vec<T>,
     name: impl Fn(&T) -> TableName,

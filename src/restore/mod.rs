@@ -23,6 +23,7 @@ mod attempts;
 mod blame;
 mod clean;
 mod damage;
+mod defer;
 mod drop;
 mod ending;
 mod error;

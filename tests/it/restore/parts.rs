@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{fails, nasty, only, restored, shop};
 use crate::support::{
-    postgres::{Run as _, Server},
+    postgres::{Run as _, Server, assert_same_dump},
     product::{Product, contents, identifier},
 };
 
@@ -398,4 +398,46 @@ fn an_extension_s_own_rows_stay_and_are_not_counted_as_ours() {
     server.psql("ours", "delete from keeps.config where not own");
     restored(&product, &server, "ours", &one);
     assert_eq!(server.psql("ours", rows), server.psql("app", rows));
+}
+
+/// No order of filling satisfies them.
+#[test]
+fn tables_that_point_at_each_other_or_at_themselves_are_filled() {
+    let server = Server::start(15);
+    server.create_database("circles");
+    server.psql(
+        "circles",
+        "create table a (id int primary key, b int);
+         create table b (id int primary key, a int references a);
+         alter table a add foreign key (b) references b deferrable;
+         create table aa (id int primary key, a int references a);
+         create table tree (id int primary key, parent int references tree, note text)
+             partition by range (id);
+         create table tree_1 partition of tree for values from (0) to (4000);
+         create table tree_2 partition of tree for values from (4000) to (9999);
+         create function f() returns trigger language plpgsql as $$ begin return new; end $$;
+         create trigger t before insert on b for each row execute function f();
+         insert into a select n, null from generate_series(1, 9) n;
+         insert into b select n, n from generate_series(1, 9) n;
+         insert into aa select n, n from generate_series(1, 9) n;
+         update a set b = 10 - id;
+         insert into tree select n, nullif(n + 1, 9999), repeat(md5(n::text), 20)
+             from generate_series(1, 9998) n;",
+    );
+    let product = Product::of(&server, "circles").set("RELIQUARY__ARCHIVE__MEMBER_SIZE", "256KiB");
+    product.backup(&[]);
+    server.create_database("copy");
+    restored(&product, &server, "copy", &["--section", "pre-data", "--section", "post-data"]);
+    restored(&product, &server, "copy", &["--section", "data"]);
+    assert_same_dump(&server.dump_plain("circles"), &server.dump_plain("copy"));
+    server.psql("copy", "update tree set note = 'other'; delete from aa");
+    let again = ["--clean", "--yes", "--schema", "public"];
+    restored(&product, &server, "copy", &again);
+    restored(&product, &server, "copy", &["--clean", "--yes", "--table", "public.tree"]);
+    assert_same_dump(&server.dump_plain("circles"), &server.dump_plain("copy"));
+    // A row that points at nothing is still seen, and nothing is changed.
+    server.psql("copy", "alter table aa drop constraint aa_a_fkey; truncate a, b, aa");
+    let text = fails(&product, &server, "copy", &["--table", "public.a"]);
+    assert!(text.contains("is not present in table"), "{text}");
+    assert_eq!(server.psql("copy", "select count(*) from a").trim(), "0");
 }
