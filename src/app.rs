@@ -356,7 +356,7 @@ impl Daemon {
             .into_iter()
             .map(|(cron, runners)| Line { cron, runners })
             .collect();
-        let mut scheduler = schedule::start(lines, &self.state).await?;
+        let schedule = schedule::start(lines, &self.state, schedule::HEARTBEAT).await?;
         let state = self.state.clone();
         let soft = self.lifecycle.soft.clone();
         tokio::spawn(async move {
@@ -364,7 +364,7 @@ impl Daemon {
             state.set_stopping();
         });
         let stop = self.lifecycle.drain().await;
-        if let Err(error) = scheduler.shutdown().await {
+        if let Err(error) = schedule.shutdown().await {
             tracing::warn!(%error, "the scheduler did not stop");
         }
         enough.cancel();

@@ -115,3 +115,42 @@ impl Trigger for Handles {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::{DateTime, TimeDelta};
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        schedule::{self, Line},
+    };
+
+    /// Far less than it takes a cron line to fire again after a clock went back.
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn nudges_go_on_whatever_becomes_of_the_clock_and_end_with_the_schedule() {
+        let clock = Clock::manual(DateTime::UNIX_EPOCH + TimeDelta::days(20_458));
+        let state = State::new(clock.clone(), clock.now(), "1.0.0");
+        let (handle, mut orders) = orders("main", state.clone());
+        // One that does not fire by itself while this test runs.
+        let line = Line { cron: "0 0 0 29 2 MON".to_owned(), runners: vec![handle] };
+        let period = Duration::from_millis(5);
+        let schedule = schedule::start(vec![line], &state, period).await.unwrap();
+        for days in [0, 400, -400, -2, 2] {
+            clock.advance(TimeDelta::days(days));
+            // Each is taken, so that the next one is another.
+            let nudge = tokio::time::timeout(PATIENCE, orders.next()).await;
+            assert!(matches!(nudge, Ok(Some(Order::Nudge(None)))), "{days}: {nudge:?}");
+        }
+        assert!(state.liveness().scheduler);
+        schedule.shutdown().await.unwrap();
+        // One may have come before the end, and none comes after it.
+        let _ = orders.receiver.try_recv();
+        tokio::task::yield_now().await;
+        assert!(orders.receiver.try_recv().is_err());
+    }
+}

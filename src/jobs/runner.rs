@@ -111,6 +111,10 @@ impl Runner {
     async fn attend(&mut self) {
         self.say_what_is_next();
         let now = self.environment.clock.now();
+        if self.clock_was_set(now) {
+            // What was told of the store, and the pointer, went by another clock.
+            self.catalog = None;
+        }
         if self.catalog.is_none() {
             if self.surveyed.is_some_and(|last| now >= last && now - last < SURVEY_PAUSE) {
                 return;
@@ -134,6 +138,15 @@ impl Runner {
             }
         }
         self.turns.settle();
+    }
+
+    /// Whether the newest backup that is not dated in the future is another one
+    /// than was told: the clock ran ahead when it was, or has gone on over a
+    /// backup that was dated ahead.
+    fn clock_was_set(&self, now: DateTime<Utc>) -> bool {
+        let Some(catalog) = &self.catalog else { return false };
+        let told = self.state.database(self.name()).and_then(|database| database.last_success);
+        due::last_success(catalog, now) != told
     }
 
     async fn back_up_what_is_due(&mut self) {
@@ -286,7 +299,7 @@ impl Runner {
             let seen = database.last_success;
             database.ended(report, last_of_slot, backup);
             // The catalog knows better: it leaves out what is dated in the future.
-            database.last_success = seen.or(database.last_success);
+            database.last_success = seen;
             database.pointer_ok = pointed.or(database.pointer_ok);
         });
         if pointed == Some(false) {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use reliquary::{clock::Clock, health::Status};
+use reliquary::{
+    clock::Clock,
+    health::{self, Status},
+};
 
 use super::{Life, at, backups, directory, hourly, id, pointed_at, sample_server, set_up};
 use crate::support::odd_store::OddStore;
@@ -75,6 +78,35 @@ async fn a_bucket_with_nothing_but_a_backup_of_the_future_is_never_ok() {
     clock.set(at("17:00:00"));
     life.settle().await;
     assert_eq!(life.health(), Status::Stale);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_right_again_is_heeded_before_the_next_slot() {
+    let server = sample_server();
+    let (_dir, store) = directory().await;
+    let clock = Clock::manual(at("13:00:00"));
+    let life = Life::settled(&hourly(&server), store.clone(), &clock).await;
+
+    let ahead = at("13:10:00") + TimeDelta::days(400);
+    clock.set(ahead);
+    life.settle().await;
+    assert_eq!(life.main().last_success, Some(ahead));
+
+    clock.set(at("13:20:00"));
+    life.settle().await;
+    let main = life.main();
+    assert_eq!(main.last_success, Some(at("13:00:00")));
+    assert_eq!(main.next_run, Some(at("14:00:00")));
+    let health = health::current(&life.state);
+    assert_eq!(health.status, Status::Ok, "{health:#?}");
+
+    // A slot that has come is served, however far back the clock goes.
+    clock.set(at("11:30:00"));
+    life.settle().await;
+    assert_eq!(life.main().last_success, Some(at("11:30:00")));
+    clock.set(at("12:00:00"));
+    life.settle().await;
+    assert_eq!(life.main().last_success, Some(at("12:00:00")));
 }
 
 /// The machine's clock, and the store's beside it.
