@@ -226,7 +226,21 @@ fn backup_age(
             (status, format!("no good backup is known; the process is up for {}", words(up)))
         }
     };
+    let detail = match ahead(now, database) {
+        Some(ahead) => format!("{detail}; {ahead}"),
+        None => detail,
+    };
     (status, check("backup_age", status.is_ok(), detail))
+}
+
+/// What is said of a backup that is dated in the future.
+fn ahead(now: DateTime<Utc>, database: &DatabaseState) -> Option<String> {
+    let time = database.ahead.filter(|time| *time - now > clock::TOLERANCE)?;
+    Some(format!(
+        "the backup of {} is dated in the future, by a clock that was wrong then or is now: it is \
+         passed over until its time comes, and may be moved away",
+        rfc3339::format(time)
+    ))
 }
 
 fn last_run(now: DateTime<Utc>, database: &DatabaseState) -> Check {

@@ -6,13 +6,13 @@ use super::{
     id::BackupId,
     listing::{Catalog, Entry, State},
 };
-use crate::archive::manifest::Kind;
+use crate::{archive::manifest::Kind, clock};
 
 /// What a person asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// The newest good backup.
-    Latest,
+    /// The newest good backup that is not dated in the future, as of now.
+    Latest(DateTime<Utc>),
     /// An id, or the beginning of one, and which place it stands in where that
     /// was said: `manual/2026-11-23T14-05-09Z`.
     Prefix(Option<Kind>, String),
@@ -42,6 +42,12 @@ pub enum FindError {
     /// There is nothing but what verify found damaged.
     #[error("there is no good backup, only damaged ones; the newest of them is {0}")]
     OnlyDamaged(BackupId),
+    /// There is none but what is dated in the future.
+    #[error(
+        "there is no good backup but what is dated in the future by this machine's clock; the \
+         newest of that is {0}, to be asked for by its id"
+    )]
+    OnlyAhead(BackupId),
     /// Nothing has that id.
     #[error("no backup's id begins with {0:?}; `reliquary list` shows what there is")]
     Unknown(String),
@@ -86,13 +92,13 @@ impl FindError {
 }
 
 impl Query {
-    /// Reads an id, the beginning of one, or `latest`. An id may be led by the
-    /// place it stands in, `manual/` or `scheduled/`.
+    /// Reads an id, the beginning of one, or `latest`, which is as of `now`. An id
+    /// may be led by the place it stands in, `manual/` or `scheduled/`.
     #[must_use]
-    pub fn parse(text: &str) -> Self {
+    pub fn parse(text: &str, now: DateTime<Utc>) -> Self {
         let placed = |kind: Kind| Some((kind, text.strip_prefix(kind.name())?.strip_prefix('/')?));
         match text {
-            "" | "latest" => Self::Latest,
+            "" | "latest" => Self::Latest(now),
             text => match [Kind::Manual, Kind::Scheduled].into_iter().find_map(placed) {
                 Some((kind, id)) => Self::Prefix(Some(kind), id.to_owned()),
                 None => Self::Prefix(None, text.to_owned()),
@@ -146,8 +152,11 @@ impl Query {
     /// When nothing or several things fit.
     pub fn find_any<'a>(&self, catalog: &'a Catalog) -> Result<&'a Entry, FindError> {
         match self {
-            Self::Latest => newest(catalog, State::Good, None).ok_or_else(|| {
+            Self::Latest(now) => catalog.newest_as_of(*now).ok_or_else(|| {
                 let newest = |state| newest(catalog, state, None).map(|entry| entry.id);
+                if let Some(ahead) = newest(State::Good) {
+                    return FindError::OnlyAhead(ahead);
+                }
                 let legacy = newest(State::Legacy).map(FindError::OnlyLegacy);
                 let damaged = || newest(State::Damaged).map(FindError::OnlyDamaged);
                 legacy.or_else(damaged).unwrap_or(FindError::Empty)
@@ -181,6 +190,20 @@ impl Query {
     }
 }
 
+impl Catalog {
+    /// The newest good backup that is not dated in the future.
+    #[must_use]
+    pub fn newest_as_of(&self, now: DateTime<Utc>) -> Option<&Entry> {
+        newest(self, State::Good, Some(now + clock::TOLERANCE))
+    }
+
+    /// Good backups that are dated in the future: a clock was wrong when they were
+    /// made, or this machine's is wrong now. They count when their time has come.
+    pub fn ahead_of(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Entry> {
+        self.good().filter(move |entry| entry.time() > now + clock::TOLERANCE)
+    }
+}
+
 /// The newest entry of a state, at or before a time where one is given.
 fn newest(catalog: &Catalog, state: State, until: Option<DateTime<Utc>>) -> Option<&Entry> {
     let of_state = catalog.entries.iter().filter(|entry| entry.state == state);
@@ -203,6 +226,15 @@ mod tests {
         catalog
     }
 
+    /// Later than all of them.
+    fn now() -> DateTime<Utc> {
+        "2026-11-24T00:00:00Z".parse().unwrap()
+    }
+
+    fn parse(text: &str) -> Query {
+        Query::parse(text, now())
+    }
+
     fn found(query: &Query, hours: &[u32]) -> Result<String, FindError> {
         query.find(&catalog(hours)).map(|entry| entry.id.to_string())
     }
@@ -211,10 +243,29 @@ mod tests {
     fn latest_a_prefix_and_a_time_find_their_backup() {
         let hours = [1, 12, 14];
         let id = |hour: u32| Ok(format!("2026-11-23T{hour:02}-00-00Z"));
-        assert_eq!(found(&Query::parse("latest"), &hours), id(14));
-        assert_eq!(found(&Query::parse("2026-11-23T12"), &hours), id(12));
+        assert_eq!(found(&parse("latest"), &hours), id(14));
+        assert_eq!(found(&parse("2026-11-23T12"), &hours), id(12));
         assert_eq!(found(&Query::parse_time("2026-11-23 13:59Z").unwrap(), &hours), id(12));
         assert_eq!(found(&Query::parse_time("2026-11-23T12:00:00Z").unwrap(), &hours), id(12));
+    }
+
+    #[test]
+    fn what_is_dated_in_the_future_is_no_latest_until_its_time_comes() {
+        let as_of = |time: &str| Query::Latest(format!("2026-11-23T{time}Z").parse().unwrap());
+        let id = |hour: u32| Ok(format!("2026-11-23T{hour:02}-00-00Z"));
+        assert_eq!(found(&as_of("13:00:00"), &[12, 14]), id(12));
+        // Two machines are never at one about the second.
+        assert_eq!(found(&as_of("13:56:00"), &[12, 14]), id(14));
+        assert_eq!(found(&parse("2026-11-23T14"), &[12, 14]), id(14), "its id takes it");
+        let only = Err(FindError::OnlyAhead("2026-11-23T14-00-00Z".parse().unwrap()));
+        assert_eq!(found(&as_of("11:00:00"), &[12, 14]), only);
+        let catalog = catalog(&[12, 14]);
+        let ahead = |time: &str| {
+            let now = format!("2026-11-23T{time}Z").parse().unwrap();
+            catalog.ahead_of(now).map(|entry| entry.id.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(ahead("13:00:00"), ["2026-11-23T14-00-00Z"]);
+        assert!(ahead("14:00:00").is_empty());
     }
 
     #[test]
@@ -222,14 +273,14 @@ mod tests {
         let mut catalog = catalog(&[12, 14]);
         let id = catalog.entries[1].id;
         catalog.judge(Kind::Scheduled, id, crate::words::Verdict::Damaged, id.time());
-        let query = Query::parse("2026-11-23T14");
+        let query = parse("2026-11-23T14");
         assert_eq!(query.find(&catalog), Err(FindError::Damaged(id)));
         assert_eq!(query.find_readable(&catalog).unwrap().id, id);
         assert_eq!(query.find_any(&catalog).unwrap().id, id);
         catalog.entries[1].state = State::Broken;
         assert_eq!(query.find_readable(&catalog), Err(FindError::Gone(id)));
         assert_eq!(query.find_any(&catalog).unwrap().id, id);
-        for query in [Query::Latest, Query::At(id.time())] {
+        for query in [Query::Latest(now()), Query::At(id.time())] {
             assert_eq!(query.find(&catalog).unwrap().id, catalog.entries[0].id);
             assert_eq!(query.find_any(&catalog).unwrap().id, catalog.entries[0].id);
         }
@@ -242,15 +293,15 @@ mod tests {
         for at in [0, 1] {
             catalog.entries[at].state = State::Legacy;
         }
-        assert_eq!(Query::Latest.find(&catalog).unwrap().id, ids[2]);
+        assert_eq!(Query::Latest(now()).find(&catalog).unwrap().id, ids[2]);
         let time = ids[1].time();
         let error = Query::At(time).find(&catalog).unwrap_err();
         assert_eq!(error, FindError::OnlyLegacyAt(time, ids[1]));
         assert_eq!(error.legacy(), Some(ids[1]));
         catalog.entries.pop();
-        let error = Query::Latest.find(&catalog).unwrap_err();
+        let error = Query::Latest(now()).find(&catalog).unwrap_err();
         assert_eq!(error, FindError::OnlyLegacy(ids[1]));
-        assert_eq!(Query::parse("2026-11-23T01").find(&catalog).unwrap().id, ids[0]);
+        assert_eq!(parse("2026-11-23T01").find(&catalog).unwrap().id, ids[0]);
     }
 
     #[test]
@@ -259,7 +310,7 @@ mod tests {
         for entry in &mut catalog.entries {
             entry.state = State::Damaged;
         }
-        let error = Query::Latest.find(&catalog).unwrap_err();
+        let error = Query::Latest(now()).find(&catalog).unwrap_err();
         assert_eq!(error, FindError::OnlyDamaged(catalog.entries[1].id));
         assert_eq!(error.damaged(), Some(catalog.entries[1].id));
     }
@@ -270,7 +321,7 @@ mod tests {
         let manual = Entry { kind: Kind::Manual, ..catalog.entries[1].clone() };
         let id = manual.id;
         catalog.add(manual);
-        let kind = |text: &str| Query::parse(text).find(&catalog).map(|entry| entry.kind);
+        let kind = |text: &str| parse(text).find(&catalog).map(|entry| entry.kind);
         assert_eq!(kind(&id.to_string()), Err(FindError::Twice(id)));
         assert_eq!(kind(&format!("manual/{id}")), Ok(Kind::Manual));
         assert_eq!(kind("manual/2026"), Ok(Kind::Manual));
@@ -282,10 +333,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_found_is_said() {
-        assert_eq!(found(&Query::Latest, &[]), Err(FindError::Empty));
+        assert_eq!(found(&Query::Latest(now()), &[]), Err(FindError::Empty));
         let ambiguous = Err(FindError::Ambiguous("2026-11-23T1".into(), 2));
-        assert_eq!(found(&Query::parse("2026-11-23T1"), &[1, 12, 14]), ambiguous);
-        assert_eq!(found(&Query::parse("x"), &[1]), Err(FindError::Unknown("x".into())));
+        assert_eq!(found(&parse("2026-11-23T1"), &[1, 12, 14]), ambiguous);
+        assert_eq!(found(&parse("x"), &[1]), Err(FindError::Unknown("x".into())));
         let early = Query::parse_time("2026-11-23 00:30").unwrap();
         assert!(matches!(found(&early, &[1]), Err(FindError::TooEarly(..))));
         assert!(matches!(Query::parse_time("yesterday"), Err(FindError::BadTime(_))));

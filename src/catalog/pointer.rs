@@ -1,7 +1,8 @@
 //! `LATEST.txt` and `LATEST.sha256`: a convenience for people and old scripts.
 //!
 //! The truth is the newest manifest. The pointer only ever moves forward; one
-//! that is behind, torn, or names an archive that is not there is put right.
+//! that is behind, torn, or names an archive that is not there or is dated in the
+//! future is put right.
 
 use std::fmt;
 

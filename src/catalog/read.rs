@@ -1,6 +1,7 @@
 //! Reads the catalog from a store, and moves the pointer.
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 
 use super::{
@@ -16,6 +17,7 @@ use crate::{
         Manifest, ManifestError,
         manifest::{self, Kind},
     },
+    clock,
     store::{ErrorKind, Store, StoreError},
     visible::visible,
 };
@@ -173,7 +175,8 @@ pub(super) async fn own_manifest(
 }
 
 /// Makes the pointer name the newest good scheduled backup, where it does not
-/// already. Returns what it was moved to.
+/// already. Returns what it was moved to. It stays with a newer one than `newest`,
+/// unless that is dated in the future.
 ///
 /// # Errors
 /// When the store fails; the pointer may then be torn, and the next call puts it right.
@@ -182,6 +185,7 @@ pub async fn advance_pointer(
     layout: &Layout,
     catalog: &Catalog,
     newest: &Manifest,
+    now: DateTime<Utc>,
 ) -> Result<Option<Pointer>, StoreError> {
     let Ok(id) = newest.id.parse() else { return Ok(None) };
     let stored = Stored {
@@ -190,7 +194,7 @@ pub async fn advance_pointer(
     };
     let uri = store.uri(&newest.archive.key);
     let newest = Pointer { id, uri, sha256: newest.archive.sha256.clone() };
-    let ahead = ahead(store, layout, catalog, &stored, id).await?;
+    let ahead = ahead(store, layout, catalog, &stored, id, now).await?;
     let exists = |id: BackupId| ahead == Some(id);
     let Some(pointer) = next(&stored, &newest, exists) else { return Ok(None) };
     let checksum = Bytes::from(pointer.checksum().to_string());
@@ -209,6 +213,7 @@ async fn ahead(
     catalog: &Catalog,
     stored: &Stored,
     newest: BackupId,
+    now: DateTime<Utc>,
 ) -> Result<Option<BackupId>, StoreError> {
     let named = stored.text.as_deref().and_then(|text| Pointer::parse(text).ok());
     let Some(id) = named.map(|pointer| pointer.id).filter(|id| *id > newest) else {
@@ -229,7 +234,9 @@ async fn ahead(
     };
     let counts = |entry: &Entry| {
         // One that a wrong clock has dated ahead holds older data than its id says.
-        matches!(entry.state, State::Good | State::Legacy) && entry.time() == id.time()
+        matches!(entry.state, State::Good | State::Legacy)
+            && entry.time() == id.time()
+            && entry.time() <= now + clock::TOLERANCE
     };
     Ok(entry.filter(counts).map(|_| id))
 }

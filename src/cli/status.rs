@@ -125,7 +125,7 @@ async fn look(settings: &Settings) -> Result<StatusDocument> {
     let state = app::state(settings, Clock::system());
     for database in settings.databases.values() {
         let layout = Layout::new(database.prefix.clone());
-        match survey(store.as_ref(), &layout).await {
+        match survey(store.as_ref(), &layout, state.now()).await {
             Ok(found) => {
                 tell(&state, &database.name, &found.catalog, found.newest.as_ref());
                 let mut drills = Drills::default();

@@ -136,7 +136,7 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
 
 /// Puts the pointer right. It is a convenience: where that fails, it is only said.
 async fn point(store: &dyn Store, layout: &Layout) {
-    let pointed = match survey(store, layout).await {
+    let pointed = match survey(store, layout, Clock::system().now()).await {
         Ok(found) => match found.point(store, layout).await {
             Some(Err(error)) => Err(error.to_string()),
             Some(Ok(())) | None => Ok(()),

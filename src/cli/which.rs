@@ -10,7 +10,7 @@ use super::{Chosen, Misused};
 use crate::{
     app,
     catalog::{self, BackupId, Catalog, CatalogError, Entry, FindError, Layout, Query, State},
-    clock::Clock,
+    clock::{self, Clock},
     drill::{self, Marks, NewestGood},
     settings::{DatabaseSettings, Settings},
     store::{ErrorKind, Store},
@@ -60,10 +60,10 @@ impl<'a> Opened<'a> {
 impl Which {
     /// What was asked for; a time that is none is bad usage.
     pub(super) fn query(&self) -> Result<Query> {
-        match &self.at {
-            Some(time) => Query::parse_time(time).map_err(|e| Misused(e.to_string()).into()),
-            None => Ok(Query::parse(self.id.as_deref().unwrap_or_default())),
+        if let Some(time) = &self.at {
+            return Query::parse_time(time).map_err(|e| Misused(e.to_string()).into());
         }
+        Ok(Query::parse(self.id.as_deref().unwrap_or_default(), Clock::system().now()))
     }
 
     /// Whether anything was asked for, or the newest is taken because nothing was.
@@ -84,7 +84,9 @@ impl Which {
     /// What fits, to be used. `usage` is how a person asks this command for one
     /// by its id: `fetch ID`.
     pub(super) fn find<'a>(&self, catalog: &'a Catalog, usage: &str) -> Result<&'a Entry> {
-        self.query()?.find(catalog).map_err(|error| self.told(error, usage))
+        let query = self.query()?;
+        self.say_what_is_ahead(&query, catalog, usage);
+        query.find(catalog).map_err(|error| self.told(error, usage))
     }
 
     /// What fits, to be used; with `damaged` also what verify found damaged,
@@ -96,6 +98,7 @@ impl Which {
         damaged: bool,
     ) -> Result<&'a Entry> {
         let query = self.query()?;
+        self.say_what_is_ahead(&query, catalog, usage);
         let found = if damaged { query.find_readable(catalog) } else { query.find(catalog) };
         found.map_err(|error| match error.damaged() {
             Some(id) => {
@@ -128,7 +131,7 @@ impl Which {
                 }
                 return Ok(found);
             }
-            Query::Latest => None,
+            Query::Latest(now) => Some(now + clock::TOLERANCE),
             Query::At(time) => Some(time),
         };
         let marks = marks.unwrap_or_default();
@@ -193,7 +196,23 @@ impl Which {
 
     /// What fits, to be looked at; see [`Query::find_any`].
     pub(super) fn find_any<'a>(&self, catalog: &'a Catalog, usage: &str) -> Result<&'a Entry> {
-        self.query()?.find_any(catalog).map_err(|error| self.told(error, usage))
+        let query = self.query()?;
+        self.say_what_is_ahead(&query, catalog, usage);
+        query.find_any(catalog).map_err(|error| self.told(error, usage))
+    }
+
+    /// Names what is passed over since it is dated in the future: where this
+    /// machine's clock is behind, it is the very backup that is wanted.
+    fn say_what_is_ahead(&self, query: &Query, catalog: &Catalog, usage: &str) {
+        let Query::Latest(now) = query else { return };
+        if let Some(entry) = catalog.ahead_of(*now).next() {
+            eprintln!(
+                "warning: {} is dated in the future by this machine's clock, so that it is passed \
+                 over; `{}` takes it all the same",
+                entry.id,
+                self.command(usage, &entry.kind.named(&entry.id))
+            );
+        }
     }
 
     /// An error with the command that gets the person on.

@@ -134,6 +134,13 @@ fn a_clock_that_went_back_hides_nothing() {
     assert_eq!((health.status, database.age_seconds), (Status::Stale, Some(0)));
     assert!(database.checks[0].detail.starts_with("the clock is off: "));
 
+    // It is told beside the one that counts, until its time comes.
+    let database = DatabaseState { ahead: Some(at(60)), ..with_success(-1) };
+    for (now, told) in [(0, true), (56, false)] {
+        let check = check_of(at(now), database.clone(), "backup_age");
+        assert!(check.ok && check.detail.contains("dated in the future") == told, "{check:?}");
+    }
+
     // A few seconds between two machines are nothing to wake anyone for.
     let check = check_of(at(0), with_success(4), "backup_age");
     assert!(check.ok && check.detail.ends_with("the clock is a little off"), "{check:?}");

@@ -195,7 +195,7 @@ impl Backup<'_> {
     async fn look(&self) -> Result<Catalog, BackupError> {
         self.progress.enter(Stage::Catalog);
         let store = self.environment.store.as_ref();
-        let found = survey(store, &self.source.layout).await.map_err(|error| {
+        let found = survey(store, &self.source.layout, self.now()).await.map_err(|error| {
             let transient = match &error {
                 CatalogError::Store(error) => error.is_transient(),
                 _ => false,
@@ -291,14 +291,14 @@ impl Backup<'_> {
         {
             self.progress.enter(Stage::Pointer);
             let store = self.environment.store.as_ref();
-            catalog::advance_pointer(store, &self.source.layout, catalog, manifest).await.map_err(
-                |error| {
+            catalog::advance_pointer(store, &self.source.layout, catalog, manifest, self.now())
+                .await
+                .map_err(|error| {
                     let message = format!(
                         "backup {id} stands and is whole, but the pointer is behind: {error}"
                     );
                     BackupError::new(Stage::Pointer, error.is_transient(), &message)
-                },
-            )?;
+                })?;
         }
         match kept.committing.take() {
             Some(committed) => {

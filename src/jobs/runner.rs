@@ -198,12 +198,13 @@ impl Runner {
     /// Surveys the store; `None` when the process is to end: nobody waits for
     /// what a long listing would tell.
     async fn survey(&mut self) -> Option<Result<Survey, CatalogError>> {
-        self.surveyed = Some(self.environment.clock.now());
+        let now = self.environment.clock.now();
+        self.surveyed = Some(now);
         let store = self.environment.store.as_ref();
         tokio::select! {
             biased;
             () = self.lifecycle.soft.cancelled() => None,
-            found = survey(store, &self.source.layout) => Some(found),
+            found = survey(store, &self.source.layout, now) => Some(found),
         }
     }
 

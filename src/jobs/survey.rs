@@ -2,10 +2,13 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
+use chrono::{DateTime, Utc};
+
 use super::{due, recent};
 use crate::{
     archive::{Manifest, manifest::Kind},
     catalog::{self, BackupId, Catalog, CatalogError, Entry, Layout, State},
+    clock,
     state::{self, BackupSize, CatalogTotals},
     store::{ErrorKind, Store, StoreError},
 };
@@ -15,10 +18,12 @@ use crate::{
 pub struct Survey {
     /// What it holds. Backups whose manifest was found to be wrong are not good in it.
     pub catalog: Catalog,
-    /// The newest good backup's manifest.
+    /// The newest good backup's manifest. What is dated in the future is passed over.
     pub newest: Option<Manifest>,
     /// The newest good scheduled backup's, where that is another one.
     scheduled: Option<Manifest>,
+    /// When it looked.
+    now: DateTime<Utc>,
 }
 
 /// Lists the store and reads the newest manifest. Changes nothing.
@@ -29,16 +34,22 @@ pub struct Survey {
 ///
 /// # Errors
 /// When the store cannot be listed or read.
-pub async fn survey(store: &dyn Store, layout: &Layout) -> Result<Survey, CatalogError> {
+pub async fn survey(
+    store: &dyn Store,
+    layout: &Layout,
+    now: DateTime<Utc>,
+) -> Result<Survey, CatalogError> {
     let mut catalog = catalog::read(store, layout).await?;
-    let newest = newest(store, layout, &mut catalog, |_| true).await?;
+    let has_come = |entry: &Entry| entry.time() <= now + clock::TOLERANCE;
+    let newest = newest(store, layout, &mut catalog, has_come).await?;
     let scheduled = match &newest {
         Some(manifest) if manifest.kind == Kind::Scheduled => None,
         _ => {
-            self::newest(store, layout, &mut catalog, |entry| entry.kind == Kind::Scheduled).await?
+            let is_scheduled = |entry: &Entry| entry.kind == Kind::Scheduled && has_come(entry);
+            self::newest(store, layout, &mut catalog, is_scheduled).await?
         }
     };
-    Ok(Survey { catalog, newest, scheduled })
+    Ok(Survey { catalog, newest, scheduled, now })
 }
 
 impl Survey {
@@ -51,7 +62,8 @@ impl Survey {
     ) -> Option<Result<(), StoreError>> {
         let scheduled = self.scheduled.as_ref();
         let manifest = scheduled.or(self.newest.as_ref().filter(|m| m.kind == Kind::Scheduled))?;
-        let moved = catalog::advance_pointer(store, layout, &self.catalog, manifest).await;
+        let moved =
+            catalog::advance_pointer(store, layout, &self.catalog, manifest, self.now).await;
         if let Ok(Some(pointer)) = &moved {
             tracing::info!(backup = %pointer.id, "the pointer did not name the newest good backup and was put right");
         }
@@ -64,12 +76,14 @@ pub fn tell(state: &state::State, name: &str, catalog: &Catalog, newest: Option<
     let last_success = due::last_success(catalog, state.now());
     let (totals, stored) = (totals(catalog), recent::stored(catalog, state.now()));
     let newest_good = recent::newest(catalog, state.now());
+    let ahead = catalog.ahead_of(state.now()).map(|entry| entry.id).max();
     let reviews = catalog.reviews.iter().map(|(what, id)| (*what, id.time())).collect();
     state.update(name, |database| {
         database.reviews = reviews;
         database.catalog = Some(totals);
         database.stored = stored;
         database.newest = newest_good;
+        database.ahead = ahead.map(BackupId::time);
         database.catalog_error = None;
         database.last_success = last_success;
         if let Some(manifest) = newest {

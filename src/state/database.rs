@@ -26,6 +26,8 @@ pub struct DatabaseState {
     pub stale_after: Duration,
     /// The time of the newest good backup, which is the time in its id.
     pub last_success: Option<DateTime<Utc>>,
+    /// The newest good backup that is dated in the future, where one is.
+    pub ahead: Option<DateTime<Utc>>,
     /// When the last run began that was not skipped.
     pub last_attempt: Option<DateTime<Utc>>,
     /// How the last run ended.
@@ -143,6 +145,7 @@ impl DatabaseState {
             schedule: schedule.into(),
             stale_after,
             last_success: None,
+            ahead: None,
             last_attempt: None,
             last_run: None,
             last_failure: None,

@@ -24,13 +24,15 @@ async fn a_pointer_that_a_peer_moved_after_our_listing_never_moves_back() {
     let ours = bench.backup().await.unwrap();
     let stale = catalog::read(store, &layout()).await.unwrap();
     let theirs = bench.backup().await.unwrap();
-    let moved = catalog::advance_pointer(store, &layout(), &stale, &ours).await.unwrap();
+    let moved =
+        catalog::advance_pointer(store, &layout(), &stale, &ours, bench.clock.now()).await.unwrap();
     assert_eq!(moved, None);
     points_at_newest(store).await;
     // A backup that is gone, though, holds nobody back.
     let gone = theirs.archive.key;
     store.delete(&gone).await.unwrap();
-    let moved = catalog::advance_pointer(store, &layout(), &stale, &ours).await.unwrap();
+    let moved =
+        catalog::advance_pointer(store, &layout(), &stale, &ours, bench.clock.now()).await.unwrap();
     assert_eq!(moved.unwrap().id.to_string(), ours.id);
 }
 

@@ -39,7 +39,8 @@ async fn run(
     patience: Patience,
 ) -> Result<Fetched, FetchError> {
     let catalog = catalog(bench.store().await.as_ref()).await;
-    let entry = Query::parse(&bench.newest.id).find(&catalog).unwrap();
+    let entry =
+        Query::parse(&bench.newest.id, chrono::DateTime::UNIX_EPOCH).find(&catalog).unwrap();
     let file = file.to_owned();
     let request =
         Request { catalog: &catalog, entry, file, force: false, damaged: false, patience };
@@ -314,7 +315,7 @@ async fn what_has_come_of_one_legacy_archive_is_not_continued_with_another_s_byt
     let file = bench.product.dir().join("x.sql.gz");
     let fetch = async |id: &str, store: Arc<dyn Store>| {
         let catalog = catalog(bench.store().await.as_ref()).await;
-        let entry = Query::parse(id).find(&catalog).unwrap();
+        let entry = Query::parse(id, chrono::DateTime::UNIX_EPOCH).find(&catalog).unwrap();
         let patience = IMPATIENT;
         let request = Request {
             catalog: &catalog,
