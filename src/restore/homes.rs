@@ -9,7 +9,10 @@ use super::{
     plan::{Plan, Skipped, name},
     statement::name_of,
 };
-use crate::{archive::manifest::Table, postgres::Target};
+use crate::{
+    archive::{TableName, manifest::Table},
+    postgres::Target,
+};
 
 /// Takes those out of the plan that are not there when rows are to come;
 /// returns what is skipped by that.
@@ -35,6 +38,9 @@ pub(super) async fn look(
         }
     });
     let skipped = skipped.collect();
+    let lost = plan.load.iter().filter(|at| is_absent(at) && tables[**at].rows > 0);
+    let lost: Vec<TableName> = lost.map(|&at| name(&tables[at])).collect();
+    plan.rowless.extend(lost);
     plan.load.retain(|at| !is_absent(at));
     plan.proof.retain(|expected| !absent.contains(&name_of(&expected.table)));
     plan.analyze.retain(|table| !absent.contains(&name_of(table)));

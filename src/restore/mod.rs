@@ -40,6 +40,7 @@ mod kind;
 mod legacy;
 mod load;
 mod locale;
+mod makers;
 mod members;
 mod noted;
 mod options;
@@ -67,6 +68,7 @@ mod statement;
 mod stored;
 mod subject;
 mod tokens;
+mod unset;
 mod write;
 
 pub use blame::Blame;

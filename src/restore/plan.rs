@@ -71,6 +71,8 @@ pub struct Plan {
     pub bytes: u64,
     /// Rows that are loaded.
     pub rows: u64,
+    /// Tables whose rows do not come although the archive holds some.
+    pub rowless: BTreeSet<TableName>,
 }
 
 impl Plan {
@@ -121,13 +123,18 @@ pub enum Rest {
     /// Nothing.
     #[default]
     Nothing,
-    /// Everything, but for the sequences of managed schemas, whose value is tried to set.
+    /// Everything; the values of sequences that the archive does not make are only tried.
     All {
         /// The managed schemas.
         managed: BTreeSet<String>,
     },
-    /// The values of these sequences.
-    Sequences(BTreeSet<TableName>),
+    /// The values of some sequences.
+    Sequences {
+        /// These.
+        named: BTreeSet<TableName>,
+        /// And those of these schemas that the archive does not make: an extension does.
+        of_extensions: BTreeSet<String>,
+    },
 }
 
 /// How many rows a table must have in the end.

@@ -150,6 +150,7 @@ impl Planner<'_> {
         }
         self.roles();
         self.measure();
+        self.plan.rowless = self.rowless.keys().cloned().collect();
         guards::judge(&mut self.plan, self.contents, self.target, options, platform);
         Ok(())
     }

@@ -2,8 +2,11 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
-    archive::{Manifest, manifest::Table},
-    postgres::{Reference, RelationFact, SchemaFact, ServerVersion, TargetFacts},
+    archive::{
+        Manifest,
+        manifest::{Extension, Table},
+    },
+    postgres::{ExtensionFact, Reference, RelationFact, SchemaFact, ServerVersion, TargetFacts},
     restore::{
         BadMember, Damage,
         identity::{Answer, Asked, Name},
@@ -203,8 +206,8 @@ fn a_table_that_is_missing_is_made_with_what_it_needs_and_reads_little() {
     let made: Vec<String> = plan.pre_data.iter().map(ToString::to_string).collect();
     assert_eq!(made, ["setting row_security", "type public.mood", "table public.small"]);
     assert_eq!((plan.load.as_slice(), plan.bytes), (&[0][..], 160));
-    let Rest::Sequences(sequences) = &plan.rest else { panic!("{:?}", plan.rest) };
-    assert!(sequences.is_empty());
+    let Rest::Sequences { named, of_extensions } = &plan.rest else { panic!("{:?}", plan.rest) };
+    assert!(named.is_empty() && of_extensions.is_empty());
     // The foreign key's other table is not there.
     let plan = planned(&facts(), &[], &of_table("large"));
     assert_eq!(plan.left_out.len(), 1, "{:?}", plan.left_out);
@@ -362,4 +365,90 @@ fn tables_that_are_each_other_s_partitions_end() {
     for options in [Options::default(), of_table("small")] {
         assert!(!plan(&contents, &target, &options).unwrap().analyze.is_empty());
     }
+}
+
+/// The same with a table that an extension makes, and another extension.
+fn with_an_extension_s_table() -> Contents {
+    let mut contents = contents();
+    contents.pre_data.extend(cut("CREATE SCHEMA cfg;
+         CREATE EXTENSION IF NOT EXISTS cfg WITH SCHEMA cfg;
+         CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA public;"));
+    let job =
+        Table { schema: "cfg".into(), name: "job".into(), ..contents.manifest.tables[0].clone() };
+    contents.manifest.tables.push(job);
+    contents.manifest.source.extensions = [("cfg", "cfg"), ("citext", "public")]
+        .map(|(name, schema)| Extension {
+            name: name.into(),
+            version: "1".into(),
+            schema: schema.into(),
+        })
+        .to_vec();
+    contents
+}
+
+/// Facts of a server that has these extensions to make.
+fn offering(names: &[&str]) -> TargetFacts {
+    let extension = |name: &&str| ExtensionFact {
+        name: (*name).into(),
+        installed: false,
+        owned: false,
+        version: "1".into(),
+    };
+    TargetFacts { extensions: names.iter().map(extension).collect(), ..facts() }
+}
+
+fn planned_of(contents: &Contents, facts: &TargetFacts, options: &Options) -> Plan {
+    let occupied = std::collections::BTreeSet::new();
+    plan(contents, &Target { facts, occupied: &occupied, asked: Asked::default() }, options)
+        .unwrap()
+}
+
+fn lost(plan: &Plan) -> Vec<String> {
+    plan.lost().map(|lost| format!("{}: {}", lost.what, lost.reason)).collect()
+}
+
+/// Any other may be there: it makes no table of this one's.
+#[test]
+fn rows_of_an_extension_s_table_come_where_that_extension_does() {
+    let contents = with_an_extension_s_table();
+    let whole = planned_of(&contents, &offering(&["cfg", "citext"]), &Options::default());
+    assert!(whole.load.contains(&2) && lost(&whole).is_empty());
+    let whole = planned_of(&contents, &offering(&["citext"]), &Options::default());
+    assert!(!whole.load.contains(&2));
+    let reason = "the extension that makes the table is not there: create cfg first";
+    assert_eq!(lost(&whole), [format!("1 row of cfg.job: {reason}")]);
+    assert_eq!(whole.rowless.iter().map(name_of).collect::<Vec<_>>(), ["cfg.job"]);
+    // There is one of that name already, and it is another.
+    let mut facts = offering(&["cfg", "citext"]);
+    facts.extensions[0].installed = true;
+    let whole = planned_of(&contents, &facts, &Options::default());
+    assert_eq!(lost(&whole), ["1 row of cfg.job: the target's cfg makes no such table"]);
+}
+
+#[test]
+fn who_asks_for_an_extension_s_table_gets_its_extension_or_is_told_of_it() {
+    let mut contents = with_an_extension_s_table();
+    let job = TableName { schema: "cfg".into(), name: "job".into() };
+    let table = Options { tables: vec![job], ..Options::default() };
+    let schema = Options { schemas: vec!["cfg".into()], ..Options::default() };
+    for options in [&table, &schema] {
+        let part = planned_of(&contents, &offering(&["cfg", "citext"]), options);
+        let made: Vec<String> = part.pre_data.iter().map(ToString::to_string).collect();
+        assert_eq!(made, ["setting row_security", "schema cfg", "extension cfg"]);
+        assert_eq!((&*part.load, lost(&part).len()), (&[2][..], 0));
+        let of_extensions = ["cfg".to_owned()].into();
+        assert_eq!(part.rest, Rest::Sequences { named: [].into(), of_extensions });
+        let part = planned_of(&contents, &offering(&["citext"]), options);
+        assert!(part.load.is_empty());
+        assert!(lost(&part)[0].ends_with("create cfg first"), "{:?}", lost(&part));
+    }
+    // Nobody makes it where only rows are wanted.
+    let rows = Options { sections: vec![Section::Data], ..table.clone() };
+    let refusals = planned_of(&contents, &offering(&["cfg"]), &rows).refusals.join("; ");
+    assert!(refusals.contains("no such table; ") && refusals.contains("create cfg first"));
+    // It is nobody's schema.
+    contents.manifest.source.extensions[0].schema = "public".into();
+    let part = planned_of(&contents, &offering(&["cfg", "citext"]), &table);
+    assert!(part.load.is_empty());
+    assert!(lost(&part)[0].ends_with("create first which of cfg, citext makes it"));
 }

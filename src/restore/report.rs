@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{judge::Class, plan::Skipped};
-use crate::words::RestoreStage;
+use crate::{archive::TableName, words::RestoreStage};
 
 /// A restore that came to its end.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,6 +34,9 @@ pub struct Report {
     pub proven: bool,
     /// What was not restored, and what that means.
     pub skipped: Vec<Skipped>,
+    /// The sequences among that.
+    #[serde(skip)]
+    pub unset: Vec<TableName>,
     /// What a partial restore left out of what belongs to its tables.
     pub left_out: Vec<LeftOut>,
     /// What should be known.

@@ -1,6 +1,8 @@
 //! What the data section holds beside rows: values of sequences, large objects.
 //! It is streamed through one `psql`, statement by statement, in its order.
 
+use std::collections::BTreeSet;
+
 use bytes::{Bytes, BytesMut};
 
 use super::{
@@ -13,9 +15,10 @@ use super::{
     script,
     script_log::ScriptLog,
     statement::Statement,
+    unset::{Unset, Why},
 };
 use crate::{
-    archive::{copy::skip_comments, lexer::Lexer, manifest::Member},
+    archive::{TableName, copy::skip_comments, lexer::Lexer, manifest::Member},
     postgres::{Psql, Target},
 };
 
@@ -31,9 +34,13 @@ const LARGE_OBJECT_OPENED: &[u8] = b"SELECT pg_catalog.lo_open(";
 /// What it is streamed through.
 pub(super) struct Through<'a> {
     pub(super) psql: &'a Psql,
-    /// The sequences of managed schemas, which the role may not be allowed to
-    /// set, are tried by this session.
+    /// The sequences that a platform or an extension makes, which may not be
+    /// there or not be the role's to set, are tried by this session.
     pub(super) session: &'a mut Target,
+    /// The sequences that the archive makes itself, where its definitions are known.
+    pub(super) made: Option<BTreeSet<TableName>>,
+    /// Tables whose rows do not come although the archive holds some.
+    pub(super) rowless: &'a BTreeSet<TableName>,
     /// Settings that the server knows.
     pub(super) known: &'a [String],
     /// Settings of our own.
@@ -44,26 +51,26 @@ pub(super) struct Through<'a> {
     pub(super) truncate: bool,
 }
 
-/// Runs what is wanted of these members; returns the sequences that the role
-/// may not set.
+/// Runs what is wanted of these members; returns the sequences that could not be
+/// set.
 pub(super) async fn run(
     archive: &Archive,
     members: &[Member],
     rest: &Rest,
     through: Through<'_>,
     progress: &Progress,
-) -> Result<Vec<String>, Failure> {
-    let Through { psql, session, known, before, clean, truncate } = through;
+) -> Result<Vec<Unset>, Failure> {
+    let Through { psql, session, made, rowless, known, before, clean, truncate } = through;
     let mut reader = Reader::new(archive, members);
     let (mut log, mut script) = (ScriptLog::default(), Vec::new());
     for setting in &before {
         log.add_own(setting, &mut script);
     }
     let mut running = psql.start().await?;
-    let mut not_set = Vec::new();
+    let mut unset = Vec::new();
     let mut goes_on = true;
     while goes_on && let Some(statement) = reader.next(progress).await? {
-        match wanted(rest, known, &statement) {
+        match wanted(rest, made.as_ref(), known, &statement) {
             Wanted::Yes => {
                 // Newer versions of pg_dump make large objects here.
                 if clean && statement.kind == Kind::LargeObject {
@@ -77,11 +84,17 @@ pub(super) async fn run(
                     log.add_own("SELECT pg_catalog.lo_truncate(0, 0);", &mut script);
                 }
             }
-            Wanted::Try => {
-                let sql = String::from_utf8_lossy(&statement.text).into_owned();
-                if let Err(error) = session.run(&sql).await {
-                    let Failure { message, .. } = Failure::in_statement(&statement)(error);
-                    not_set.push(format!("{statement}: {message}"));
+            Wanted::OfPlatform(name) => {
+                if let Err(error) = session.run(&sql(&statement)).await {
+                    unset.push(Unset::of_platform(name, &statement, error));
+                }
+            }
+            Wanted::OfExtension(name) => {
+                if let Err(error) = session.run(&sql(&statement)).await {
+                    let Some(why) = Why::of(&error) else {
+                        return Err(Failure::in_statement(&statement)(error));
+                    };
+                    unset.push(Unset::of_extension(name, &statement, why, rowless));
                 }
             }
             Wanted::No => {}
@@ -95,34 +108,51 @@ pub(super) async fn run(
     }
     running.write(&script).await;
     running.finish().await.map_err(|error| log.failure(&error))?;
-    Ok(not_set)
+    Ok(unset)
 }
 
+fn sql(statement: &Statement) -> String {
+    String::from_utf8_lossy(&statement.text).into_owned()
+}
+
+#[derive(Debug, PartialEq, Eq)]
 enum Wanted {
     Yes,
-    Try,
+    /// The platform made this sequence: its value is tried to set.
+    OfPlatform(TableName),
+    /// An extension makes this one, where the target has that.
+    OfExtension(TableName),
     No,
     Enough,
 }
 
-fn wanted(rest: &Rest, known: &[String], statement: &Statement) -> Wanted {
+fn wanted(
+    rest: &Rest,
+    made: Option<&BTreeSet<TableName>>,
+    known: &[String],
+    statement: &Statement,
+) -> Wanted {
     let object = statement.object.as_ref();
     let yes = |yes: bool| if yes { Wanted::Yes } else { Wanted::No };
+    let is_made = |sequence| made.is_none_or(|made| made.contains(sequence));
     match (rest, statement.kind) {
-        (Rest::Nothing, _) | (Rest::Sequences(_), Kind::Transaction | Kind::LargeObjectData) => {
-            Wanted::Enough
-        }
+        (Rest::Nothing, _)
+        | (Rest::Sequences { .. }, Kind::Transaction | Kind::LargeObjectData) => Wanted::Enough,
         (_, Kind::Setting) => yes(object.is_some_and(|object| known.contains(&object.name))),
-        (Rest::All { managed }, Kind::SequenceValue)
-            if object.is_some_and(|object| managed.contains(&object.schema)) =>
-        {
-            Wanted::Try
-        }
+        (Rest::All { managed }, Kind::SequenceValue) => match object {
+            Some(object) if managed.contains(&object.schema) => Wanted::OfPlatform(object.clone()),
+            Some(object) if !is_made(object) => Wanted::OfExtension(object.clone()),
+            _ => Wanted::Yes,
+        },
         (Rest::All { .. }, _) => Wanted::Yes,
-        (Rest::Sequences(sequences), kind) => {
-            yes(kind == Kind::SequenceValue
-                && object.is_some_and(|object| sequences.contains(object)))
-        }
+        (Rest::Sequences { named, of_extensions }, Kind::SequenceValue) => match object {
+            Some(object) if named.contains(object) => Wanted::Yes,
+            Some(object) if of_extensions.contains(&object.schema) && !is_made(object) => {
+                Wanted::OfExtension(object.clone())
+            }
+            _ => Wanted::No,
+        },
+        (Rest::Sequences { .. }, _) => Wanted::No,
     }
 }
 
@@ -191,4 +221,34 @@ fn read(text: &Bytes) -> Statement {
         };
     }
     Statement::read(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(schema: &str) -> TableName {
+        TableName { schema: schema.to_owned(), name: "s".to_owned() }
+    }
+
+    fn value(rest: &Rest, made: Option<&BTreeSet<TableName>>, schema: &str) -> Wanted {
+        let sql = format!("SELECT pg_catalog.setval('{schema}.s', 5, true);");
+        wanted(rest, made, &[], &Statement::read(&Bytes::from(sql)))
+    }
+
+    #[test]
+    fn a_sequence_that_the_archive_does_not_make_is_only_tried() {
+        let made = BTreeSet::from([name("own")]);
+        let set = |schema: &str| BTreeSet::from([schema.to_owned()]);
+        let all = Rest::All { managed: set("auth") };
+        assert_eq!(value(&all, Some(&made), "own"), Wanted::Yes);
+        assert_eq!(value(&all, Some(&made), "auth"), Wanted::OfPlatform(name("auth")));
+        assert_eq!(value(&all, Some(&made), "cfg"), Wanted::OfExtension(name("cfg")));
+        // Nobody knows whose it is.
+        assert_eq!(value(&all, None, "cfg"), Wanted::Yes);
+        let part = Rest::Sequences { named: made.clone(), of_extensions: set("cfg") };
+        assert_eq!(value(&part, Some(&made), "own"), Wanted::Yes);
+        assert_eq!(value(&part, Some(&made), "cfg"), Wanted::OfExtension(name("cfg")));
+        assert_eq!(value(&part, Some(&made), "other"), Wanted::No);
+    }
 }

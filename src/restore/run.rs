@@ -1,8 +1,11 @@
 //! Carries a plan out: stage after stage, each timed, stopped at the first error.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio_util::sync::CancellationToken;
@@ -13,12 +16,11 @@ use super::{
     error::{OTHERWISE, RestoreError},
     failure::Failure,
     fill, homes,
-    judge::Class,
     kind::Kind,
     load,
     members::Archive,
     options::Options,
-    plan::{Plan, Rest, Skipped},
+    plan::{Plan, Rest},
     post::{self, LeftOut, Orphans},
     prepare::{CONNECT_WITHIN, Prepared},
     progress::Progress,
@@ -26,11 +28,12 @@ use super::{
     report::{self, Report},
     rest,
     script_log::ScriptLog,
+    sequences,
     stages::Stages,
     statement::{Statement, name_of},
 };
 use crate::{
-    archive::Manifest,
+    archive::{Manifest, TableName},
     postgres::{Psql, Section, Target, quote},
     words::RestoreStage,
 };
@@ -101,7 +104,7 @@ impl Work {
     async fn all(&self, prepared: Prepared) -> Result<Report, Failure> {
         let Prepared { archive, contents, facts, mut plan, mut control, .. } = prepared;
         let manifest = &contents.manifest;
-        let mut skipped = plan.skipped.clone();
+        let (mut skipped, mut unset) = (plan.skipped.clone(), Vec::new());
 
         if contents.damage.is_none() && reads_everything(&plan, &self.options) {
             self.check(&archive, manifest).await?;
@@ -146,15 +149,17 @@ impl Work {
             let through = rest::Through {
                 psql: &self.psql,
                 session: &mut control,
+                made: self.made(&plan, &contents.pre_data),
+                rowless: &plan.rowless,
                 known: &facts.settings,
                 before: session_settings(&facts.settings),
                 clean: self.options.clean,
                 truncate: !self.options.wants(Section::PreData),
             };
             let running = rest::run(&archive, members, &plan.rest, through, &self.progress);
-            for what in self.stages.run(RestoreStage::Rest, total, running).await? {
-                let reason = "the role may not set it".to_owned();
-                skipped.push(Skipped { what, reason, class: Class::PlatformDifference });
+            for sequence in self.stages.run(RestoreStage::Rest, total, running).await? {
+                skipped.push(sequence.skipped);
+                unset.push(sequence.name);
             }
         }
         let left_out = self.post_data(&plan, facts.shared_buffers, &mut sessions).await?;
@@ -181,6 +186,7 @@ impl Work {
             different: compared.different,
             uncounted: compared.uncounted,
             skipped,
+            unset,
             left_out: plan
                 .left_out
                 .into_iter()
@@ -209,6 +215,15 @@ impl Work {
                 Err(Failure::of(archive.uri(), message))
             })
             .await
+    }
+
+    /// The sequences that the archive makes in the target, or made when the target
+    /// got its definitions; `None` where these are not known.
+    fn made(&self, plan: &Plan, pre_data: &[Statement]) -> Option<BTreeSet<TableName>> {
+        if self.options.wants(Section::PreData) && !self.options.is_partial() {
+            return Some(sequences::made(&plan.pre_data));
+        }
+        (!pre_data.is_empty()).then(|| sequences::made(pre_data))
     }
 
     /// The platform's usual grants; where the role may not, they are there already.

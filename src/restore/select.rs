@@ -25,6 +25,9 @@ pub(super) struct Chosen {
     pub made: BTreeSet<TableName>,
     /// Tables among them that are made only because others need them.
     pub without_rows: BTreeSet<TableName>,
+    /// Tables whose rows are wanted, that the target lacks, and that only an
+    /// extension makes.
+    pub of_extensions: BTreeSet<TableName>,
     /// Sequences whose value is set.
     pub sequences: BTreeSet<TableName>,
     /// Statements of the pre-data section, by their place.
@@ -83,6 +86,8 @@ pub(super) fn choose(question: &Question<'_>, options: &Options) -> Result<Chose
             if has_rows {
                 choice.chosen.filled.insert(name.clone());
             }
+        } else if has_rows && !choice.makes.contains(name) {
+            choice.chosen.of_extensions.insert(name.clone());
         } else {
             choice.need(name);
         }

@@ -1,5 +1,7 @@
 //! Where an archive says that sequences stood.
 
+use std::collections::BTreeSet;
+
 use super::{
     kind::Kind, prepare::Prepared, progress::Progress, rest::Reader, statement::Statement,
 };
@@ -33,6 +35,16 @@ pub async fn sequence_values(prepared: &Prepared) -> Result<Vec<SequenceValue>, 
         }
     }
     Ok(values)
+}
+
+/// The sequences that definitions make.
+pub(super) fn made(pre_data: &[Statement]) -> BTreeSet<TableName> {
+    let made = pre_data.iter().filter_map(|statement| match statement.kind {
+        Kind::Sequence => statement.object.clone(),
+        Kind::Identity => statement.other.clone(),
+        _ => None,
+    });
+    made.collect()
 }
 
 impl SequenceValue {

@@ -18,10 +18,15 @@ use super::{
     rest::Reader,
     security,
     select::{self, Chosen, Question},
+    sequences,
     statement::{Statement, name_of},
     stored::Stored,
 };
-use crate::{archive::manifest::Member, postgres::Section, store::StoreError};
+use crate::{
+    archive::{TableName, manifest::Member},
+    postgres::Section,
+    store::StoreError,
+};
 
 /// How much of an archive one request to the store asks for, in bytes.
 const RUN: u64 = 8 * 1024 * 1024;
@@ -168,6 +173,7 @@ pub(super) fn tables(contents: &Contents, chosen: Option<&Chosen>) -> Vec<usize>
         let name = name(table);
         chosen.is_none_or(|chosen| {
             chosen.filled.contains(&name)
+                || chosen.of_extensions.contains(&name)
                 || (chosen.made.contains(&name) && !chosen.without_rows.contains(&name))
         })
     });
@@ -266,7 +272,7 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
                 self.copy(&contents.manifest.tables[at].members).await?;
                 self.out.write_all(b"\n").await?;
             }
-            if !chosen.sequences.is_empty() {
+            if !(chosen.sequences.is_empty() && chosen.of_extensions.is_empty()) {
                 self.values(chosen).await?;
             }
         }
@@ -341,6 +347,12 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
         if let Some(bad) = damage.and_then(|damage| damage.of_rest().first()) {
             return self.comment(&format!("left out: values of sequences: {bad}")).await;
         }
+        let made = sequences::made(&self.contents.pre_data);
+        let is_wanted = |sequence: &TableName| {
+            let of_extension =
+                chosen.of_extensions.iter().any(|table| table.schema == sequence.schema);
+            chosen.sequences.contains(sequence) || (of_extension && !made.contains(sequence))
+        };
         let mut reader = Reader::new(self.archive, members);
         loop {
             let next = reader.next(self.progress).await;
@@ -348,9 +360,7 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
             let Some(statement) = next else { return Ok(()) };
             match statement.kind {
                 Kind::Transaction | Kind::LargeObjectData => return Ok(()),
-                Kind::SequenceValue
-                    if statement.object.as_ref().is_some_and(|o| chosen.sequences.contains(o)) =>
-                {
+                Kind::SequenceValue if statement.object.as_ref().is_some_and(is_wanted) => {
                     self.statement(&statement).await?;
                 }
                 _ => {}

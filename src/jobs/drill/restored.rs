@@ -126,6 +126,11 @@ async fn restore_there(
             progress.enter(DrillStage::Restore);
             let running = Box::pin(restore::run(prepared, &progress.restore, &never));
             let report = running.await?;
+            // What the restore lists as not set is not looked for.
+            let sequences = sequences.map(|mut all| {
+                all.retain(|sequence| !report.unset.contains(&sequence.name));
+                all
+            });
             (report, Restored { statements, sequences, tables })
         }
         Subject::Legacy(legacy) => {

@@ -129,6 +129,7 @@ impl Work<'_> {
             different: compared.different,
             uncounted: compared.uncounted,
             skipped: Vec::new(),
+            unset: Vec::new(),
             left_out: Vec::new(),
             warnings,
             stages: stages.times(),

@@ -1,17 +1,18 @@
 //! Which rows go where: into tables that are made, into tables that are there,
 //! or nowhere.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     super::{
         damage, fill_order,
         judge::Class,
         kind::Kind,
+        makers::{self, Makers},
         plan::{Contents, Expected, Fill, Hold, Rest, Skipped, name},
         platform::Platform,
         select::Chosen,
-        statement::name_of,
+        statement::{Statement, name_of},
     },
     Planner,
 };
@@ -89,7 +90,7 @@ impl Planner<'_> {
         self.plan.load.sort_by_key(|&at| std::cmp::Reverse(contents.manifest.tables[at].bytes));
         self.plan.rest = match chosen {
             None => Rest::All { managed: platform.managed.clone() },
-            Some(chosen) => Rest::Sequences(sequences(chosen, facts, platform)),
+            Some(chosen) => sequences(chosen, facts, platform),
         };
         self.leave_damaged_rest();
         self.analyze();
@@ -127,8 +128,12 @@ impl Planner<'_> {
         let bad = self.contents.damage.as_ref().map_or(&[][..], |damage| damage.of_rest());
         let what = match &self.plan.rest {
             _ if bad.is_empty() => return,
-            Rest::Sequences(sequences) if sequences.is_empty() => None,
-            Rest::Sequences(_) => Some("the values of sequences"),
+            Rest::Sequences { named, of_extensions }
+                if named.is_empty() && of_extensions.is_empty() =>
+            {
+                None
+            }
+            Rest::Sequences { .. } => Some("the values of sequences"),
             Rest::Nothing => None,
             Rest::All { .. } => Some("the values of sequences and the large objects"),
         };
@@ -173,6 +178,10 @@ impl Planner<'_> {
             // Nobody makes it where the platform keeps the definitions.
             Some(chosen) if managed && chosen.made.contains(table) => Place::There,
             Some(chosen) if chosen.made.contains(table) => Place::New,
+            Some(chosen) if chosen.of_extensions.contains(table) => {
+                let makes = !managed && self.options.wants(Section::PreData);
+                if makes { Place::New } else { Place::There }
+            }
             Some(_) => Place::Nowhere,
         }
     }
@@ -189,12 +198,48 @@ impl Planner<'_> {
             self.skip(table, "the role may not insert into it and read it", lost);
             return false;
         }
-        let comes = found.is_some()
-            || self.plan.pre_data.iter().any(|statement| statement.kind == Kind::Extension);
+        if found.is_some() {
+            return true;
+        }
+        let makers = makers::of(&table.schema, &self.contents.manifest.source.extensions);
+        let made = self.plan.pre_data.iter().filter(|made| made.kind == Kind::Extension);
+        let mut made = made.filter_map(|made| made.object.as_ref()).map(|made| made.name.as_str());
+        let comes = match &makers {
+            Makers::Of(names) => made.any(|made| names.contains(&made)),
+            // Whether it was one of them is seen when they are there.
+            Makers::AnyOf(_) => made.next().is_some(),
+        };
         if !comes {
-            self.skip(table, "the extension that makes the table is not there", lost);
+            let reason = self.without_maker(&makers);
+            self.skip(table, &reason, lost);
         }
         comes
+    }
+
+    /// Why a table that an extension makes is not there, and what helps.
+    fn without_maker(&self, makers: &Makers<'_>) -> String {
+        let facts = self.target.facts;
+        let is_there =
+            |name: &&str| facts.extensions.iter().any(|e| e.installed && e.name == *name);
+        if let Makers::Of(names) = makers
+            && names.iter().all(is_there)
+        {
+            return format!("the target's {} makes no such table", names.join(", "));
+        }
+        let reason = "the extension that makes the table is not there";
+        makers.advice().map_or_else(|| reason.to_owned(), |advice| format!("{reason}: {advice}"))
+    }
+
+    /// Why a table is not there that should be.
+    fn without_table(&self, table: &Table) -> String {
+        let (pre_data, own) = (&self.contents.pre_data, name(table));
+        let is_own = |s: &Statement| s.kind == Kind::Table && s.object.as_ref() == Some(&own);
+        let mut reason = "the target has no such table".to_owned();
+        if !pre_data.is_empty() && !pre_data.iter().any(is_own) {
+            let makers = makers::of(&table.schema, &self.contents.manifest.source.extensions);
+            reason = format!("{reason}; {}", self.without_maker(&makers));
+        }
+        reason
     }
 
     /// How rows are put into a table that is there; `None` where they are not.
@@ -212,7 +257,7 @@ impl Planner<'_> {
                     let reason = format!("the platform makes the partitions of {parent} itself");
                     self.skip(table, &reason, false);
                 }
-                None => self.cannot(table, managed, "the target has no such table"),
+                None => self.cannot(table, managed, &self.without_table(table)),
             }
             return None;
         };
@@ -356,7 +401,7 @@ impl Planner<'_> {
         let rows = tables.iter().flat_map(|&at| &manifest.tables[at].members);
         let rest = match self.plan.rest {
             Rest::Nothing => &[][..],
-            Rest::All { .. } | Rest::Sequences(_) => &sections.data[..],
+            Rest::All { .. } | Rest::Sequences { .. } => &sections.data[..],
         };
         let members = sections.pre_data.iter().chain(&sections.post_data).chain(rest).chain(rows);
         (self.plan.members, self.plan.bytes) =
@@ -378,7 +423,7 @@ pub(super) fn emptied(contents: &Contents, facts: &TargetFacts) -> Vec<String> {
 }
 
 /// Sequences whose value belongs to what is restored.
-fn sequences(chosen: &Chosen, facts: &TargetFacts, platform: &Platform) -> BTreeSet<TableName> {
+fn sequences(chosen: &Chosen, facts: &TargetFacts, platform: &Platform) -> Rest {
     let filled = facts.relations.iter().filter(|relation| {
         let name = TableName { schema: relation.schema.clone(), name: relation.name.clone() };
         chosen.filled.contains(&name)
@@ -388,5 +433,8 @@ fn sequences(chosen: &Chosen, facts: &TargetFacts, platform: &Platform) -> BTree
         .filter_map(|s| super::super::tokens::qualified(s));
     // Those of a managed schema are not made, whatever was chosen.
     let made = chosen.sequences.iter().filter(|s| !platform.managed.contains(&s.schema));
-    made.cloned().chain(of_filled).collect()
+    let named = made.cloned().chain(of_filled).collect();
+    let of_extensions = chosen.of_extensions.iter().map(|table| &table.schema);
+    let of_extensions = of_extensions.filter(|schema| !platform.managed.contains(*schema));
+    Rest::Sequences { named, of_extensions: of_extensions.cloned().collect() }
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Choice, is_relation};
 use crate::{
-    archive::TableName,
+    archive::{TableName, manifest::Extension},
     restore::{
         kind::Kind,
+        makers,
         statement::{Statement, name_of},
     },
 };
@@ -199,7 +200,8 @@ impl Choice<'_> {
     }
 
     /// An extension is needed when something in its schema is mentioned that
-    /// the archive itself does not make.
+    /// the archive itself does not make, or when it is known to make a table
+    /// whose rows are wanted.
     fn extensions(&mut self) {
         let mentioned: HashSet<String> = self
             .chosen
@@ -209,18 +211,21 @@ impl Choice<'_> {
             .filter(|name| !self.makes.contains(name))
             .map(|name| name.schema)
             .collect();
+        let known = &self.question.manifest.source.extensions;
+        let makers: HashSet<&str> = self
+            .chosen
+            .of_extensions
+            .iter()
+            .flat_map(|table| makers::of(&table.schema, known).chosen().to_vec())
+            .collect();
+        let is_needed =
+            |e: &Extension| mentioned.contains(&e.schema) || makers.contains(e.name.as_str());
         let needed: Vec<usize> = (0..self.question.pre_data.len())
             .filter(|&at| {
                 let statement = &self.question.pre_data[at];
                 let name = statement.object.as_ref().map(|object| &object.name);
                 statement.kind == Kind::Extension
-                    && self
-                        .question
-                        .manifest
-                        .source
-                        .extensions
-                        .iter()
-                        .any(|e| Some(&e.name) == name && mentioned.contains(&e.schema))
+                    && known.iter().any(|e| Some(&e.name) == name && is_needed(e))
             })
             .collect();
         let mut schemas = HashSet::new();

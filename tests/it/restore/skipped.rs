@@ -85,8 +85,8 @@ fn what_is_said_of_something_skipped_is_skipped_and_listed() {
     assert_eq!(is("select count(*) from pg_publication_rel"), "1");
 }
 
-/// Rows of an extension's own table, where the extension is not there, or does
-/// not make that table.
+/// Rows of an extension's own table and the value of its sequence, where the
+/// extension is not there, or does not make them.
 #[test]
 fn rows_without_a_table_are_a_loss_and_the_rest_comes_back() {
     let source = Server::start(15);
@@ -96,24 +96,39 @@ fn rows_without_a_table_are_a_loss_and_the_rest_comes_back() {
         "create table plain (id int primary key); insert into plain values (1);
          create schema of_extension; create extension hstore schema of_extension;
          comment on extension hstore is 'mine';
-         create table of_extension.config (n int); insert into of_extension.config values (1), (2);
+         create table of_extension.config (n serial);
+         insert into of_extension.config values (default), (default);
          alter extension hstore add table of_extension.config;
-         update pg_extension set extconfig = array['of_extension.config'::regclass::oid],
-                                 extcondition = array[''] where extname = 'hstore';",
+         alter extension hstore add sequence of_extension.config_n_seq;
+         update pg_extension set extconfig = array['of_extension.config'::regclass::oid,
+                                                   'of_extension.config_n_seq'::regclass::oid],
+                                 extcondition = array['', ''] where extname = 'hstore';",
     );
     let product = Product::of(&source, "app");
     product.backup(&[]);
     // The builds of the newer server lack the extension; this one's makes no such table.
     for (major, reason) in [
         (15, "the extension that makes the table has not made it"),
-        (16, "the extension that makes the table is not there"),
+        (16, "the extension that makes the table is not there: create hstore first"),
     ] {
         let target = Server::start(major);
         target.create_database("copy");
         let product = product.with_client_dir(target.bin_dir());
         let said = fails(&product, &target, "copy", &[]);
         let lost = format!("2 rows of of_extension.config: {reason} (data loss)");
-        assert!(said.contains(&lost) && said.contains("NOT whole: 1 thing of"), "{said}");
+        let value = "value of sequence of_extension.config_n_seq: the extension that makes the \
+                     sequence has not made it (data loss)";
+        let counted = said.contains("NOT whole: 2 things of");
+        assert!(said.contains(&lost) && said.contains(value) && counted, "{said}");
         assert_eq!(target.psql("copy", "select count(*) from plain").trim(), "1");
+        // What comes last is there.
+        let keys = "select count(*) from pg_constraint where conname = 'plain_pkey'";
+        assert_eq!(target.psql("copy", keys).trim(), "1");
+        // Who asks for it is told so, and gets the extension where that can be made.
+        target.create_database("part");
+        let said = fails(&product, &target, "part", &["--table", "of_extension.config"]);
+        assert!(said.contains(&lost), "{said}");
+        let made = "select count(*) from pg_extension where extname = 'hstore'";
+        assert_eq!(target.psql("part", made).trim(), if major == 15 { "1" } else { "0" });
     }
 }
