@@ -6,7 +6,7 @@
 //!
 //! | status | when | HTTP |
 //! | --- | --- | --- |
-//! | `failing` | every attempt of the last slot failed and no good backup came since, or the store cannot be listed, or the scheduler or runner is dead, or a drill has failed | 503 |
+//! | `failing` | every attempt of the last slot failed and no good backup came since, or the store cannot be listed, or the scheduler or runner is dead, or a drill has failed, or another database's backups come under its prefix | 503 |
 //! | `stale` | the newest good backup is older than `stale_after`; or there is none and the process has been up for longer than that; or the newest one lies in the future by more than five minutes, so that its age cannot be known | 503 |
 //! | `starting` | no good backup is known yet, and the process is younger than `stale_after` | 503 |
 //! | `ok` | otherwise | 200 |
@@ -26,7 +26,10 @@
 //! what was the newest backup is overdue or has proved nothing; a drill that
 //! failed is `failing`, since a backup that does not restore is none, until a
 //! drill of a backup as new has passed. `drill_left` is there, and warns, only where a
-//! drill has left what it restored in the database of the settings.
+//! drill has left what it restored in the database of the settings. `two_sources`
+//! is there, and fails, only where the newest backup is another database's, or was at
+//! the last look and came after one of this one's: two installations write to one
+//! prefix. A source that has moved looks so, too, until its first backup from there.
 
 mod drill;
 
@@ -38,6 +41,7 @@ use serde::{Deserialize, Serialize};
 pub use drill::has_failed as drill_has_failed;
 
 use crate::{
+    catalog::TwoSources,
     clock, rfc3339,
     state::{CatalogTotals, DatabaseState, Liveness, State},
     words::{Outcome, Stage},
@@ -118,8 +122,8 @@ pub struct DatabaseHealth {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `backup_age`, `last_run`, `store`, `pointer`, `verify`, `drill`, `drill_left`,
-    /// `sweep` or `scheduler`.
+    /// `backup_age`, `last_run`, `store`, `two_sources`, `pointer`, `verify`, `drill`,
+    /// `drill_left`, `sweep` or `scheduler`.
     pub name: String,
     /// Whether it is as it should be.
     pub ok: bool,
@@ -160,25 +164,29 @@ fn evaluate_one(
     let (age_status, age_check) = backup_age(now, process, database);
     let scheduler = scheduler(now, process.liveness, database);
     let store = store(database);
-    let failing = gave_up(database) || !store.ok || !scheduler.ok || drill_has_failed(database);
+    let two_sources = two_sources(database);
+    let failing = gave_up(database)
+        || !store.ok
+        || !scheduler.ok
+        || two_sources.is_some()
+        || drill_has_failed(database);
     DatabaseHealth {
         name: database.name.clone(),
         status: if failing { Status::Failing } else { age_status },
         last_success: database.last_success,
         age_seconds: database.last_success.map(|time| since(time, now).as_secs()),
         stale_after_seconds: database.stale_after.as_secs(),
-        checks: [
-            age_check,
-            last_run(now, database),
-            store,
-            pointer(database),
-            verify(now, database),
-            Check { unknown: database.drills.is_none(), ..drill::drill(now, database) },
-        ]
-        .into_iter()
-        .chain(drill::left(now, database))
-        .chain([sweep(now, database), scheduler])
-        .collect(),
+        checks: [age_check, last_run(now, database), store]
+            .into_iter()
+            .chain(two_sources)
+            .chain([
+                pointer(database),
+                verify(now, database),
+                Check { unknown: database.drills.is_none(), ..drill::drill(now, database) },
+            ])
+            .chain(drill::left(now, database))
+            .chain([sweep(now, database), scheduler])
+            .collect(),
     }
 }
 
@@ -279,6 +287,18 @@ fn store(database: &DatabaseState) -> Check {
             ),
         ),
     }
+}
+
+/// What is wrong where another database's backups come under this prefix.
+fn two_sources(database: &DatabaseState) -> Option<Check> {
+    let TwoSources { theirs, ours } = database.two_sources.as_ref()?;
+    let detail = format!(
+        "another database's backups stand under this prefix: the newest of them is of {theirs}, \
+         and this installation backs up {ours}; give one of the two installations another prefix \
+         or another bucket. Where the source has moved for good, there is nothing to do: this goes \
+         away with this installation's own next backup, if no more of the other come"
+    );
+    Some(check("two_sources", false, detail))
 }
 
 fn pointer(database: &DatabaseState) -> Check {

@@ -24,6 +24,13 @@ pub(super) fn advice(problem: &str, stage: Option<Stage>, database: &str) -> Adv
                read it get an older backup until then."],
             &["status", "list"],
         ),
+        "two_sources" => (
+            &["Find the other installation, and give one of the two another `prefix` or another \
+               bucket. Until then each shows the other's backups as well, and `latest` and \
+               LATEST.txt are whichever came last: name a backup by its id, and look with `show` \
+               of which database it is."],
+            &["list", "show latest", "status"],
+        ),
         "drill_failed" => (
             &[
                 "Backups are made, and the one that was drilled did not come back whole, or the \

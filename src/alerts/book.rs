@@ -369,6 +369,7 @@ fn named(problem: &str) -> String {
     match problem {
         BACKUPS => "there is no fresh backup, or none can be made".to_owned(),
         "verify" => "stored backups are damaged, unread, or not looked at".to_owned(),
+        "two_sources" => "another database's backups stand under this prefix".to_owned(),
         "drill_failed" => {
             "a drill failed: a backup did not come back whole, or what it needs was missing"
                 .to_owned()

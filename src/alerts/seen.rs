@@ -25,6 +25,9 @@ const DRILL_OVERDUE: &str = "drill_overdue";
 /// still, which says nothing of backups.
 const DRILL_LEFT: &str = "drill_left";
 
+/// Backups of another database come under this one's prefix.
+const TWO_SOURCES: &str = "two_sources";
+
 /// The hardening audit came out worse than it did.
 const AUDIT: &str = "audit";
 
@@ -118,6 +121,7 @@ pub fn seen(
             let (problem, severity) = match check.name.as_str() {
                 "drill" if health::drill_has_failed(database) => (DRILL_FAILED, Severity::Critical),
                 "drill" => (DRILL_OVERDUE, Severity::Warning),
+                TWO_SOURCES => (TWO_SOURCES, Severity::Critical),
                 other => (other, Severity::Warning),
             };
             problems.push(Finding {

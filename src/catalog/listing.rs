@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{id::BackupId, key::Layout, sort::Inventory};
+use super::{id::BackupId, key::Layout, others::Others, sort::Inventory};
 use crate::{
     archive::manifest::Kind,
     clock,
@@ -25,6 +25,8 @@ pub struct Catalog {
     pub foreign: u64,
     /// Whether either pointer object is there.
     pub has_pointer: bool,
+    /// Which backups are another database's, where manifests were held against ours.
+    pub others: Others,
 }
 
 /// What stands under one id.
@@ -130,6 +132,11 @@ impl Catalog {
     /// Good backups, newest first.
     pub fn good(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().rev().filter(|entry| entry.state == State::Good)
+    }
+
+    /// Good backups that are not known to be another database's, newest first.
+    pub fn good_of_ours(&self) -> impl Iterator<Item = &Entry> {
+        self.good().filter(|entry| !self.others.holds(entry.id))
     }
 
     /// The entry of an id in a place.

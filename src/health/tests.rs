@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    catalog::Origin,
     state::{CatalogTotals, RunReport},
     words::JobKind,
 };
@@ -109,6 +110,29 @@ fn a_store_that_cannot_be_listed_is_failing_and_says_why() {
     let check = check_of(at(0), database, "store");
     assert!(!check.ok);
     assert!(check.detail.ends_with("s3:ListBucket is needed"), "{}", check.detail);
+}
+
+#[test]
+fn another_database_s_backups_under_the_prefix_are_failing_and_both_are_named() {
+    let origin = |database: &str, identifier: Option<&str>| Origin {
+        database: database.to_owned(),
+        system_identifier: identifier.map(ToOwned::to_owned),
+    };
+    let (theirs, ours) = (origin("prod", Some("7")), origin("staging", None));
+    let database =
+        DatabaseState { two_sources: Some(TwoSources { theirs, ours }), ..with_success(-1) };
+    assert_eq!(status(at(0), database.clone()), Status::Failing);
+    let check = check_of(at(0), database, "two_sources");
+    assert!(!check.ok);
+    assert!(
+        check.detail.starts_with(
+            "another database's backups stand under this prefix: the newest of them is of database \
+             prod of the server with the system identifier 7, and this installation backs up \
+             database staging of a server whose system identifier cannot be read; give one"
+        ),
+        "{}",
+        check.detail
+    );
 }
 
 #[test]

@@ -31,7 +31,7 @@ use crate::{
         Manifest, TableName, check_completeness,
         manifest::{self, Kind},
     },
-    catalog::{self, BackupId, Catalog, CatalogError, Key},
+    catalog::{self, BackupId, Catalog, CatalogError, Key, Origin},
     postgres::{Dump, Exclude, Session, Snapshot, clients, shares, takes_turns},
     state::Progress,
     store::part_size_for,
@@ -103,7 +103,7 @@ impl Backup<'_> {
             return Ok(Done::Skipped(Skip::Locked));
         }
         // Only under the lock does the listing say what the slot has.
-        let catalog = self.look().await?;
+        let catalog = self.look(session).await?;
         if self.request.slot.is_some_and(|slot| super::due::is_served(&catalog, slot, self.now())) {
             return Ok(Done::Skipped(Skip::Served));
         }
@@ -190,19 +190,27 @@ impl Backup<'_> {
             .map_err(|error| BackupError::new(Stage::Lock, error.is_transient(), &error))
     }
 
-    /// What the store holds. A backup whose manifest turns out to be wrong
-    /// serves no slot.
-    async fn look(&self) -> Result<Catalog, BackupError> {
+    /// What the store holds. A backup whose manifest turns out to be wrong, or to
+    /// be of another database than the session's, serves no slot.
+    async fn look(&self, session: &mut Session) -> Result<Catalog, BackupError> {
         self.progress.enter(Stage::Catalog);
-        let store = self.environment.store.as_ref();
-        let found = survey(store, &self.source.layout, self.now()).await.map_err(|error| {
+        let (store, layout) = (self.environment.store.as_ref(), &self.source.layout);
+        let ours = Origin {
+            database: session.database().to_owned(),
+            system_identifier: session.system_identifier().await,
+        };
+        let looking = async {
+            let mut found = survey(store, layout, self.now()).await?;
+            found.tell_apart(store, layout, &ours).await?;
+            Ok(found.catalog)
+        };
+        looking.await.map_err(|error| {
             let transient = match &error {
                 CatalogError::Store(error) => error.is_transient(),
                 _ => false,
             };
             BackupError::new(Stage::Catalog, transient, &error)
-        })?;
-        Ok(found.catalog)
+        })
     }
 
     /// Everything that can refuse, before a byte is uploaded.
@@ -278,6 +286,7 @@ impl Backup<'_> {
             last_modified: manifest.finished,
             verified: None,
         });
+        catalog.others.ours_was_added();
         let (manifest, _) = &**kept.committing.insert(Box::new((manifest, catalog)));
         commit::commit(store, layout, manifest, id).await?;
         kept.committed = true;

@@ -52,20 +52,22 @@ pub fn next_slot(cron: &Cron, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
 }
 
 /// Whether a good scheduled backup serves a slot. One that claims to be younger
-/// than the present was made under a wrong clock, and serves nothing.
+/// than the present was made under a wrong clock, and serves nothing, and one that
+/// is known to be another database's does not either.
 #[must_use]
 pub fn is_served(catalog: &Catalog, slot: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     catalog
-        .good()
+        .good_of_ours()
         .filter(|entry| entry.kind == Kind::Scheduled)
         .map(Entry::time)
         .any(|time| time >= slot && time <= now.max(slot) + clock::TOLERANCE)
 }
 
-/// The time of the newest good backup of any kind that is not dated in the future.
+/// The time of the newest good backup of any kind that is not dated in the future
+/// and not known to be another database's.
 #[must_use]
 pub fn last_success(catalog: &Catalog, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    catalog.good().map(Entry::time).filter(|time| *time <= now + clock::TOLERANCE).max()
+    catalog.good_of_ours().map(Entry::time).filter(|time| *time <= now + clock::TOLERANCE).max()
 }
 
 /// The slot for which a backup should begin now, where there is one.
@@ -114,7 +116,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalog::{BackupId, State};
+    use crate::catalog::{BackupId, Origin, Others, State};
 
     fn hourly() -> Cron {
         croner::parser::CronParser::builder()
@@ -200,6 +202,24 @@ mod tests {
             assert_eq!(slot, due_slot.map(at), "{now}");
             assert_eq!(last_success(&catalog, at(now)), Some(at("14:00:20")));
         }
+    }
+
+    #[test]
+    fn a_backup_of_another_database_serves_no_slot_and_is_no_success() {
+        let origin = |database: &str| Origin {
+            database: database.to_owned(),
+            system_identifier: Some("1".to_owned()),
+        };
+        let mut catalog = catalog(&[at("13:00:00"), at("14:00:00")]);
+        let (now, cron) = (at("14:01:00"), hourly());
+        assert_eq!(due(&cron, &catalog, None, RETRIES, now), None);
+        let read = [
+            (Kind::Scheduled, BackupId::at(at("14:00:00")), origin("staging")),
+            (Kind::Scheduled, BackupId::at(at("13:00:00")), origin("prod")),
+        ];
+        catalog.others = Others::of(&read, [], &origin("prod"));
+        assert_eq!(due(&cron, &catalog, None, RETRIES, now), Some(at("14:00:00")));
+        assert_eq!(last_success(&catalog, now), Some(at("13:00:00")));
     }
 
     #[test]

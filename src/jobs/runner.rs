@@ -29,9 +29,10 @@ use super::{
 };
 use crate::{
     archive::{Manifest, manifest::Kind},
-    catalog::{Catalog, CatalogError},
+    catalog::{Catalog, CatalogError, Origin},
     lifecycle::Lifecycle,
     metrics::Metrics,
+    restore,
     state::{NewBackup, RunReport, State},
     words::{JobKind, Outcome, Stage},
 };
@@ -49,6 +50,8 @@ pub struct Runner {
     lifecycle: Lifecycle,
     orders: Orders,
     catalog: Option<Catalog>,
+    /// What the source said last of who it is.
+    ours: Option<Origin>,
     surveyed: Option<DateTime<Utc>>,
     tried: Option<Tried>,
     turns: Turns,
@@ -74,6 +77,7 @@ pub fn runner(
         lifecycle,
         orders,
         catalog: None,
+        ours: None,
         surveyed: None,
         tried: None,
         turns: Turns::default(),
@@ -198,14 +202,30 @@ impl Runner {
     /// Surveys the store; `None` when the process is to end: nobody waits for
     /// what a long listing would tell.
     async fn survey(&mut self) -> Option<Result<Survey, CatalogError>> {
-        let now = self.environment.clock.now();
-        self.surveyed = Some(now);
-        let store = self.environment.store.as_ref();
-        tokio::select! {
-            biased;
-            () = self.lifecycle.soft.cancelled() => None,
-            found = survey(store, &self.source.layout, now) => Some(found),
+        self.surveyed = Some(self.environment.clock.now());
+        let soft = self.lifecycle.soft.clone();
+        soft.run_until_cancelled(Box::pin(self.survey_what_is_ours())).await
+    }
+
+    /// Surveys the store and, where it holds backups, asks the source whose they are:
+    /// another database's must not pass for ours. A source that does not answer is
+    /// who it was; where nobody knows, all backups count as ours.
+    async fn survey_what_is_ours(&mut self) -> Result<Survey, CatalogError> {
+        let (store, layout) = (self.environment.store.as_ref(), &self.source.layout);
+        let mut found = survey(store, layout, self.environment.clock.now()).await?;
+        if found.newest.is_some() {
+            match restore::who(&self.source.url).await {
+                Ok(identity) => self.ours = Some(identity.into()),
+                Err(why) => {
+                    let error = self.source.url.mask(&why);
+                    tracing::debug!(database = self.name(), error, "the source was not asked");
+                }
+            }
+            if let Some(ours) = &self.ours {
+                found.tell_apart(store, layout, ours).await?;
+            }
         }
+        Ok(found)
     }
 
     /// Puts the pointer right and tells the state what a survey found.
@@ -284,6 +304,9 @@ impl Runner {
         let served = matches!(result, Ok(Done::Skipped(Skip::Served)));
         let failed = result.is_err();
         let (catalog, made) = what_stands(result);
+        if let Some(made) = &made {
+            self.ours = Some(Origin::from(&made.source));
+        }
         if let Some(catalog) = catalog {
             self.tell_catalog(&catalog, made.as_ref());
             self.catalog = Some(catalog);

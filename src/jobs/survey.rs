@@ -7,11 +7,14 @@ use chrono::{DateTime, Utc};
 use super::{due, recent};
 use crate::{
     archive::{Manifest, manifest::Kind},
-    catalog::{self, BackupId, Catalog, CatalogError, Entry, Layout, State},
+    catalog::{self, BackupId, Catalog, CatalogError, Entry, Layout, Origin, Others, State},
     clock,
     state::{self, BackupSize, CatalogTotals},
     store::{ErrorKind, Store, StoreError},
 };
+
+/// How many manifests are read to find one of ours among another database's.
+const LOOK_BACK: usize = 10;
 
 /// What a look at the store found.
 #[derive(Debug)]
@@ -53,6 +56,48 @@ pub async fn survey(
 }
 
 impl Survey {
+    /// Tells the backups of another database from ours, as far as that matters: of
+    /// those behind the newest one of ours nobody asks. Where the newest is ours,
+    /// nothing is read.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn tell_apart(
+        &mut self,
+        store: &dyn Store,
+        layout: &Layout,
+        ours: &Origin,
+    ) -> Result<(), CatalogError> {
+        let is_another = |manifest: &Manifest| Origin::from(&manifest.source).is_another(ours);
+        if ![&self.newest, &self.scheduled].into_iter().flatten().any(is_another) {
+            return Ok(());
+        }
+        let mut good: Vec<&Entry> = self.catalog.good().collect();
+        good.sort_by_key(|entry| Reverse((entry.time(), entry.id)));
+        let mut good = good.into_iter();
+        let mut read = Vec::new();
+        for entry in good.by_ref().take(LOOK_BACK) {
+            let (kind, id) = (entry.kind, entry.id);
+            match catalog::read_manifest(store, layout, &self.catalog, kind, id).await {
+                Ok(manifest) => {
+                    let origin = Origin::from(&manifest.source);
+                    let serves = kind == Kind::Scheduled && !origin.is_another(ours);
+                    read.push((kind, id, origin));
+                    if serves {
+                        break;
+                    }
+                }
+                Err(CatalogError::Store(error)) if error.kind != ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
+                // What is gone or cannot be trusted says nothing of whose it is.
+                Err(error) => tracing::warn!(backup = %id, %error, "a manifest is passed over"),
+            }
+        }
+        self.catalog.others = Others::of(&read, good.map(|entry| entry.id), ours);
+        Ok(())
+    }
+
     /// Puts the pointer right. Returns whether it is right now, `None` where
     /// there is nothing to point at.
     pub async fn point(
@@ -77,6 +122,7 @@ pub fn tell(state: &state::State, name: &str, catalog: &Catalog, newest: Option<
     let (totals, stored) = (totals(catalog), recent::stored(catalog, state.now()));
     let newest_good = recent::newest(catalog, state.now());
     let ahead = catalog.ahead_of(state.now()).map(|entry| entry.id).max();
+    let two_sources = catalog.others.two_sources().cloned();
     let reviews = catalog.reviews.iter().map(|(what, id)| (*what, id.time())).collect();
     state.update(name, |database| {
         database.reviews = reviews;
@@ -86,6 +132,7 @@ pub fn tell(state: &state::State, name: &str, catalog: &Catalog, newest: Option<
         database.ahead = ahead.map(BackupId::time);
         database.catalog_error = None;
         database.last_success = last_success;
+        database.two_sources = two_sources;
         if let Some(manifest) = newest {
             database.last_backup = Some(size(manifest));
             database.measured(manifest.started, size(manifest));

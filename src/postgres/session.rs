@@ -136,6 +136,18 @@ impl Session {
         self.standby
     }
 
+    /// The database's name.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The cluster's identity, where our role may know it and the server answers.
+    pub async fn system_identifier(&mut self) -> Option<String> {
+        let asking = facts::system_identifier(&mut self.connection);
+        tokio::time::timeout(ALIVE_WITHIN, asking).await.ok().flatten()
+    }
+
     /// Takes the advisory lock of a backup's destination (the store's URI and
     /// the prefix); false where another session of this server holds it. It is
     /// held until the session ends, however it ends. A standby's locks are its

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     archive::manifest::Source,
+    catalog::Origin,
     postgres::{ConnectionUrl, Identity, Target, TargetFacts},
 };
 
@@ -21,6 +22,12 @@ pub enum Live {
     Unread(String),
     /// It is there.
     At(Box<ConnectionUrl>),
+}
+
+impl From<Identity> for Origin {
+    fn from(identity: Identity) -> Self {
+        Self { database: identity.database, system_identifier: identity.system_identifier }
+    }
 }
 
 impl Live {
@@ -133,13 +140,20 @@ impl Asked {
     /// What the target has in common with a database that a backup was made of, other
     /// than the one that has answered.
     fn likeness(&self, facts: &TargetFacts) -> Option<Likeness> {
-        let ours = facts.system_identifier.as_ref();
+        let ours = Origin {
+            database: facts.database.clone(),
+            system_identifier: facts.system_identifier.clone(),
+        };
         self.remembered
             .iter()
-            .filter(|backup| backup.database == facts.database && !self.answer.is_of(backup))
-            .filter_map(|backup| match backup.system_identifier.as_ref().zip(ours) {
-                Some((theirs, ours)) => (theirs == ours).then_some(Likeness::Identifier),
-                None => Some(Likeness::Name),
+            .filter(|backup| !self.answer.is_of(backup))
+            .map(Origin::from)
+            .filter(|backup| !backup.is_another(&ours))
+            .map(|backup| {
+                match backup.system_identifier.as_ref().zip(ours.system_identifier.as_ref()) {
+                    Some(_) => Likeness::Identifier,
+                    None => Likeness::Name,
+                }
             })
             .max()
     }
@@ -185,8 +199,11 @@ async fn ask(source: &Live, target: &mut Target) -> Answer {
     }
 }
 
-/// Asks a database who it is, and says why where it does not tell in time.
-async fn who(database: &ConnectionUrl) -> Result<Identity, String> {
+/// Asks a database who it is.
+///
+/// # Errors
+/// Why it does not tell in time.
+pub async fn who(database: &ConnectionUrl) -> Result<Identity, String> {
     let asking = async {
         let mut session = Target::open(database, ASK_WITHIN).await?;
         let identity = session.identity().await;
@@ -290,14 +307,8 @@ pub(super) fn refusal(
 
 /// Whom the settings name instead of the database that a backup was made of.
 fn elsewhere(source: &Identity) -> String {
-    let server = match &source.system_identifier {
-        Some(identifier) => format!("of the server with the system identifier {identifier}"),
-        None => "of a server whose system identifier cannot be read".to_owned(),
-    };
-    format!(
-        "the settings name another source than the backup does: database {} {server}",
-        source.database
-    )
+    let source = Origin::from(source.clone());
+    format!("the settings name another source than the backup does: {source}")
 }
 
 /// Whether a restore that may go on will be refused when it is to drop first what

@@ -75,7 +75,7 @@ pub use blame::Blame;
 pub use damage::{BadMember, Damage, examine};
 pub use error::{Loaded, OTHERWISE, RestoreError, Stopped, again};
 pub use guards::holds;
-pub use identity::{Asked, Live, surely_not_the_source};
+pub use identity::{Asked, Live, surely_not_the_source, who};
 pub use judge::Class;
 pub use kind::Kind;
 pub use legacy::{

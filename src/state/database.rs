@@ -9,6 +9,7 @@ use super::{
     Progress, RunReport, Running, Stored, SweepReport,
 };
 use crate::{
+    catalog::TwoSources,
     settings::Schedule,
     words::{JobKind, Outcome, Review},
 };
@@ -24,7 +25,8 @@ pub struct DatabaseState {
     pub schedule: String,
     /// Health turns to `stale` when the last good backup is older than this.
     pub stale_after: Duration,
-    /// The time of the newest good backup, which is the time in its id.
+    /// The time of the newest good backup, which is the time in its id. One that is
+    /// known to be another database's is none.
     pub last_success: Option<DateTime<Utc>>,
     /// The newest good backup that is dated in the future, where one is.
     pub ahead: Option<DateTime<Utc>>,
@@ -72,6 +74,8 @@ pub struct DatabaseState {
     pub catalog: Option<CatalogTotals>,
     /// Why the last listing failed; `None` when it did not.
     pub catalog_error: Option<String>,
+    /// Another database whose backups come under this prefix, and this one.
+    pub two_sources: Option<TwoSources>,
     /// Whether the pointer names the newest backup; `None` when it was not looked at.
     pub pointer_ok: Option<bool>,
     /// Failed runs since the last one that succeeded.
@@ -168,6 +172,7 @@ impl DatabaseState {
             drills: None,
             catalog: None,
             catalog_error: None,
+            two_sources: None,
             pointer_ok: None,
             consecutive_failures: 0,
             giving_up: false,

@@ -64,6 +64,43 @@ async fn each_database_keeps_its_own_schedule_place_and_health() {
     }
 }
 
+/// Two installations by default settings on one bucket: neither's backups may pass
+/// for the other's.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_databases_under_one_prefix_both_get_their_backups_and_are_told_of_each_other() {
+    let server = sample_server();
+    server.create_database("other");
+    let main =
+        |database: &str| settings(&format!("databases.main.url = {:?}", server.url(database)));
+    let (_dir, store) = directory().await;
+    let clock = Clock::manual(at("10:00:00"));
+    let (staging, prod) = (main("app"), main("other"));
+    let staging = Life::settled(&staging, store.clone(), &clock).await;
+    assert_eq!((staging.health(), staging.main().last_success), (Status::Ok, Some(at("10:00:00"))));
+    // The slot has a backup, which is another database's: ours is made, and the
+    // source may well have moved here.
+    clock.set(at("10:01:00"));
+    let prod = Life::settled(&prod, store.clone(), &clock).await;
+    assert_eq!((prod.health(), prod.main().last_success), (Status::Ok, Some(at("10:01:00"))));
+    // They take turns, so it has not.
+    for (life, now) in [(&staging, "11:00:00"), (&prod, "11:01:00"), (&staging, "12:00:00")] {
+        clock.set(at(now));
+        life.settle().await;
+        assert_eq!((life.health(), life.main().last_success), (Status::Failing, Some(at(now))));
+        let health = health::current(&life.state).databases.remove(0);
+        let check = health.checks.iter().find(|check| check.name == "two_sources").unwrap();
+        assert!(check.detail.contains("database app of the server with the system"), "{check:?}");
+        assert!(check.detail.contains("database other of the server with the system"), "{check:?}");
+    }
+    // The other one was given a place of its own.
+    prod.kill().await;
+    clock.set(at("13:00:00"));
+    staging.settle().await;
+    assert_eq!(staging.health(), Status::Ok);
+    let expected = ["10:00:00", "10:01:00", "11:00:00", "11:01:00", "12:00:00", "13:00:00"];
+    assert_eq!(backups(&*store, "database/").await, expected.map(|time| id(at(time))));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_must_say_which_database_it_means() {
     let server = sample_server();
