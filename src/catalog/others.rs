@@ -15,6 +15,8 @@ use crate::archive::manifest::Kind;
 pub struct Others {
     ids: BTreeSet<BackupId>,
     found: Option<Box<TwoSources>>,
+    /// Whether the newest backup of all is one of them.
+    lead: bool,
     /// Whether one of them came after a backup of our own.
     take_turns: bool,
 }
@@ -22,7 +24,7 @@ pub struct Others {
 /// The two databases whose backups stand under one prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TwoSources {
-    /// The one whose backup is the newest.
+    /// The one whose backup is the newest that is not ours.
     pub theirs: Origin,
     /// The one that is ours.
     pub ours: Origin,
@@ -51,6 +53,7 @@ impl Others {
                 served |= *kind == Kind::Scheduled;
             }
         }
+        others.lead = read.first().is_some_and(|(_, id, _)| others.holds(*id));
         if !served && others.found.is_some() {
             others.ids.extend(older);
         }
@@ -63,18 +66,17 @@ impl Others {
         self.ids.contains(&id)
     }
 
-    /// The two databases, as long as that is a fault.
+    /// The two databases, as long as that is a fault: the newest backup is another
+    /// one's, or one of theirs has come between two of ours.
     #[must_use]
     pub fn two_sources(&self) -> Option<&TwoSources> {
-        self.found.as_deref()
+        self.found.as_deref().filter(|_| self.lead || self.take_turns)
     }
 
     /// Notes that ours is the newest now. That is the end of it where the source has
-    /// moved; where the two take turns, only the next look can tell that they have stopped.
+    /// moved; where the two take turns, only a look can tell that they have stopped.
     pub fn ours_was_added(&mut self) {
-        if !self.take_turns {
-            self.found = None;
-        }
+        self.lead = false;
     }
 }
 
@@ -134,6 +136,15 @@ mod tests {
         assert_eq!(found.two_sources().unwrap().theirs, origin("app", Some("2")));
         for backups in ["", "o", "?", "?o"] {
             assert_eq!(others(backups), Others::default(), "{backups}");
+        }
+    }
+
+    #[test]
+    fn one_of_theirs_between_two_of_ours_is_a_fault_whoever_made_the_newest() {
+        for (backups, is_fault) in
+            [("oto", true), ("otto", true), ("oot?", true), ("ot", false), ("oottt", false)]
+        {
+            assert_eq!(others(backups).two_sources().is_some(), is_fault, "{backups}");
         }
     }
 

@@ -13,7 +13,7 @@ use croner::Cron;
 
 use crate::{
     archive::manifest::Kind,
-    catalog::{Catalog, Entry},
+    catalog::{BackupId, Catalog, Entry},
     clock,
 };
 
@@ -35,6 +35,15 @@ pub struct Tried {
     pub failures: u32,
     /// When the last attempt ended, whatever became of it.
     pub last: DateTime<Utc>,
+}
+
+/// A backup that was made for a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The slot.
+    pub slot: DateTime<Utc>,
+    /// What was made.
+    pub backup: BackupId,
 }
 
 /// The newest slot that has come.
@@ -68,6 +77,14 @@ pub fn is_served(catalog: &Catalog, slot: DateTime<Utc>, now: DateTime<Utc>) -> 
 #[must_use]
 pub fn last_success(catalog: &Catalog, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     catalog.good_of_ours().map(Entry::time).filter(|time| *time <= now + clock::TOLERANCE).max()
+}
+
+/// Whether the backup that was made for a slot still stands. By the dates of a store
+/// whose clock is behind it serves an earlier one, and is the one of this all the same.
+#[must_use]
+pub fn stands(catalog: &Catalog, slot: DateTime<Utc>, made: Option<Made>) -> bool {
+    let made = made.filter(|made| made.slot == slot);
+    made.is_some_and(|made| catalog.good().any(|entry| entry.id == made.backup))
 }
 
 /// The slot for which a backup should begin now, where there is one.
@@ -116,7 +133,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalog::{BackupId, Origin, Others, State};
+    use crate::catalog::{Origin, Others, State};
 
     fn hourly() -> Cron {
         croner::parser::CronParser::builder()
@@ -220,6 +237,16 @@ mod tests {
         catalog.others = Others::of(&read, [], &origin("prod"));
         assert_eq!(due(&cron, &catalog, None, RETRIES, now), Some(at("14:00:00")));
         assert_eq!(last_success(&catalog, now), Some(at("13:00:00")));
+    }
+
+    #[test]
+    fn what_was_made_for_a_slot_is_its_backup_as_long_as_it_stands() {
+        let (slot, backup) = (at("14:00:00"), BackupId::at(at("14:00:07")));
+        let (made, there) = (Some(Made { slot, backup }), catalog(&[at("14:00:07")]));
+        assert!(stands(&there, slot, made));
+        assert!(!stands(&there, slot, None));
+        assert!(!stands(&there, at("15:00:00"), made), "it is another slot's");
+        assert!(!stands(&catalog(&[at("14:00:08")]), slot, made), "it was deleted");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use self::turn::{Turn, Turns};
 use super::{
     Environment, Source,
     backup::{self, BackupError, Done, Request, Skip},
-    due::{self, Retries, Tried},
+    due::{self, Made, Retries, Tried},
     log::log,
     orders::{Handle, Order, Orders, orders},
     recent,
@@ -40,6 +40,10 @@ use crate::{
 /// After a listing that failed, the next one waits this long.
 const SURVEY_PAUSE: TimeDelta = TimeDelta::seconds(30);
 
+/// Between two looks at the store, whatever happens: what is deleted behind our
+/// back must not pass for good until the next backup.
+const SURVEY_EVERY: TimeDelta = TimeDelta::minutes(10);
+
 /// What runs the jobs of one database.
 #[derive(Debug)]
 pub struct Runner {
@@ -53,7 +57,10 @@ pub struct Runner {
     /// What the source said last of who it is.
     ours: Option<Origin>,
     surveyed: Option<DateTime<Utc>>,
+    /// Whether the last look failed.
+    look_failed: bool,
     tried: Option<Tried>,
+    made: Option<Made>,
     turns: Turns,
     verify: verify::Memory,
     drill: drill::Memory,
@@ -79,7 +86,9 @@ pub fn runner(
         catalog: None,
         ours: None,
         surveyed: None,
+        look_failed: false,
         tried: None,
+        made: None,
         turns: Turns::default(),
         verify: verify::Memory::default(),
         drill: drill::Memory::default(),
@@ -120,12 +129,17 @@ impl Runner {
             self.catalog = None;
         }
         if self.catalog.is_none() {
-            if self.surveyed.is_some_and(|last| now >= last && now - last < SURVEY_PAUSE) {
+            if !self.look_is_due(now) {
                 return;
             }
             self.look().await;
         }
+        // A backup looks for itself, so the look that only comes round waits for it.
         self.back_up_what_is_due().await;
+        if self.look_is_due(now) && !self.lifecycle.soft.is_cancelled() {
+            self.look().await;
+            self.back_up_what_is_due().await;
+        }
         self.look_at_drills().await;
         // A sweep heeds what verify has found, so it comes after it; a drill may
         // take long, so it comes last.
@@ -142,6 +156,14 @@ impl Runner {
             }
         }
         self.turns.settle();
+    }
+
+    /// Whether the store should be looked at: what it holds is not known, or was
+    /// seen too long ago.
+    fn look_is_due(&self, now: DateTime<Utc>) -> bool {
+        let Some(last) = self.surveyed.filter(|last| now >= *last) else { return true };
+        let is_known = self.catalog.is_some() && !self.look_failed;
+        now - last >= if is_known { SURVEY_EVERY } else { SURVEY_PAUSE }
     }
 
     /// Whether the newest backup that is not dated in the future is another one
@@ -168,6 +190,7 @@ impl Runner {
         let cron = &self.source.settings.schedule.cron;
         let now = self.environment.clock.now();
         due::due(cron, catalog, self.tried, self.retries(), now)
+            .filter(|slot| !due::stands(catalog, *slot, self.made))
     }
 
     /// Looks at the store; one that cannot be listed is a fault of its own.
@@ -175,7 +198,13 @@ impl Runner {
         match self.survey().await {
             None => return,
             Some(Ok(found)) => self.learn(found).await,
+            // What was known a moment ago is not doubted for one request that failed.
+            Some(Err(error)) if self.catalog.is_some() && !self.look_failed => {
+                tracing::warn!(database = self.name(), %error, "the store could not be listed");
+                self.look_failed = true;
+            }
             Some(Err(error)) => {
+                self.look_failed = true;
                 tracing::error!(database = self.name(), %error, "the store could not be listed");
                 let error = self.source.url.redact(&error.to_string());
                 self.state.update(&self.source.settings.name, |database| {
@@ -207,13 +236,17 @@ impl Runner {
         soft.run_until_cancelled(Box::pin(self.survey_what_is_ours())).await
     }
 
-    /// Surveys the store and, where it holds backups, asks the source whose they are:
-    /// another database's must not pass for ours. A source that does not answer is
-    /// who it was; where nobody knows, all backups count as ours.
+    /// Surveys the store and tells another database's backups from ours. The source
+    /// is asked who it is only where that is not known, or where the newest backup
+    /// says that it has changed. One that does not answer is who it was; where nobody
+    /// knows, all backups count as ours.
     async fn survey_what_is_ours(&mut self) -> Result<Survey, CatalogError> {
         let (store, layout) = (self.environment.store.as_ref(), &self.source.layout);
         let mut found = survey(store, layout, self.environment.clock.now()).await?;
-        if found.newest.is_some() {
+        let Some(newest) = found.newest.as_ref().map(|newest| Origin::from(&newest.source)) else {
+            return Ok(found);
+        };
+        if self.ours.as_ref().is_none_or(|ours| newest.is_another(ours)) {
             match restore::who(&self.source.url).await {
                 Ok(identity) => self.ours = Some(identity.into()),
                 Err(why) => {
@@ -221,9 +254,9 @@ impl Runner {
                     tracing::debug!(database = self.name(), error, "the source was not asked");
                 }
             }
-            if let Some(ours) = &self.ours {
-                found.tell_apart(store, layout, ours).await?;
-            }
+        }
+        if let Some(ours) = &self.ours {
+            found.tell_apart(store, layout, ours).await?;
         }
         Ok(found)
     }
@@ -247,6 +280,7 @@ impl Runner {
             database.giving_up &= !served;
         });
         self.catalog = Some(found.catalog);
+        self.look_failed = false;
     }
 
     fn tell_catalog(&self, catalog: &Catalog, newest: Option<&Manifest>) {
@@ -310,6 +344,8 @@ impl Runner {
         if let Some(catalog) = catalog {
             self.tell_catalog(&catalog, made.as_ref());
             self.catalog = Some(catalog);
+            self.surveyed = Some(started);
+            self.look_failed = false;
         }
         let pointed = match (&report.stage, report.outcome, &made) {
             (Some(Stage::Pointer), _, _) => Some(false),
@@ -345,6 +381,9 @@ impl Runner {
         let failed = matches!(result, Err(error) if !error.cancelled);
         let failures = before + u32::from(failed);
         self.tried = Some(Tried { slot, failures, last: self.environment.clock.now() });
+        if let Ok(Done::Backup { manifest, .. }) = result {
+            self.made = manifest.id.parse().ok().map(|backup| Made { slot, backup });
+        }
         failures
     }
 

@@ -13,8 +13,12 @@ use crate::{
     store::{ErrorKind, Store, StoreError},
 };
 
-/// How many manifests are read to find one of ours among another database's.
-const LOOK_BACK: usize = 10;
+/// How many manifests are read to tell whose backups come: one of another
+/// database between two of ours.
+const LOOK_BACK: usize = 3;
+
+/// How many are read where none of these is a scheduled one of ours.
+const LOOK_FURTHER_BACK: usize = 10;
 
 /// What a look at the store found.
 #[derive(Debug)]
@@ -43,12 +47,12 @@ pub async fn survey(
     now: DateTime<Utc>,
 ) -> Result<Survey, CatalogError> {
     let mut catalog = catalog::read(store, layout).await?;
-    let has_come = |entry: &Entry| entry.time() <= now + clock::TOLERANCE;
-    let newest = newest(store, layout, &mut catalog, has_come).await?;
+    let newest = newest(store, layout, &mut catalog, |entry| has_come(entry, now)).await?;
     let scheduled = match &newest {
         Some(manifest) if manifest.kind == Kind::Scheduled => None,
         _ => {
-            let is_scheduled = |entry: &Entry| entry.kind == Kind::Scheduled && has_come(entry);
+            let is_scheduled =
+                |entry: &Entry| entry.kind == Kind::Scheduled && has_come(entry, now);
             self::newest(store, layout, &mut catalog, is_scheduled).await?
         }
     };
@@ -56,9 +60,8 @@ pub async fn survey(
 }
 
 impl Survey {
-    /// Tells the backups of another database from ours, as far as that matters: of
-    /// those behind the newest one of ours nobody asks. Where the newest is ours,
-    /// nothing is read.
+    /// Tells the newest backups of another database from ours. What is dated in the
+    /// future is passed over.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -68,30 +71,33 @@ impl Survey {
         layout: &Layout,
         ours: &Origin,
     ) -> Result<(), CatalogError> {
-        let is_another = |manifest: &Manifest| Origin::from(&manifest.source).is_another(ours);
-        if ![&self.newest, &self.scheduled].into_iter().flatten().any(is_another) {
-            return Ok(());
-        }
-        let mut good: Vec<&Entry> = self.catalog.good().collect();
+        let mut good: Vec<&Entry> =
+            self.catalog.good().filter(|entry| has_come(entry, self.now)).collect();
         good.sort_by_key(|entry| Reverse((entry.time(), entry.id)));
         let mut good = good.into_iter();
-        let mut read = Vec::new();
-        for entry in good.by_ref().take(LOOK_BACK) {
+        let (mut read, mut served) = (Vec::new(), false);
+        for (at, entry) in (1..=LOOK_FURTHER_BACK).zip(good.by_ref()) {
             let (kind, id) = (entry.kind, entry.id);
-            match catalog::read_manifest(store, layout, &self.catalog, kind, id).await {
-                Ok(manifest) => {
-                    let origin = Origin::from(&manifest.source);
-                    let serves = kind == Kind::Scheduled && !origin.is_another(ours);
+            let known = self.newest.as_ref().filter(|m| m.id == id.to_string() && m.kind == kind);
+            let origin = match known {
+                Some(manifest) => Ok(Origin::from(&manifest.source)),
+                None => catalog::read_manifest(store, layout, &self.catalog, kind, id)
+                    .await
+                    .map(|manifest| Origin::from(&manifest.source)),
+            };
+            match origin {
+                Ok(origin) => {
+                    served |= kind == Kind::Scheduled && !origin.is_another(ours);
                     read.push((kind, id, origin));
-                    if serves {
-                        break;
-                    }
                 }
                 Err(CatalogError::Store(error)) if error.kind != ErrorKind::NotFound => {
                     return Err(error.into());
                 }
                 // What is gone or cannot be trusted says nothing of whose it is.
                 Err(error) => tracing::warn!(backup = %id, %error, "a manifest is passed over"),
+            }
+            if served && at >= LOOK_BACK {
+                break;
             }
         }
         self.catalog.others = Others::of(&read, good.map(|entry| entry.id), ours);
@@ -167,6 +173,11 @@ fn totals(catalog: &Catalog) -> CatalogTotals {
         newest: totals.newest.map(BackupId::time),
         last_verify: totals.last_verify,
     }
+}
+
+/// Whether a backup is not dated in the future.
+fn has_come(entry: &Entry, now: DateTime<Utc>) -> bool {
+    entry.time() <= now + clock::TOLERANCE
 }
 
 /// The manifest of the newest good backup that is wanted. One that cannot be

@@ -3,7 +3,8 @@
 //! Keys are paths below the directory. What is under way stands in the hidden
 //! folder `.reliquary`, which no listing shows and no key can name; the crate's
 //! own staging files (`name#1`, beside the object) are never listed either.
-//! Files and folders are synced before a write returns.
+//! Files and folders are synced before a write returns. Before each call the directory
+//! must still be the one that was opened: a disk may have been unmounted from it.
 //!
 //! Parts of an upload go into one file, one after the other, and the finished
 //! file is linked under its name, which fails where something stands.
@@ -22,6 +23,7 @@ use tokio::sync::Mutex;
 
 use self::{
     errors::{failed, failed_io},
+    root::Place,
     walk::Walk,
 };
 use super::{
@@ -33,6 +35,7 @@ mod errors;
 mod listing;
 mod range;
 mod removal;
+mod root;
 mod uploads;
 mod walk;
 
@@ -46,6 +49,8 @@ const PAGE: usize = 1000;
 /// A directory of objects.
 pub struct LocalStore {
     root: PathBuf,
+    /// What stood there when it was opened.
+    place: Place,
     files: LocalFileSystem,
     /// Uploads that this process began, by id.
     uploads: Mutex<HashMap<String, uploads::Upload>>,
@@ -76,12 +81,13 @@ impl LocalStore {
                     }
                     created => created?,
                 }
-                directory.canonicalize()
+                let root = directory.canonicalize()?;
+                Place::of(&root).map(|place| (root, place))
             }
         })
         .await;
-        let root = match opened {
-            Ok(Ok(root)) => root,
+        let (root, place) = match opened {
+            Ok(Ok(opened)) => opened,
             Ok(Err(error)) => return Err(failed_io("open", target, &directory, &error)),
             Err(error) => return Err(errors::other("open", target, &error)),
         };
@@ -89,7 +95,7 @@ impl LocalStore {
             .map_err(|error| failed("open", target, &root, &error))?
             .with_fsync(true);
         let listings = listing::Listings::default();
-        Ok(Self { root, files, uploads: Mutex::new(HashMap::new()), listings })
+        Ok(Self { root, place, files, uploads: Mutex::new(HashMap::new()), listings })
     }
 
     /// The path of a key, which must not reach out of the directory.
@@ -121,9 +127,12 @@ impl LocalStore {
         key: &str,
         call: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T> {
-        match tokio::time::timeout(DEADLINE, call).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(failed(operation, self.uri(key), &self.root, &error)),
+        let checked = async {
+            self.is_where_it_was(operation, key).await?;
+            call.await.map_err(|error| failed(operation, self.uri(key), &self.root, &error))
+        };
+        match tokio::time::timeout(DEADLINE, checked).await {
+            Ok(done) => done,
             Err(_) => Err(errors::timed_out(operation, self.uri(key))),
         }
     }
@@ -135,12 +144,35 @@ impl LocalStore {
         key: &str,
         work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        match tokio::time::timeout(DEADLINE, tokio::task::spawn_blocking(work)).await {
-            Ok(Ok(Ok(done))) => Ok(done),
-            Ok(Ok(Err(error))) => Err(failed_io(operation, self.uri(key), &self.root, &error)),
-            Ok(Err(error)) => Err(errors::other(operation, self.uri(key), &error)),
+        let checked = async {
+            self.is_where_it_was(operation, key).await?;
+            match tokio::task::spawn_blocking(work).await {
+                Ok(Ok(done)) => Ok(done),
+                Ok(Err(error)) => Err(failed_io(operation, self.uri(key), &self.root, &error)),
+                Err(error) => Err(errors::other(operation, self.uri(key), &error)),
+            }
+        };
+        match tokio::time::timeout(DEADLINE, checked).await {
+            Ok(done) => done,
             Err(_) => Err(errors::timed_out(operation, self.uri(key))),
         }
+    }
+
+    /// Refuses to go on where the directory is not the one that was opened.
+    async fn is_where_it_was(&self, operation: &str, key: &str) -> Result<()> {
+        let (root, opened) = (self.root.clone(), self.place);
+        let checked = tokio::task::spawn_blocking(move || root::check(&root, opened)).await;
+        let detail = match checked {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(detail)) => detail,
+            Err(error) => return Err(errors::other(operation, self.uri(key), &error)),
+        };
+        Err(StoreError {
+            operation: operation.to_owned(),
+            target: self.uri(key),
+            kind: ErrorKind::Unavailable,
+            detail,
+        })
     }
 
     /// Where the object of a key is.

@@ -13,7 +13,9 @@ use reliquary::{
     },
 };
 
-use super::{Life, PATIENCE, at, directory, eventually, hourly, id, sample_server, settings};
+use super::{
+    Life, PATIENCE, at, backups, directory, eventually, hourly, id, sample_server, settings,
+};
 use crate::support::{postgres::Server, s3::s3s_server};
 
 /// Without the verify, which reads what is there for its own sake.
@@ -51,7 +53,7 @@ fn count(store: &FaultyStore) -> BTreeMap<String, usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thirty_days_cost_a_handful_of_requests_to_know_and_none_to_watch() {
+async fn thirty_days_cost_a_handful_of_requests_to_know_and_few_to_watch() {
     let server = sample_server();
     let settings = unverified(&server);
     let (dir, local) = directory().await;
@@ -64,24 +66,64 @@ async fn thirty_days_cost_a_handful_of_requests_to_know_and_none_to_watch() {
     assert_eq!(life.main().last_success, Some(newest));
     assert_eq!(life.main().catalog.unwrap().scheduled, 720);
     assert_eq!(life.main().pointer_ok, Some(true));
-    // 2,162 keys; the newest manifest, and the pointer's two halves. The sweep
+    // 2,162 keys; the newest three manifests, and the pointer's two halves. The sweep
     // that may have been missed ends at the store's clock, which is another one.
     // The audit asks for that clock as well, tries its rights on an object of its own,
     // reads what the one before it found, and keeps its report.
     let audit = [("delete", 1), ("head", 1), ("put", 2), ("put_if_absent", 1)];
-    let expected = [("get", 5), ("list_page", 3), ("server_time", 2)]
+    let mut expected: BTreeMap<_, _> = [("get", 7), ("list_page", 3), ("server_time", 2)]
         .into_iter()
         .chain(audit)
         .map(|(name, n)| (name.to_owned(), n))
         .collect();
     assert_eq!(count(&store), expected);
 
-    // Five hundred heartbeats later, nobody has asked the store anything.
+    // Five hundred heartbeats later, it was looked at every ten minutes.
     for _ in 0..500 {
         life.live(&clock, TimeDelta::seconds(6)).await;
     }
     assert_eq!(life.health(), Status::Ok);
+    for (operation, of_a_look) in [("get", 5), ("list_page", 3)] {
+        *expected.get_mut(operation).unwrap() += 5 * of_a_look;
+    }
     assert_eq!(count(&store), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_that_are_deleted_behind_our_back_are_missed_before_the_next_slot() {
+    let server = sample_server();
+    let settings = unverified(&server);
+    let (dir, store) = directory().await;
+    let clock = Clock::manual(at("14:00:00"));
+    let life = Life::settled(&settings, store.clone(), &clock).await;
+    std::fs::remove_dir_all(dir.path().join("database")).unwrap();
+    life.live(&clock, TimeDelta::minutes(9)).await;
+    assert_eq!(life.main().last_success, Some(at("14:00:00")));
+    life.live(&clock, TimeDelta::minutes(1)).await;
+    // The slot has no backup any more, so that one is made at once.
+    assert_eq!(backups(&*store, "database/").await, [id(at("14:10:00"))]);
+    assert_eq!(life.main().last_success, Some(at("14:10:00")));
+    assert_eq!(life.main().catalog.unwrap().scheduled, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_goes_away_between_backups_is_told_when_it_stays_away() {
+    let server = sample_server();
+    let settings = unverified(&server);
+    let (_dir, local) = directory().await;
+    let store = Arc::new(FaultyStore::new(local, Plan::None));
+    let clock = Clock::manual(at("14:00:00"));
+    let life = Life::settled(&settings, store.clone(), &clock).await;
+    store.set(Plan::Outage(1, Fault::Rejected));
+    for (seconds, status) in [(600, Status::Ok), (10, Status::Ok), (20, Status::Failing)] {
+        life.live(&clock, TimeDelta::seconds(seconds)).await;
+        assert_eq!(life.health(), status);
+        assert_eq!(life.main().last_success, Some(at("14:00:00")));
+    }
+    store.set(Plan::None);
+    life.live(&clock, TimeDelta::seconds(30)).await;
+    assert_eq!(life.health(), Status::Ok);
+    assert_eq!(life.main().catalog.unwrap().scheduled, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,10 +83,17 @@ async fn two_databases_under_one_prefix_both_get_their_backups_and_are_told_of_e
     let prod = Life::settled(&prod, store.clone(), &clock).await;
     assert_eq!((prod.health(), prod.main().last_success), (Status::Ok, Some(at("10:01:00"))));
     // They take turns, so it has not.
-    for (life, now) in [(&staging, "11:00:00"), (&prod, "11:01:00"), (&staging, "12:00:00")] {
+    let turns = [
+        (&staging, "11:00:00", "11:00:00"),
+        (&prod, "11:01:00", "11:01:00"),
+        // Between its backups the one whose backup is the newest is told as well.
+        (&prod, "11:30:00", "11:01:00"),
+        (&staging, "12:00:00", "12:00:00"),
+    ];
+    for (life, now, newest) in turns {
         clock.set(at(now));
         life.settle().await;
-        assert_eq!((life.health(), life.main().last_success), (Status::Failing, Some(at(now))));
+        assert_eq!((life.health(), life.main().last_success), (Status::Failing, Some(at(newest))));
         let health = health::current(&life.state).databases.remove(0);
         let check = health.checks.iter().find(|check| check.name == "two_sources").unwrap();
         assert!(check.detail.contains("database app of the server with the system"), "{check:?}");
@@ -94,9 +101,11 @@ async fn two_databases_under_one_prefix_both_get_their_backups_and_are_told_of_e
     }
     // The other one was given a place of its own.
     prod.kill().await;
-    clock.set(at("13:00:00"));
-    staging.settle().await;
-    assert_eq!(staging.health(), Status::Ok);
+    for (time, status) in [("13:00:00", Status::Failing), ("13:10:00", Status::Ok)] {
+        clock.set(at(time));
+        staging.settle().await;
+        assert_eq!(staging.health(), status);
+    }
     let expected = ["10:00:00", "10:01:00", "11:00:00", "11:01:00", "12:00:00", "13:00:00"];
     assert_eq!(backups(&*store, "database/").await, expected.map(|time| id(at(time))));
 }

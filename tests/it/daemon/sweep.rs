@@ -169,7 +169,9 @@ async fn a_sweep_gives_way_to_a_backup_that_falls_due_and_has_its_turn_afterward
     let (removed, cancelled) =
         (day.metric("reliquary_swept_total{database=\"main\"}"), "cancelled");
     assert_eq!((removed.as_str(), day.runs(cancelled).as_str()), ("1", "0"));
-    // Its listing hangs.
+    // Its listing hangs. The look that comes round every ten minutes was before.
+    day.clock.set(at("07:14:00"));
+    day.life.settle().await;
     day.store.set(Plan::Nth(2, Fault::Hangs(Duration::from_hours(1))));
     let before = day.store.calls().len();
     day.clock.set(at("07:15:00"));
@@ -198,7 +200,10 @@ async fn a_sweep_that_cannot_list_or_breaks_down_is_tried_again() {
         // The manifest, head, and then the removal of the manifests.
         (Plan::Nth(6, Fault::Rejected), Stage::Remove, "09:15:00"),
     ] {
+        // The look that comes round every ten minutes is before.
         day.until(&minute.replace("15:00", "00:00")).await;
+        day.clock.set(at(&minute.replace("15:00", "14:00")));
+        day.life.settle().await;
         day.store.set(fault);
         day.until(minute).await;
         let last = day.life.main().last_sweep.unwrap();
