@@ -247,6 +247,10 @@ impl Runner {
             return Ok(found);
         };
         if self.ours.as_ref().is_none_or(|ours| newest.is_another(ours)) {
+            if self.ours.is_none() {
+                // A source that hangs must not hold up what is known already.
+                self.tell_catalog(&found.catalog, found.newest.as_ref());
+            }
             match restore::who(&self.source.url).await {
                 Ok(identity) => self.ours = Some(identity.into()),
                 Err(why) => {
