@@ -4,7 +4,7 @@ mod questions;
 
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
-use self::questions::{EXTENSIONS, OTHERS, RELATIONS, SCHEMAS};
+use self::questions::{EXTENSIONS, NAMED, OTHERS, RELATIONS, SCHEMAS};
 use super::{
     connect::{SessionError, failed},
     facts::{ServerVersion, system_identifier},
@@ -143,6 +143,8 @@ pub struct ExtensionFact {
     pub owned: bool,
     /// The version that is installed, or would be.
     pub version: String,
+    /// Extensions that must be there first.
+    pub requires: Vec<String>,
 }
 
 /// Which database of which server a session is in.
@@ -233,7 +235,7 @@ impl Target {
         let relations = sqlx::query(RELATIONS).fetch_all(&mut *connection).await.map_err(&doing)?;
         let relations = relations.iter().map(relation).collect::<Result<_, _>>().map_err(&doing)?;
         let others = sqlx::query_as(OTHERS).fetch_all(&mut *connection).await.map_err(&doing)?;
-        let extensions: Vec<(String, bool, bool, String)> =
+        let extensions: Vec<(String, bool, bool, String, Vec<String>)> =
             sqlx::query_as(EXTENSIONS).fetch_all(&mut *connection).await.map_err(&doing)?;
         let publications = sqlx::query_as(
             "SELECT pubname::text, pg_has_role(pubowner, 'USAGE') FROM pg_publication ORDER BY 1",
@@ -271,11 +273,12 @@ impl Target {
             large_objects: u64::try_from(large_objects).unwrap_or_default(),
             extensions: extensions
                 .into_iter()
-                .map(|(name, installed, owned, version)| ExtensionFact {
+                .map(|(name, installed, owned, version, requires)| ExtensionFact {
                     name,
                     installed,
                     owned,
                     version,
+                    requires,
                 })
                 .collect(),
             roles: texts(connection, "SELECT rolname::text FROM pg_roles ORDER BY 1").await?,
@@ -344,6 +347,23 @@ impl Target {
             .fetch_all(&mut self.connection)
             .await
             .map_err(failed("look for tables"))
+    }
+
+    /// Which of these names, as schema and name, something has, whoever made it.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn named(
+        &mut self,
+        names: &[(&str, &str)],
+    ) -> Result<Vec<(String, String)>, SessionError> {
+        let (schemas, names): (Vec<&str>, Vec<&str>) = names.iter().copied().unzip();
+        sqlx::query_as(NAMED)
+            .bind(schemas)
+            .bind(names)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("look for what extensions bring"))
     }
 
     /// Platforms let some roles do it that are no superusers: it is tried.

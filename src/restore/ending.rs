@@ -34,6 +34,8 @@ pub(super) struct Known {
     pub(super) uncounted: bool,
     /// See [`Stopped::wants_word`].
     pub(super) wants_word: bool,
+    /// See [`Stopped::lacking`].
+    pub(super) lacking: Vec<String>,
 }
 
 /// Ends what the server still does for us, and says what had been done by then.
@@ -43,7 +45,7 @@ pub(super) async fn stopped(
     progress: &Progress,
     known: Known,
 ) -> RestoreError {
-    let Known { touched, making, defines, uncounted, wants_word } = known;
+    let Known { touched, making, defines, uncounted, wants_word, lacking } = known;
     let (failure, cancelled) = match cause {
         Cause::Failed(failure) => (failure, false),
         Cause::Cancelled => {
@@ -69,6 +71,7 @@ pub(super) async fn stopped(
         not_whole,
         defines,
         wants_word,
+        lacking,
     }))
 }
 

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{blame::Blame, members::MemberError, script::ScriptError, select::NotThere};
+use super::{
+    blame::Blame, members::MemberError, script::ScriptError, select::NotThere, unmakeable::INSTALL,
+};
 use crate::{
     archive::map::MapError,
     figures::counted,
@@ -117,6 +119,8 @@ pub struct Stopped {
     /// Whether `--clean` would be refused without `--not-the-source`: what is known of
     /// the source does not tell the target from it.
     pub wants_word: bool,
+    /// Extensions that the archive makes and the target's server does not have.
+    pub lacking: Vec<String>,
 }
 
 /// Why code of the database most likely did not find something.
@@ -172,6 +176,7 @@ impl fmt::Display for Stopped {
         if self.blame == Blame::Locale {
             f.write_str("; the server's machine lacks that locale: install it there")?;
         }
+        self.install(f)?;
         if !self.touched {
             return Ok(());
         }
@@ -203,6 +208,23 @@ impl Stopped {
             self.stage,
             RestoreStage::Indexes | RestoreStage::ForeignKeys | RestoreStage::PostData
         )
+    }
+
+    /// What to do first where an extension is not there, or may be what is missing: the
+    /// same would stop for ever.
+    fn install(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let may_need = matches!(self.blame, Blame::Undefined | Blame::Definition | Blame::File);
+        if !self.lacking.is_empty() && (may_need || self.blame == Blame::Extension) {
+            let lacking = self.lacking.join(", ");
+            write!(
+                f,
+                "; the archive makes extensions that the target's server does not have, and                  this may need them: {lacking}; before it is run again, install what it needs                  (where a provider runs the server, turn it on in its dashboard), or leave out                  with --table and --schema what needs it"
+            )
+        } else if self.blame == Blame::Extension {
+            write!(f, "; before it is run again, {INSTALL}")
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether code of the database did not find something.
@@ -264,6 +286,7 @@ mod tests {
             not_whole: None,
             defines: true,
             wants_word: false,
+            lacking: Vec::new(),
         }
     }
 
@@ -293,6 +316,22 @@ mod tests {
         let said = Stopped { blame: Blame::Locale, ..stopped() }.to_string();
         assert!(said.contains("lacks that locale: install it there; run it again"), "{said}");
         assert!(!stopped().to_string().contains("locale"));
+    }
+
+    #[test]
+    fn an_extension_that_may_be_needed_is_to_be_installed_before_the_same_is_run_again() {
+        let lacking = vec!["postgis".to_owned(), "vector".to_owned()];
+        let of = |blame| Stopped { blame, lacking: lacking.clone(), ..stopped() }.to_string();
+        for blame in [Blame::Undefined, Blame::Definition, Blame::Extension] {
+            let said = of(blame);
+            for part in ["need them: postgis, vector; before it is run again, install", "--table"] {
+                assert!(said.contains(part), "{part}: {said}");
+            }
+        }
+        assert!(!of(Blame::Unknown).contains("postgis") && !of(Blame::Server).contains("postgis"));
+        // Its statement names it.
+        let said = Stopped { blame: Blame::Extension, ..stopped() }.to_string();
+        assert!(said.contains("before it is run again, install it there"), "{said}");
     }
 
     /// The same command would fail for ever.

@@ -178,7 +178,8 @@ impl PreparedLegacy {
     /// What is known of it when it stops.
     fn known(&self, touched: bool, uncounted: bool) -> Known {
         let wants_word = self.wants_word();
-        Known { touched, making: None, defines: true, uncounted, wants_word }
+        let lacking = Vec::new();
+        Known { touched, making: None, defines: true, uncounted, wants_word, lacking }
     }
 
     /// Lets the target go; nothing was touched.

@@ -21,6 +21,7 @@
 
 mod attempts;
 mod blame;
+mod brings;
 mod clean;
 mod damage;
 mod defer;
@@ -67,7 +68,9 @@ mod stages;
 mod statement;
 mod stored;
 mod subject;
+mod ties;
 mod tokens;
+mod unmakeable;
 mod unset;
 mod write;
 

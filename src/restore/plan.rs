@@ -33,6 +33,8 @@ pub struct Plan {
     pub platform: Platform,
     /// Why it is refused; nothing is done where there is a reason.
     pub refusals: Vec<String>,
+    /// Which of these reasons are extensions that the target's server does not have.
+    pub unmakeable: Vec<String>,
     /// What should be known.
     pub warnings: Vec<String>,
     /// What is skipped.

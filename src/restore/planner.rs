@@ -174,6 +174,7 @@ impl Planner<'_> {
             post_data: &self.contents.post_data,
             there: &relations.chain(others).collect(),
             schemas: &facts.schemas.iter().map(|schema| schema.name.clone()).collect(),
+            extensions: &facts.extensions,
         };
         select::choose(&question, self.options).map(Some)
     }

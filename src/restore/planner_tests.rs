@@ -30,7 +30,7 @@ fn cut(text: &'static str) -> Vec<Statement> {
     super::super::script::cut(&Bytes::from_static(text.as_bytes())).unwrap()
 }
 
-fn contents() -> Contents {
+pub(in crate::restore) fn contents() -> Contents {
     let text = include_str!("../../tests/fixtures/manifests/0.1.0.json");
     let mut manifest = Manifest::parse(text.as_bytes()).unwrap();
     let member = |offset, length| crate::archive::manifest::Member {
@@ -393,6 +393,7 @@ fn offering(names: &[&str]) -> TargetFacts {
         installed: false,
         owned: false,
         version: "1".into(),
+        requires: Vec::new(),
     };
     TargetFacts { extensions: names.iter().map(extension).collect(), ..facts() }
 }

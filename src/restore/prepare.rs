@@ -18,6 +18,7 @@ use super::{
     statement::name_of,
     stored::Stored,
     tokens::qualified,
+    unmakeable,
 };
 use crate::{
     archive::{Manifest, TableName, manifest::Source, map::Map},
@@ -61,6 +62,8 @@ pub struct Prepared {
     pub(super) control: Target,
     /// See [`Stopped::wants_word`](super::Stopped::wants_word).
     pub(super) wants_word: bool,
+    /// See [`Stopped::lacking`](super::Stopped::lacking).
+    pub(super) lacking: Vec<String>,
 }
 
 /// Reads an archive's definitions. Of one that is known to be damaged those that
@@ -120,6 +123,16 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
     let wants_word = identity::wants_word(&facts, &asked, request.options.not_the_source);
     let target = plan::Target { facts: &facts, occupied: &occupied, asked };
     let mut plan = planner::plan(&contents, &target, &request.options)?;
+    let lacking = unmakeable::missing(&contents, &facts);
+    let wants = unmakeable::wants(&plan, &contents, &facts);
+    if !wants.is_empty() {
+        let names = wants.iter().map(|want| &want.name);
+        let names: Vec<_> = names.map(|n| (n.schema.as_str(), n.name.as_str())).collect();
+        let there = control.named(&names).await?.into_iter();
+        let there = there.map(|(schema, name)| TableName { schema, name }).collect();
+        plan.unmakeable = unmakeable::refusals(wants, &there, &request.options);
+        plan.refusals.extend(plan.unmakeable.clone());
+    }
     let psql = match psql {
         Ok(client) => {
             plan.warnings.extend(client.warning.clone());
@@ -131,7 +144,18 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
         }
     };
     let options = Options { jobs: request.options.jobs.max(1), ..request.options };
-    Ok(Prepared { archive, contents, facts, plan, options, url, psql, control, wants_word })
+    Ok(Prepared {
+        archive,
+        contents,
+        facts,
+        plan,
+        options,
+        url,
+        psql,
+        control,
+        wants_word,
+        lacking,
+    })
 }
 
 /// Which of the target's tables hold rows, of those of the archive and of those

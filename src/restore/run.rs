@@ -63,7 +63,7 @@ pub async fn run(
     });
     let defines = options.wants(Section::PreData);
     let touched = Arc::new(AtomicBool::new(false));
-    let wants_word = prepared.wants_word;
+    let (wants_word, lacking) = (prepared.wants_word, prepared.lacking.clone());
     let psql = prepared.psql()?;
     let work = Work {
         psql,
@@ -83,7 +83,7 @@ pub async fn run(
     };
     // The sessions' own ends are gone by now; the server may still be at work.
     let touched = touched.load(Ordering::Relaxed);
-    let known = Known { touched, making, defines, uncounted: false, wants_word };
+    let known = Known { touched, making, defines, uncounted: false, wants_word, lacking };
     Err(ending::stopped(cause, &url, progress, known).await)
 }
 

@@ -14,7 +14,10 @@ use super::{
     options::Options,
     statement::{Statement, name_of},
 };
-use crate::archive::{Manifest, TableName};
+use crate::{
+    archive::{Manifest, TableName},
+    postgres::ExtensionFact,
+};
 
 /// What a partial restore takes from the archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,6 +68,8 @@ pub(super) struct Question<'a> {
     pub there: &'a HashSet<TableName>,
     /// Schemas of the target.
     pub schemas: &'a HashSet<String>,
+    /// Extensions that the target has or could have, where there is a target.
+    pub extensions: &'a [ExtensionFact],
 }
 
 impl std::fmt::Debug for Question<'_> {

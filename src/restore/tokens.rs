@@ -260,6 +260,18 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// What stands in dollar quotes: the bodies of functions.
+pub(super) fn bodies<'a>(sql: &'a [u8], tokens: &[Token]) -> Vec<&'a [u8]> {
+    let quoted = tokens.iter().filter(|token| matches!(token.kind, TokenKind::Text(_)));
+    let quoted = quoted.map(|token| &sql[token.range.clone()]).filter(|text| text[0] == b'$');
+    quoted
+        .filter_map(|text| {
+            let delimiter = 2 + memchr(b'$', &text[1..])?;
+            text.get(delimiter..text.len().checked_sub(delimiter)?)
+        })
+        .collect()
+}
+
 /// Every `schema.name` that a statement mentions, in strings too, where
 /// `nextval` names its sequence. Bodies of functions are not looked into.
 pub(super) fn mentions(tokens: &[Token]) -> Vec<TableName> {
@@ -324,6 +336,17 @@ mod tests {
         assert_eq!(mentions(&tokens(sql)), [name("S s", "seq'x")]);
         assert_eq!(qualified("a. b"), None);
         assert_eq!(qualified("a.b.c"), None);
+    }
+
+    #[test]
+    fn a_body_is_what_its_quotes_hold() {
+        for (sql, wanted) in [
+            (&b"AS $_$ SELECT $1 $_$; SELECT 'x' || $$y$$"[..], &[&b" SELECT $1 "[..], b"y"][..]),
+            (b"AS $$", &[]),
+            (b"AS $a$x", &[]),
+        ] {
+            assert_eq!(bodies(sql, &tokens(sql)), wanted, "{}", String::from_utf8_lossy(sql));
+        }
     }
 
     #[test]

@@ -162,6 +162,7 @@ pub(super) fn choose(
         there: &tables.collect(),
         // A schema public is in every database.
         schemas: &HashSet::from(["public".to_owned()]),
+        extensions: &[],
     };
     Ok(Some(select::choose(&question, options)?))
 }

@@ -137,6 +137,7 @@ mod tests {
             not_whole: None,
             defines: true,
             wants_word: false,
+            lacking: Vec::new(),
         })))
     }
 

@@ -72,6 +72,7 @@ mod tests {
                     installed: false,
                     owned: false,
                     version: version.to_owned(),
+                    requires: Vec::new(),
                 },
             );
         let of_source =

@@ -117,6 +117,11 @@ async fn restore_there(
                 contents.pre_data.iter().chain(&contents.post_data).cloned().collect();
             let (there, of_source) = (&prepared.facts().extensions, &manifest.source.extensions);
             tell(missing::extensions(&statements, there, of_source), record);
+            let unmakeable = prepared.plan().unmakeable.join("; ");
+            if !unmakeable.is_empty() {
+                prepared.close().await;
+                return Err(Error::Extension(unmakeable));
+            }
             let there = schemas(prepared.facts());
             stand_in(&statements, &manifest.source.extensions, &there, &target, record).await?;
             let sequences = restore::sequence_values(&prepared).await;

@@ -92,9 +92,24 @@ WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
                   AND d.objsubid = 0 AND d.deptype IN ('e', 'i'))
 ORDER BY 1, 2";
 
-/// Extensions: name, whether it is installed, whether the role owns it, version.
+/// Extensions: name, whether it is installed, whether the role owns it, version, and
+/// which others it wants.
 pub(super) const EXTENSIONS: &str = "
 SELECT coalesce(e.extname::text, a.name::text), e.oid IS NOT NULL,
        coalesce(pg_has_role(e.extowner, 'USAGE'), false),
-       coalesce(e.extversion, a.default_version, '')
-FROM pg_available_extensions a FULL JOIN pg_extension e ON e.extname = a.name ORDER BY 1";
+       coalesce(e.extversion, a.default_version, ''), coalesce(v.requires::text[], '{}')
+FROM pg_available_extensions a FULL JOIN pg_extension e ON e.extname = a.name
+LEFT JOIN pg_available_extension_versions v ON v.name = a.name AND v.version = a.default_version
+ORDER BY 1";
+
+/// Which of these names, as schema and name, something has.
+pub(super) const NAMED: &str = "
+SELECT DISTINCT w.schema, w.name
+FROM unnest($1::text[], $2::text[]) AS w (schema, name)
+JOIN pg_namespace n ON n.nspname = w.schema
+WHERE EXISTS (SELECT FROM pg_proc WHERE pronamespace = n.oid AND proname = w.name)
+   OR EXISTS (SELECT FROM pg_type WHERE typnamespace = n.oid AND typname = w.name)
+   OR EXISTS (SELECT FROM pg_operator WHERE oprnamespace = n.oid AND oprname = w.name)
+   OR EXISTS (SELECT FROM pg_opclass WHERE opcnamespace = n.oid AND opcname = w.name)
+   OR EXISTS (SELECT FROM pg_collation WHERE collnamespace = n.oid AND collname = w.name)
+   OR EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid AND relname = w.name)";

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Choice, is_relation};
+use super::{Choice, Question, is_relation};
 use crate::{
-    archive::{TableName, manifest::Extension},
+    archive::TableName,
     restore::{
         kind::Kind,
         makers,
         statement::{Statement, name_of},
+        ties::Ties,
     },
 };
 
@@ -44,7 +45,7 @@ impl Choice<'_> {
         }
         self.sequences();
         self.schemas();
-        self.extensions();
+        self.extensions(&indexes);
     }
 
     /// The settings that the section begins with, and of the later ones those
@@ -199,47 +200,46 @@ impl Choice<'_> {
         self.chosen.pre_data.extend(schemas);
     }
 
-    /// An extension is needed when something in its schema is mentioned that
-    /// the archive itself does not make, or when it is known to make a table
-    /// whose rows are wanted.
-    fn extensions(&mut self) {
-        let mentioned: HashSet<String> = self
-            .chosen
-            .pre_data
-            .iter()
-            .flat_map(|&at| self.question.pre_data[at].mentions())
-            .filter(|name| !self.makes.contains(name))
-            .map(|name| name.schema)
-            .collect();
-        let known = &self.question.manifest.source.extensions;
-        let makers: HashSet<&str> = self
-            .chosen
-            .of_extensions
-            .iter()
-            .flat_map(|table| makers::of(&table.schema, known).chosen().to_vec())
-            .collect();
-        let is_needed =
-            |e: &Extension| mentioned.contains(&e.schema) || makers.contains(e.name.as_str());
-        let needed: Vec<usize> = (0..self.question.pre_data.len())
-            .filter(|&at| {
-                let statement = &self.question.pre_data[at];
-                let name = statement.object.as_ref().map(|object| &object.name);
-                statement.kind == Kind::Extension
-                    && known.iter().any(|e| Some(&e.name) == name && is_needed(e))
-            })
-            .collect();
-        let mut schemas = HashSet::new();
-        for at in needed {
-            self.chosen.pre_data.insert(at);
-            let name = self.question.pre_data[at].object.as_ref().map(|object| &object.name);
-            let all = &self.question.manifest.source.extensions;
-            schemas.extend(all.iter().filter(|e| Some(&e.name) == name).map(|e| &e.schema));
+    /// An extension is needed when something chosen stands on it, before the rows or
+    /// after them, when it is known to make a table whose rows are wanted, or when
+    /// another that is needed wants it.
+    fn extensions(&mut self, indexes: &HashMap<TableName, TableName>) {
+        let Question { manifest, pre_data, post_data, .. } = *self.question;
+        let known = &manifest.source.extensions;
+        let ties = Ties::new(known, pre_data);
+        let is_made = |name: &TableName| {
+            self.about.contains_key(name)
+                || self.rows.contains(name)
+                || indexes.contains_key(name)
+                || self.question.there.contains(name)
+        };
+        let before = self.chosen.pre_data.iter().map(|&at| &pre_data[at]);
+        let after = self.chosen.post_data.iter().map(|&at| &post_data[at]);
+        let mut needed: BTreeSet<&str> =
+            before.chain(after).flat_map(|statement| ties.of(statement, is_made)).collect();
+        let of_extensions = self.chosen.of_extensions.iter();
+        needed.extend(
+            of_extensions.flat_map(|table| makers::of(&table.schema, known).chosen().to_vec()),
+        );
+        let mut open: Vec<&str> = needed.iter().copied().collect();
+        while let Some(name) = open.pop() {
+            let fact = self.question.extensions.iter().find(|extension| extension.name == name);
+            let required = fact.map_or(&[][..], |extension| &extension.requires[..]);
+            open.extend(required.iter().map(String::as_str).filter(|name| needed.insert(name)));
         }
-        for (at, statement) in self.question.pre_data.iter().enumerate() {
-            let name = statement.object.as_ref().map(|object| &object.name);
-            if statement.kind == Kind::Schema
-                && name.is_some_and(|n| schemas.contains(n) && !self.question.schemas.contains(n))
-            {
+        let schemas: HashSet<&String> = known
+            .iter()
+            .filter(|extension| needed.contains(extension.name.as_str()))
+            .map(|extension| &extension.schema)
+            .collect();
+        for (at, statement) in pre_data.iter().enumerate() {
+            let Some(name) = statement.object.as_ref().map(|object| &object.name) else { continue };
+            let wanted = match statement.kind {
+                Kind::Extension => needed.contains(name.as_str()),
+                Kind::Schema => schemas.contains(name) && !self.question.schemas.contains(name),
+                _ => false,
+            };
+            if wanted {
                 self.chosen.pre_data.insert(at);
             }
         }

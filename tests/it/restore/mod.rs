@@ -2,6 +2,7 @@
 
 mod damaged;
 mod endings;
+mod extensions;
 mod faults;
 mod guards;
 mod hidden;
