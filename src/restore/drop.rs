@@ -27,6 +27,9 @@ const BATCH: usize = 500;
 /// How long others may hold what is dropped.
 const LOCKED: &str = "SET LOCAL lock_timeout = '60s'";
 
+/// The same where it is only tried: whoever uses the target waits behind it.
+const LOCKED_BRIEFLY: &str = "SET LOCAL lock_timeout = '3s'";
+
 /// What may go.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ours<'a> {
@@ -46,8 +49,42 @@ pub(super) async fn clean(
 ) -> Result<(), Failure> {
     let (unlinks, drops): (Vec<&String>, Vec<&String>) =
         drops.iter().partition(|drop| drop.starts_with(UNLINK));
+    drop_all(&drops, ours, control, progress, LOCKED).await?;
+    // A COMMIT whose answer is lost may have been one.
+    touched.store(true, Ordering::Relaxed);
+    control.run("COMMIT").await?;
+    for batch in unlinks.chunks(BATCH) {
+        let batch: Vec<&str> = batch.iter().map(|unlink| unlink.as_str()).collect();
+        control.run(&batch.join(";\n")).await.map_err(Failure::at("large objects"))?;
+        progress.add(batch.len() as u64);
+    }
+    Ok(())
+}
+
+/// Finds out whether [`clean`] would be refused: drops what it would drop, and takes
+/// that back.
+pub(super) async fn rehearse(
+    drops: &[String],
+    ours: Ours<'_>,
+    control: &mut Target,
+) -> Result<(), Failure> {
+    // Nothing stands on large objects.
+    let drops: Vec<&String> = drops.iter().filter(|drop| !drop.starts_with(UNLINK)).collect();
+    drop_all(&drops, ours, control, &Progress::default(), LOCKED_BRIEFLY).await?;
+    control.run("ROLLBACK").await?;
+    Ok(())
+}
+
+/// Drops in a transaction that stays open; where that fails, it is taken back.
+async fn drop_all(
+    drops: &[&String],
+    ours: Ours<'_>,
+    control: &mut Target,
+    progress: &Progress,
+    locked: &str,
+) -> Result<(), Failure> {
     control.run("BEGIN").await?;
-    control.run(LOCKED).await?;
+    control.run(locked).await?;
     let before = control.names(EVERYTHING).await?;
     for drop in drops {
         // A schema that is not there holds nothing to drop.
@@ -79,14 +116,6 @@ pub(super) async fn clean(
             blame: Blame::Unknown,
         });
     }
-    // A COMMIT whose answer is lost may have been one.
-    touched.store(true, Ordering::Relaxed);
-    control.run("COMMIT").await?;
-    for batch in unlinks.chunks(BATCH) {
-        let batch: Vec<&str> = batch.iter().map(|unlink| unlink.as_str()).collect();
-        control.run(&batch.join(";\n")).await.map_err(Failure::at("large objects"))?;
-        progress.add(batch.len() as u64);
-    }
     Ok(())
 }
 
@@ -96,6 +125,10 @@ fn explained(error: &TargetError) -> String {
         "53200" => {
             "; all drops are one transaction, which needs a lock for each object: raise \
              max_locks_per_transaction, or restore into an empty database"
+        }
+        "42809" => {
+            "; something of another kind has that name there (a view where the archive has a \
+             table, say): drop that first, or restore into another database"
         }
         "55P03" => "; another session holds it: end that session, and run it again",
         _ => "",

@@ -58,6 +58,12 @@ impl Failure {
         }
     }
 
+    /// What happened and where, in one text.
+    pub(super) fn said(&self) -> String {
+        let message = &self.message;
+        self.at.as_ref().map_or_else(|| message.clone(), |at| format!("{at}: {message}"))
+    }
+
     /// The same, with the place where it happened.
     pub(super) fn located(self, at: &str) -> Self {
         Self { at: Some(at.to_owned()), ..self }

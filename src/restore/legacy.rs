@@ -146,11 +146,12 @@ impl PreparedLegacy {
         identity::wants_word(&self.facts, &self.asked, self.request.not_the_source)
     }
 
-    /// Reads the archive, unless the target is refused without that.
+    /// Reads the archive, unless the target is refused without that; and where it is to be
+    /// emptied, tries whether it can be, and takes that back.
     ///
     /// # Errors
     /// When it cannot be read, or is no whole dump.
-    pub async fn check(&self, progress: &Progress) -> Result<Checked, RestoreError> {
+    pub async fn check(&mut self, progress: &Progress) -> Result<Checked, RestoreError> {
         let refusals = refusals::of_target(self);
         if !refusals.is_empty() {
             let (created, sequences, roles) = (Vec::new(), Vec::new(), Vec::new());
@@ -159,15 +160,22 @@ impl PreparedLegacy {
         }
         progress.enter(RestoreStage::Check, self.request.archive.bytes);
         match Found::read(&self.request, progress).await {
-            Ok(found) => Ok(Checked {
-                refusals: refusals::of_archive(self, &found),
-                tables: Some(found.rows.len() as u64),
-                rows: Some(found.rows.values().sum()),
-                roles: found.roles.wanted(),
-                server: found.server,
-                created: found.created,
-                sequences: found.sequences,
-            }),
+            Ok(found) => {
+                let mut refusals = refusals::of_archive(self, &found);
+                if refusals.is_empty() && self.request.clean {
+                    let refused = run::rehearse(&found, &mut self.control).await;
+                    refusals.extend(refused.map(|why| self.url.mask(&why)));
+                }
+                Ok(Checked {
+                    refusals,
+                    tables: Some(found.rows.len() as u64),
+                    rows: Some(found.rows.values().sum()),
+                    roles: found.roles.wanted(),
+                    server: found.server,
+                    created: found.created,
+                    sequences: found.sequences,
+                })
+            }
             Err(failure) => {
                 let known = self.known(false, false);
                 Err(ending::stopped(Cause::Failed(failure), &self.url, progress, known).await)

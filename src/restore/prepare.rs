@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     damage::Damage,
+    drop,
     error::RestoreError,
     identity::{self, Live},
     members::{Archive, MemberError},
@@ -218,6 +219,18 @@ impl Prepared {
     #[must_use]
     pub fn wants_word(&self) -> bool {
         self.wants_word
+    }
+
+    /// Adds to the plan's refusals what only dropping shows: what `--clean` drops is
+    /// dropped, and taken back. Where the plan is refused anyway, nothing is tried.
+    pub async fn rehearse(&mut self) {
+        let plan = &mut self.plan;
+        if plan.refusals.is_empty() && !plan.drops.is_empty() {
+            let ours = drop::Ours { may_go: &plan.may_go, rejoins: &plan.rejoins };
+            if let Err(failure) = drop::rehearse(&plan.drops, ours, &mut self.control).await {
+                plan.refusals.push(self.url.mask(&failure.said()));
+            }
+        }
     }
 
     /// Lets the target go; nothing was touched.

@@ -275,7 +275,7 @@ impl Command<'_> {
         };
         let damage = wanted.damage(&stored, self.global.quiet || self.global.json).await?;
         let newest = wanted.newest().await;
-        let prepared = restore::prepare(Request {
+        let mut prepared = restore::prepare(Request {
             stored,
             damage,
             target,
@@ -286,6 +286,9 @@ impl Command<'_> {
             options: wanted.options,
         })
         .await?;
+        if self.arguments.dry_run {
+            prepared.rehearse().await;
+        }
         Ok(Ready::Backup(Box::new(prepared)))
     }
 
@@ -329,7 +332,7 @@ impl Command<'_> {
         self.report(&report)
     }
 
-    async fn legacy(&mut self, prepared: PreparedLegacy, asks: bool) -> Result<u8> {
+    async fn legacy(&mut self, mut prepared: PreparedLegacy, asks: bool) -> Result<u8> {
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
         let wants_word = prepared.wants_word();
         if self.arguments.dry_run {

@@ -140,7 +140,7 @@ async fn restore_there(
         }
         Subject::Legacy(legacy) => {
             let asked = legacy_request(environment, legacy, target.clone(), source, client_dirs);
-            let prepared = restore::prepare_legacy(asked).await?;
+            let mut prepared = restore::prepare_legacy(asked).await?;
             let checked = prepared.check(&progress.restore).await?;
             if !checked.refusals.is_empty() {
                 prepared.close().await;

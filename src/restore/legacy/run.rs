@@ -62,6 +62,24 @@ pub async fn run(
     Err(ending::stopped(cause, &url, progress, known).await)
 }
 
+/// What emptying the target drops, and what may go with that.
+fn drops(found: &Found) -> (Vec<String>, BTreeSet<TableName>) {
+    let mut drops = clean::drops(found.created.iter());
+    drops.extend(clean::containers(&found.created));
+    let names = found
+        .created
+        .iter()
+        .flat_map(|statement| [&statement.object, &statement.relation, &statement.other]);
+    (drops, names.flatten().cloned().collect())
+}
+
+/// Why the target cannot be emptied; it is tried, and taken back.
+pub(super) async fn rehearse(found: &Found, control: &mut Target) -> Option<String> {
+    let (drops, may_go) = drops(found);
+    let ours = drop::Ours { may_go: &may_go, rejoins: &BTreeSet::new() };
+    drop::rehearse(&drops, ours, control).await.err().map(|failure| failure.said())
+}
+
 enum Ended {
     Refused(Vec<String>),
     Failed(Failure),
@@ -139,15 +157,7 @@ impl Work<'_> {
 
     /// Drops what the stream makes again, whatever is there.
     async fn clean(&self, found: &Found, control: &mut Target) -> Result<(), Failure> {
-        let mut drops = clean::drops(found.created.iter());
-        drops.extend(clean::containers(&found.created));
-        let may_go = found
-            .created
-            .iter()
-            .flat_map(|statement| [&statement.object, &statement.relation, &statement.other])
-            .flatten()
-            .cloned()
-            .collect();
+        let (drops, may_go) = drops(found);
         // Its publications are dropped and made again whole.
         let ours = drop::Ours { may_go: &may_go, rejoins: &BTreeSet::new() };
         let total = drops.len() as u64;

@@ -375,6 +375,40 @@ fn a_legacy_archive_is_guarded_like_a_backup() {
     assert!(text.contains("role app may not create in schema public"), "{text}");
 }
 
+/// It is found out by dropping, which is taken back.
+#[test]
+fn a_dry_run_of_clean_is_refused_where_the_restore_is() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    let id = legacy_of(&product, &server, "shop");
+    server.create_database("copy");
+    restored(&product, &server, "copy", &["latest"]);
+    let refuses = |why: &str| {
+        untouched(&server, "copy", || {
+            for which in ["latest", id] {
+                for how in ["--yes", "--dry-run"] {
+                    let said = fails(&product, &server, "copy", &[which, "--clean", how]);
+                    assert!(said.contains(why), "{which} {how}: {said}");
+                }
+            }
+        });
+    };
+    server.psql("copy", "create schema other; create view other.v as select * from church");
+    refuses("without also dropping relation other.v, which the archive does not hold");
+    server.psql("copy", "drop schema other cascade; drop table donation");
+    server.psql("copy", "create view donation as select 1 as id");
+    refuses("something of another kind has that name there");
+    server.psql("copy", "drop view donation");
+    untouched(&server, "copy", || {
+        for which in ["latest", id] {
+            let output = restore(&product, &server, "copy", &[which, "--clean", "--dry-run"]);
+            assert!(output.status.success(), "{which}: {}", said(&output));
+        }
+    });
+}
+
 /// What the old workflow leaves of a database; returns its id.
 fn legacy_of(product: &Product, server: &Server, database: &str) -> &'static str {
     let id = "2026-01-02T03-00-00Z";
