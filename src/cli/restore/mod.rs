@@ -147,7 +147,8 @@ impl Arguments {
 /// Runs it. With `--json` every ending, but for that of SQL on stdout, is one
 /// document.
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<u8> {
-    let mut command = Command { global, arguments, backup: None, log: None, restored: None };
+    let said = text::Said::default();
+    let mut command = Command { global, arguments, backup: None, log: None, restored: None, said };
     let result = command.run().await;
     command.tell_the_log(&result).await;
     if let Err(error) = &result
@@ -175,6 +176,8 @@ struct Command<'a> {
     log: Option<incident::Log>,
     /// What is to be told there of a restore that came to its end.
     restored: Option<Restored>,
+    /// What was said already where the report is read.
+    said: text::Said,
 }
 
 /// A restore whose target was asked.
@@ -320,6 +323,9 @@ impl Command<'_> {
         }
         if !refused && !self.global.quiet && !self.global.json {
             eprint!("{}", text::plan(&prepared));
+            if print::is_one_place() {
+                self.said = text::Said::with(prepared.plan());
+            }
         }
         if !refused && asks && !confirm::ask(&prepared.facts().database).await? {
             prepared.close().await;
@@ -347,9 +353,12 @@ impl Command<'_> {
             prepared.close().await;
             return Ok(if checked.refusals.is_empty() { DONE } else { FAILED });
         }
-        // Before anything is dropped, and again in the report.
+        // Before anything is dropped.
         for warning in prepared.warnings() {
             eprintln!("warning: {warning}");
+        }
+        if print::is_one_place() {
+            self.said = text::Said::warnings(prepared.warnings());
         }
         if asks && !confirm::ask(&prepared.facts().database).await? {
             prepared.close().await;
@@ -400,7 +409,9 @@ impl Command<'_> {
     fn report(&mut self, report: &Report) -> Result<u8> {
         let whole = report.is_whole();
         self.restored = Some(incident::of_report(report));
-        if !report.proven {
+        let tells = !self.global.json && (!self.global.quiet || !whole);
+        let is_told = tells && print::is_one_place();
+        if !report.proven && !is_told {
             let why = if report.uncounted.is_empty() {
                 "whether the archive was complete cannot be told"
             } else {
@@ -410,8 +421,8 @@ impl Command<'_> {
         }
         if self.global.json {
             print::json(&outcome::report(report)?)?;
-        } else if !self.global.quiet || !whole {
-            print!("{}", text::report(report));
+        } else if tells {
+            print!("{}", text::report(report, &self.said));
         }
         Ok(if whole { DONE } else { FAILED })
     }

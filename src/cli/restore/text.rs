@@ -11,6 +11,28 @@ use crate::{
 /// How many lines of one kind are shown.
 const SHOWN: usize = 40;
 
+/// What was said before a restore began, where its report is read as well: that need not
+/// say it once more.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    skipped: Vec<Skipped>,
+    left_out: Vec<(String, String)>,
+    warnings: Vec<String>,
+}
+
+impl Said {
+    /// With a plan.
+    pub(super) fn with(plan: &Plan) -> Self {
+        let Plan { skipped, left_out, warnings, .. } = plan;
+        Self { skipped: skipped.clone(), left_out: left_out.clone(), warnings: warnings.clone() }
+    }
+
+    /// Warnings alone.
+    pub(super) fn warnings(warnings: &[String]) -> Self {
+        Self { warnings: warnings.to_vec(), ..Self::default() }
+    }
+}
+
 /// What a restore will do.
 pub(super) fn plan(prepared: &Prepared) -> String {
     let (plan, facts, contents) = (prepared.plan(), prepared.facts(), prepared.contents());
@@ -68,8 +90,8 @@ pub(super) fn plan(prepared: &Prepared) -> String {
     for grant in &plan.grants {
         text += &format!("grants     {}\n", visible(grant));
     }
-    text += &skipped_lines(&plan.skipped);
-    text += &left_out_lines(plan.left_out.iter().map(|(a, b)| (a.as_str(), b.as_str())));
+    text += &skipped_lines(&plan.skipped.iter().collect::<Vec<_>>());
+    text += &left_out_lines(&pairs(plan.left_out.iter().map(|(a, b)| (a, b))));
     for warning in &plan.warnings {
         text += &format!("warning    {}\n", visible(warning));
     }
@@ -130,10 +152,11 @@ fn statements(statements: &[Statement]) -> usize {
     statements.iter().filter(|statement| statement.kind != Kind::Setting).count()
 }
 
-fn skipped_lines(skipped: &[Skipped]) -> String {
+fn skipped_lines(skipped: &[&Skipped]) -> String {
     let mut lines = String::new();
     for class in [Class::DataLoss, Class::PlatformDifference] {
-        let of_class: Vec<&Skipped> = skipped.iter().filter(|s| s.class == class).collect();
+        let of_class: Vec<&Skipped> =
+            skipped.iter().copied().filter(|s| s.class == class).collect();
         for skipped in of_class.iter().take(SHOWN) {
             let what = visible(&skipped.what);
             lines +=
@@ -146,10 +169,14 @@ fn skipped_lines(skipped: &[Skipped]) -> String {
     lines
 }
 
-fn left_out_lines<'a>(left_out: impl ExactSizeIterator<Item = (&'a str, &'a str)>) -> String {
+fn pairs<'a>(all: impl Iterator<Item = (&'a String, &'a String)>) -> Vec<(&'a str, &'a str)> {
+    all.map(|(what, reason)| (what.as_str(), reason.as_str())).collect()
+}
+
+fn left_out_lines(left_out: &[(&str, &str)]) -> String {
     let mut lines = String::new();
     let more = left_out.len().saturating_sub(SHOWN);
-    for (what, reason) in left_out.take(SHOWN) {
+    for (what, reason) in left_out.iter().take(SHOWN) {
         lines += &format!("left out   {}: {}\n", visible(what), visible(reason));
     }
     if more > 0 {
@@ -190,12 +217,15 @@ pub(super) fn plan_json(prepared: &Prepared) -> Value {
     })
 }
 
-/// What a restore did.
-pub(super) fn report(report: &Report) -> String {
+/// What a restore did, but for what was said before it.
+pub(super) fn report(report: &Report, said: &Said) -> String {
     let mut text = String::new();
-    text += &skipped_lines(&report.skipped);
-    text += &left_out_lines(report.left_out.iter().map(|l| (l.what.as_str(), l.reason.as_str())));
-    for warning in &report.warnings {
+    let skipped = report.skipped.iter().filter(|skipped| !said.skipped.contains(skipped));
+    text += &skipped_lines(&skipped.collect::<Vec<_>>());
+    let mut left_out = pairs(report.left_out.iter().map(|l| (&l.what, &l.reason)));
+    left_out.retain(|&(what, reason)| !said.left_out.iter().any(|(w, r)| w == what && r == reason));
+    text += &left_out_lines(&left_out);
+    for warning in report.warnings.iter().filter(|warning| !said.warnings.contains(warning)) {
         text += &format!("warning    {}\n", visible(warning));
     }
     for table in &report.different {

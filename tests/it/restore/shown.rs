@@ -61,6 +61,30 @@ fn the_plan_and_the_report_are_plain() {
     assert_eq!(plan["outcome"], "refused");
 }
 
+/// Where both outputs are read in one place, as on a terminal.
+#[test]
+fn what_is_left_out_is_said_once() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    let url = server.url("copy");
+    let both = std::fs::File::create(product.dir().join("both")).unwrap();
+    let mut restore =
+        product.command(&["restore", "--to", &url, "--table", "public.donation", "--jobs", "1"]);
+    restore.stdout(both.try_clone().unwrap()).stderr(both);
+    assert!(restore.status().unwrap().success());
+    let text = std::fs::read_to_string(product.dir().join("both")).unwrap();
+    assert_eq!(text.matches("left out   foreign key donation_donor_fkey").count(), 1, "{text}");
+    assert!(text.contains("restored ") && text.contains("proven: "), "{text}");
+    // Who reads the report alone has all of it.
+    server.psql("copy", "drop table donation");
+    let output = product.run(&["restore", "--to", &url, "--table", "public.donation"]);
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(report.contains("left out   foreign key donation_donor_fkey"), "{report}");
+}
+
 const PASSWORD: &str = "Tr0ub4dor-and-3-secrets";
 
 /// A good run, a failed one, a refused one and one in the middle are overheard.
