@@ -16,6 +16,8 @@
 //!   which would bind each table to one session, and most databases have one
 //!   table that is larger than the rest together.
 //! - **Tables that were there** are filled by one session in one transaction.
+//! - **One at a time in a database**: the session that plans holds a lock of it, from
+//!   before it asks what the target holds.
 //! - **No session stays behind**: all are known by one name, which the last one
 //!   uses to end the others; a killed process's are noticed by the server.
 
@@ -70,6 +72,7 @@ mod stored;
 mod subject;
 mod ties;
 mod tokens;
+mod turn;
 mod unmakeable;
 mod unset;
 mod write;

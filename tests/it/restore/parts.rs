@@ -257,6 +257,7 @@ fn a_small_table_reads_only_its_members() {
             newest: None,
             client_dirs: vec![server.bin_dir().to_owned()],
             options,
+            alone: true,
         };
         let prepared = restore::prepare(request).await.unwrap();
         let (progress, never) = (Progress::default(), CancellationToken::new());
