@@ -49,6 +49,7 @@ pub struct Stream {
 
 /// A legacy archive to restore.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one option")]
 pub struct LegacyRequest {
     /// The archive.
     pub archive: Stream,
@@ -192,7 +193,15 @@ impl PreparedLegacy {
     fn known(&self, touched: bool, uncounted: bool) -> Known {
         let wants_word = self.wants_word();
         let lacking = Vec::new();
-        Known { touched, making: None, defines: true, uncounted, wants_word, lacking }
+        Known {
+            touched,
+            making: None,
+            marked: false,
+            defines: true,
+            uncounted,
+            wants_word,
+            lacking,
+        }
     }
 
     /// Lets the target go; nothing was touched.
