@@ -58,7 +58,9 @@ pub(crate) use said::QUOTES;
 pub use session::{Session, Snapshot};
 pub use shares::shares;
 pub use target::{CopyIn, Target, TargetError, is_servers_own};
-pub use target_facts::{ExtensionFact, Identity, Reference, RelationFact, SchemaFact, TargetFacts};
+pub use target_facts::{
+    ExtensionFact, Identity, Reference, RelationFact, SchemaFact, TargetFacts, UNFINISHED,
+};
 pub use tls::TlsError;
 pub(crate) use unprivileged::sandbox_user;
 pub use url::{ConnectionUrl, UrlError};

@@ -119,6 +119,8 @@ pub struct RelationFact {
     /// What hangs on it, as kind and name: `index i`, `constraint c`, `trigger t`,
     /// `policy p`, `rule r`, `row security`, `forced row security`.
     pub parts: Vec<String>,
+    /// Whether it is marked as [`UNFINISHED`].
+    pub unfinished: bool,
 }
 
 /// A foreign key that points at a table.
@@ -164,6 +166,9 @@ pub struct Identity {
 
 const DOING: &str = "read the target's facts";
 
+/// The comment of a relation that a restore has made and has not finished.
+pub const UNFINISHED: &str = "not whole: reliquary has not finished restoring it";
+
 /// Reads a row of [`RELATIONS`].
 fn relation(row: &PgRow) -> Result<RelationFact, sqlx::Error> {
     let tables: Vec<String> = row.try_get(17)?;
@@ -192,6 +197,7 @@ fn relation(row: &PgRow) -> Result<RelationFact, sqlx::Error> {
             .collect(),
         sequences: row.try_get(20)?,
         parts: row.try_get(21)?,
+        unfinished: row.try_get(22)?,
     })
 }
 
@@ -232,7 +238,11 @@ impl Target {
         .map_err(&doing)?;
         let schemas: Vec<(String, bool, String, bool)> =
             sqlx::query_as(SCHEMAS).fetch_all(&mut *connection).await.map_err(&doing)?;
-        let relations = sqlx::query(RELATIONS).fetch_all(&mut *connection).await.map_err(&doing)?;
+        let relations = sqlx::query(RELATIONS)
+            .bind(UNFINISHED)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(&doing)?;
         let relations = relations.iter().map(relation).collect::<Result<_, _>>().map_err(&doing)?;
         let others = sqlx::query_as(OTHERS).fetch_all(&mut *connection).await.map_err(&doing)?;
         let extensions: Vec<(String, bool, bool, String, Vec<String>)> =

@@ -28,6 +28,8 @@ pub(super) struct Known {
     pub(super) touched: bool,
     /// Tables that a part was to make, named as SQL writes them.
     pub(super) making: Option<Vec<String>>,
+    /// See [`Stopped::marked`].
+    pub(super) marked: bool,
     /// See [`Stopped::defines`].
     pub(super) defines: bool,
     /// Whether the server may have taken more than was counted.
@@ -45,7 +47,7 @@ pub(super) async fn stopped(
     progress: &Progress,
     known: Known,
 ) -> RestoreError {
-    let Known { touched, making, defines, uncounted, wants_word, lacking } = known;
+    let Known { touched, making, marked, defines, uncounted, wants_word, lacking } = known;
     let (failure, cancelled) = match cause {
         Cause::Failed(failure) => (failure, false),
         Cause::Cancelled => {
@@ -69,6 +71,7 @@ pub(super) async fn stopped(
         left_behind,
         touched,
         not_whole,
+        marked,
         defines,
         wants_word,
         lacking,

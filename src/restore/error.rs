@@ -114,6 +114,9 @@ pub struct Stopped {
     /// Of a part: tables that it made and that may lack keys, indexes and the
     /// like, named as SQL writes them; `None` where everything was wanted.
     pub not_whole: Option<Vec<String>>,
+    /// Whether these say of themselves that they are not whole, so that `--clean` drops
+    /// them and makes them anew.
+    pub marked: bool,
     /// Whether it was to make tables and functions, and not only to fill what is there.
     pub defines: bool,
     /// Whether `--clean` would be refused without `--not-the-source`: what is known of
@@ -185,9 +188,15 @@ impl fmt::Display for Stopped {
         }
         match self.not_whole.as_deref() {
             None => write!(f, "; {}", again(self.wants_word)),
+            Some([]) => write!(f, "; run it again"),
+            Some(tables) if self.marked => write!(
+                f,
+                "; made by this run and not whole: {}; to have that made anew, {}",
+                tables.join(", "),
+                again(self.wants_word)
+            ),
             // With --clean, a table that is there is only filled: what it lacks
             // it would lack for ever.
-            Some([]) => write!(f, "; run it again"),
             Some(tables) => {
                 let them = if tables.len() == 1 { "it" } else { "them" };
                 let tables = tables.join(", ");
@@ -256,6 +265,12 @@ impl Stopped {
                  --section data --section post-data"
             )?,
             Some([]) => write!(f, "{MEND} in the target, then run again")?,
+            Some(tables) if self.marked => write!(
+                f,
+                "{MEND} in the target, then run it again with --clean{word}, which makes anew what \
+                 is not whole ({})",
+                tables.join(", ")
+            )?,
             Some(tables) => write!(
                 f,
                 "{MEND} in the target, drop what this run made and is not whole ({}; {CASCADE}), \
@@ -284,6 +299,7 @@ mod tests {
             left_behind: Some(0),
             touched: true,
             not_whole: None,
+            marked: false,
             defines: true,
             wants_word: false,
             lacking: Vec::new(),
@@ -309,6 +325,24 @@ mod tests {
         // A part is not run with --clean.
         let part = Stopped { wants_word: true, not_whole: Some(Vec::new()), ..stopped() };
         assert!(part.to_string().ends_with("; run it again"), "{part}");
+    }
+
+    #[test]
+    fn what_says_of_itself_that_it_is_not_whole_is_made_anew_with_clean() {
+        let part = |marked, blame, wants_word| {
+            let not_whole = Some(vec!["gift".to_owned()]);
+            let stage = RestoreStage::Data;
+            let stopped = Stopped { stage, blame, not_whole, marked, wants_word, ..stopped() };
+            stopped.to_string()
+        };
+        let said = part(true, Blame::Unknown, false);
+        let anew = "not whole: gift; to have that made anew, run it again with --clean";
+        assert!(said.ends_with(anew), "{said}");
+        assert!(part(true, Blame::Unknown, true).contains("--not-the-source"));
+        let code = part(true, Blame::Code, true);
+        assert!(code.contains("again with --clean --not-the-source, which makes anew"), "{code}");
+        // One that says nothing would only be filled.
+        assert!(part(false, Blame::Unknown, false).ends_with("CASCADE), then run again"));
     }
 
     #[test]

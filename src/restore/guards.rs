@@ -44,6 +44,14 @@ pub(super) fn judge(
         return;
     }
     let room = room(identity::wants_word(target.facts, &target.asked, options.not_the_source));
+    if !options.clean && !plan.anew.is_empty() {
+        let names: Vec<String> = plan.anew.iter().map(name_of).collect();
+        plan.refusals.push(format!(
+            "not whole, since the restore that made it never came to its end: {}; add {room} to \
+             drop it first and make it anew",
+            shorten(&names)
+        ));
+    }
     if options.wants(Section::PreData) && !options.is_partial() {
         if !options.clean {
             plan.refusals.extend(not_empty(target.facts, platform, room));
@@ -209,7 +217,7 @@ fn rows(plan: &mut Plan, contents: &Contents, target: &Target<'_>, room: &str) {
     let occupied: Vec<String> = fill
         .chain(plan.load.iter().copied())
         .map(|at| name(&tables[at]))
-        .filter(|table| target.occupied.contains(table))
+        .filter(|table| target.occupied.contains(table) && !plan.anew.contains(table))
         .map(|table| name_of(&table))
         .collect();
     if !occupied.is_empty() {

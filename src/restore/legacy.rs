@@ -25,6 +25,7 @@ use super::{
     progress::Progress,
     sequences::SequenceValue,
     statement::Statement,
+    turn,
 };
 use crate::{
     postgres::{ConnectionUrl, Psql, Target, TargetFacts, clients},
@@ -48,6 +49,7 @@ pub struct Stream {
 
 /// A legacy archive to restore.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one option")]
 pub struct LegacyRequest {
     /// The archive.
     pub archive: Stream,
@@ -73,6 +75,8 @@ pub struct LegacyRequest {
     pub damaged: bool,
     /// How psql stands to whatever else runs on the machine.
     pub priority: Priority,
+    /// As [`Request::alone`](super::Request::alone).
+    pub alone: bool,
 }
 
 /// A legacy archive and its target, which was asked; nothing is touched yet.
@@ -109,11 +113,12 @@ pub struct Checked {
 /// Asks the target of a legacy restore.
 ///
 /// # Errors
-/// When it cannot be asked, or there is no psql for it.
+/// When it cannot be asked, there is no psql for it, or another restore is in it.
 pub async fn prepare(request: LegacyRequest) -> Result<PreparedLegacy, RestoreError> {
     let application = format!("reliquary restore {:08x}", rand::random::<u32>());
     let url = request.target.with_application(&application);
     let mut control = Target::open(&url, CONNECT_WITHIN).await?;
+    let unsure = if request.alone { turn::take(&mut control).await? } else { None };
     let facts = control.facts().await?;
     let client = clients::find_psql(&request.client_dirs, facts.server.major).await?;
     let mut warnings: Vec<String> = client.warning.iter().cloned().collect();
@@ -122,6 +127,7 @@ pub async fn prepare(request: LegacyRequest) -> Result<PreparedLegacy, RestoreEr
     let remembered = request.newest.iter().cloned().collect();
     let (source, others) = (&request.source, &request.others);
     let asked = identity::look(source, others, remembered, &url, &facts, &mut control).await;
+    warnings.extend(unsure);
     warnings.extend(identity::warning(&asked.answer, request.clean));
     let psql = Psql { client, url: url.clone(), priority: request.priority };
     Ok(PreparedLegacy { request, url, control, facts, psql, asked, warnings })
@@ -187,7 +193,15 @@ impl PreparedLegacy {
     fn known(&self, touched: bool, uncounted: bool) -> Known {
         let wants_word = self.wants_word();
         let lacking = Vec::new();
-        Known { touched, making: None, defines: true, uncounted, wants_word, lacking }
+        Known {
+            touched,
+            making: None,
+            marked: false,
+            defines: true,
+            uncounted,
+            wants_word,
+            lacking,
+        }
     }
 
     /// Lets the target go; nothing was touched.

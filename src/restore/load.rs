@@ -26,6 +26,10 @@ use crate::{
 /// How many bytes of rows go into one message to the server.
 const MESSAGE: usize = 128 * 1024;
 
+/// What helps where rows point at rows that are not there.
+pub(super) const ORPHANS: &str =
+    "; restore the table that it points at along with it, with another --table";
+
 /// What the sessions share.
 struct Shared {
     archive: Archive,
@@ -145,9 +149,8 @@ async fn copy_member(
     }
     copy.finish().await.map_err(|error| {
         let orphans = error.points_at_nothing();
-        let advice = "; restore the table that it points at along with it, with another --table";
         let mut failure = Failure::from(error);
-        failure.message += if orphans { advice } else { "" };
+        failure.message += if orphans { ORPHANS } else { "" };
         failure
     })
 }

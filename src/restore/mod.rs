@@ -16,6 +16,10 @@
 //!   which would bind each table to one session, and most databases have one
 //!   table that is larger than the rest together.
 //! - **Tables that were there** are filled by one session in one transaction.
+//! - **One at a time in a database**: the session that plans holds a lock of it, from
+//!   before it asks what the target holds.
+//! - **A part says what is not whole**: what it makes is marked until all is done (see
+//!   `marks.rs`), and one that finds such a mark makes it anew.
 //! - **No session stays behind**: all are known by one name, which the last one
 //!   uses to end the others; a killed process's are noticed by the server.
 
@@ -42,6 +46,7 @@ mod legacy;
 mod load;
 mod locale;
 mod makers;
+mod marks;
 mod members;
 mod noted;
 mod options;
@@ -54,6 +59,7 @@ mod prepare;
 mod progress;
 mod proof;
 mod queue;
+mod regained;
 mod report;
 mod rest;
 mod roles;
@@ -70,6 +76,7 @@ mod stored;
 mod subject;
 mod ties;
 mod tokens;
+mod turn;
 mod unmakeable;
 mod unset;
 mod write;
@@ -85,6 +92,7 @@ pub use legacy::{
     Checked, LegacyRequest, PreparedLegacy, Stream, prepare as prepare_legacy, run as run_legacy,
 };
 pub use locale::named as locale_named;
+pub use marks::Marks;
 pub use members::MemberError;
 pub use options::{NameError, Options, schema, table};
 pub use order::Waves;

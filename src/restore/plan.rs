@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    damage::Damage, identity::Asked, judge::Class, order::Waves, platform::Platform,
+    damage::Damage, identity::Asked, judge::Class, marks::Marks, order::Waves, platform::Platform,
     statement::Statement,
 };
 use crate::{
@@ -43,6 +43,8 @@ pub struct Plan {
     pub left_out: Vec<(String, String)>,
     /// Roles that are created.
     pub roles: Vec<String>,
+    /// What an earlier part has made and not finished, and this one makes anew.
+    pub anew: BTreeSet<TableName>,
     /// Statements that drop what will be created.
     pub drops: Vec<String>,
     /// Names that may go when these drop.
@@ -59,10 +61,15 @@ pub struct Plan {
     pub rest: Rest,
     /// The post-data section.
     pub post_data: Waves,
+    /// Foreign keys of tables that are there and are not filled for that: they went when a
+    /// table that is made was dropped.
+    pub regained: Vec<Statement>,
     /// Statements that are tried at the end.
     pub attempts: Vec<(Statement, Class)>,
     /// Rights on what is made, given in the end for the platform's sake.
     pub grants: Vec<String>,
+    /// What says of the relations of a part that they are not whole, until they are.
+    pub marks: Marks,
     /// Tables whose rows are counted at the end.
     pub proof: Vec<Expected>,
     /// Tables for ANALYZE, largest first.

@@ -3,8 +3,10 @@
 //! Pure: from what the archive holds, what the target is, and what a person
 //! asks for, to the steps, what is skipped and why, and what stands in the way.
 
+mod anew;
 mod keys;
 mod lacking;
+mod others;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -47,6 +49,7 @@ pub(super) fn plan(
         managed: BTreeMap::new(),
         fates: HashMap::new(),
         rowless: BTreeMap::new(),
+        unfinished: BTreeSet::new(),
     };
     planner.make(&platform)?;
     let mut plan = planner.plan;
@@ -72,6 +75,8 @@ struct Planner<'a> {
     /// Tables whose rows do not come although the archive holds some, and why:
     /// nothing may point at them.
     rowless: BTreeMap<TableName, String>,
+    /// What the target has and that is not whole: it is made anew.
+    unfinished: BTreeSet<TableName>,
 }
 
 /// What became of something that is not simply made.
@@ -91,9 +96,11 @@ impl Planner<'_> {
                     .to_owned(),
             );
         }
+        self.unfinished = self.unfinished();
         let chosen = self.choose()?;
         if options.wants(Section::PreData) {
             self.pre_data(chosen.as_ref());
+            self.make_anew();
         }
         if options.wants(Section::Data) {
             self.data(chosen.as_ref(), platform);
@@ -136,18 +143,19 @@ impl Planner<'_> {
                     name_of(table)
                 ));
             }
-            self.plan.left_out = chosen.left_out;
+            self.plan.left_out.extend(chosen.left_out.iter().cloned());
             if options.wants(Section::PostData) {
-                let mut own = chosen.filled;
+                let mut own = chosen.filled.clone();
                 own.retain(|table| !platform.managed.contains(&table.schema));
-                let facts = self.target.facts;
-                let lacking = lacking::lacking(&self.contents.post_data, &own, facts);
+                let lacking = lacking::lacking(self.contents, &own, self.target.facts);
                 self.plan.left_out.extend(lacking);
             }
+            self.regain(&chosen);
         }
         if options.is_partial() {
             self.orphans();
         }
+        self.mark();
         self.roles();
         self.measure();
         self.plan.rowless = self.rowless.keys().cloned().collect();
@@ -172,7 +180,10 @@ impl Planner<'_> {
             manifest: &self.contents.manifest,
             pre_data: &self.contents.pre_data,
             post_data: &self.contents.post_data,
-            there: &relations.chain(others).collect(),
+            there: &relations
+                .chain(others)
+                .filter(|name| !self.unfinished.contains(name))
+                .collect(),
             schemas: &facts.schemas.iter().map(|schema| schema.name.clone()).collect(),
             extensions: &facts.extensions,
         };

@@ -141,7 +141,7 @@ pub(super) async fn run(
 }
 
 /// Makes a foreign key that holds for new rows alone.
-async fn bear(statement: &Statement, sql: &str, session: &mut Target) -> LeftOut {
+pub(super) async fn bear(statement: &Statement, sql: &str, session: &mut Target) -> LeftOut {
     let name = |name: &Option<TableName>| name.as_ref().map(name_of).unwrap_or_default();
     let (own, other) = (name(&statement.relation), name(&statement.other));
     let weaker = format!("{} NOT VALID", sql.trim_end().trim_end_matches(';'));

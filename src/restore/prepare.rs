@@ -19,7 +19,7 @@ use super::{
     statement::name_of,
     stored::Stored,
     tokens::qualified,
-    unmakeable,
+    turn, unmakeable,
 };
 use crate::{
     archive::{Manifest, TableName, manifest::Source, map::Map},
@@ -48,6 +48,9 @@ pub struct Request {
     pub client_dirs: Vec<PathBuf>,
     /// How much, and how.
     pub options: Options,
+    /// Whether it is carried out, so that no other restore may be in the target; who only
+    /// wants to see the plan keeps nobody out.
+    pub alone: bool,
 }
 
 /// A restore that is planned; nothing is touched yet.
@@ -105,7 +108,8 @@ pub(super) async fn contents(
 /// Prepares a restore.
 ///
 /// # Errors
-/// When the archive or the target cannot be read. What stands in the way of the
+/// When the archive or the target cannot be read, or another restore is in the target
+/// that this one wants [alone](Request::alone). What stands in the way of the
 /// restore itself is in [`Plan::refusals`].
 pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
     // Its sessions are known by their name, so that none is left behind.
@@ -114,6 +118,8 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
     let contents = contents(&request.stored, &request.options, request.damage).await?;
     let archive = request.stored.archive();
     let mut control = Target::open(&url, CONNECT_WITHIN).await?;
+    // What is found must still be so when it is acted upon.
+    let unsure = if request.alone { turn::take(&mut control).await? } else { None };
     let facts = control.facts().await?;
     let psql = clients::find_psql(&request.client_dirs, facts.server.major).await;
     let occupied = occupied(&contents.manifest, &facts, &mut control).await?;
@@ -134,6 +140,7 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
         plan.unmakeable = unmakeable::refusals(wants, &there, &request.options);
         plan.refusals.extend(plan.unmakeable.clone());
     }
+    plan.warnings.extend(unsure);
     let psql = match psql {
         Ok(client) => {
             plan.warnings.extend(client.warning.clone());

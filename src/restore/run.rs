@@ -25,6 +25,7 @@ use super::{
     prepare::{CONNECT_WITHIN, Prepared},
     progress::Progress,
     proof::{self, Compared},
+    regained,
     report::{self, Report},
     rest,
     script_log::ScriptLog,
@@ -62,6 +63,7 @@ pub async fn run(
         tables.filter_map(|statement| statement.object.as_ref()).map(name_of).collect()
     });
     let defines = options.wants(Section::PreData);
+    let marked = !prepared.plan.marks.is_empty();
     let touched = Arc::new(AtomicBool::new(false));
     let (wants_word, lacking) = (prepared.wants_word, prepared.lacking.clone());
     let psql = prepared.psql()?;
@@ -83,7 +85,7 @@ pub async fn run(
     };
     // The sessions' own ends are gone by now; the server may still be at work.
     let touched = touched.load(Ordering::Relaxed);
-    let known = Known { touched, making, defines, uncounted: false, wants_word, lacking };
+    let known = Known { touched, making, marked, defines, uncounted: false, wants_word, lacking };
     Err(ending::stopped(cause, &url, progress, known).await)
 }
 
@@ -162,9 +164,13 @@ impl Work {
                 unset.push(sequence.name);
             }
         }
-        let left_out = self.post_data(&plan, facts.shared_buffers, &mut sessions).await?;
+        let mut left_out = self.post_data(&plan, facts.shared_buffers, &mut sessions).await?;
+        left_out.extend(regained::run(&plan.regained, &mut sessions[0]).await?);
         skipped.extend(attempts::run(&plan.attempts, &mut sessions[0]).await?);
         self.grant(&plan, &mut control).await?;
+        for statement in plan.marks.last() {
+            post::run(statement, &mut sessions[0], &self.psql, Orphans::Stop).await?;
+        }
         let compared = self.prove(&plan, &mut sessions).await?;
         for session in sessions {
             session.close().await;
@@ -248,7 +254,14 @@ impl Work {
             log.add_own(&setting, &mut script);
         }
         for statement in &plan.pre_data {
+            let Some(mark) = plan.marks.of(statement) else {
+                log.add(statement, &mut script);
+                continue;
+            };
+            log.add_own("BEGIN;", &mut script);
             log.add(statement, &mut script);
+            log.add_own(mark, &mut script);
+            log.add_own("COMMIT;", &mut script);
         }
         self.psql.run(&script).await.map_err(|error| log.failure(&error))
     }

@@ -69,6 +69,12 @@ pub(super) fn name_of(name: &TableName) -> String {
     }
 }
 
+/// A table that SQL names so, as an expression of the server: its number.
+pub(super) fn oid_of(table: &str) -> String {
+    let literal = table.replace('\\', "\\\\").replace('\'', "''");
+    format!("E'{literal}'::pg_catalog.regclass::pg_catalog.oid")
+}
+
 impl Statement {
     /// Reads a statement, with or without comments before it.
     #[must_use]

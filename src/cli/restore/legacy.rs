@@ -18,6 +18,7 @@ pub(super) async fn request(
     wanted: Wanted,
     archive: Stream,
     target: ConnectionUrl,
+    alone: bool,
 ) -> Result<LegacyRequest> {
     only_whole(&wanted.options)?;
     let (sha256, newest) = (wanted.sha256().await?, wanted.newest().await);
@@ -35,6 +36,7 @@ pub(super) async fn request(
         not_the_source: options.not_the_source,
         damaged,
         priority: options.priority,
+        alone,
     })
 }
 

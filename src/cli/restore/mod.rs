@@ -268,10 +268,11 @@ impl Command<'_> {
         if let Some(log) = self.log.as_mut().filter(|_| !self.arguments.dry_run) {
             log.began().await;
         }
+        let alone = !self.arguments.dry_run;
         let stored = match wanted.way().await? {
             Way::Members(stored) => *stored,
             Way::Stream(archive) => {
-                let request = legacy::request(wanted, archive, target).await?;
+                let request = legacy::request(wanted, archive, target, alone).await?;
                 let prepared = restore::prepare_legacy(request).await?;
                 return Ok(Ready::Legacy(Box::new(prepared)));
             }
@@ -287,6 +288,7 @@ impl Command<'_> {
             newest,
             client_dirs: wanted.client_dirs,
             options: wanted.options,
+            alone,
         })
         .await?;
         if self.arguments.dry_run {

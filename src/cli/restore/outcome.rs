@@ -78,7 +78,7 @@ impl Interrupted {
             None => {
                 interrupted.touched = None;
                 let again = if partial {
-                    "tables that it made may not be whole; drop them, then run again"
+                    "what it made may not be whole: run it again, which says what to do with that"
                 } else {
                     again(wants_word)
                 };
@@ -190,7 +190,7 @@ mod tests {
             word.contains("did not end in time") && word.contains("--not-the-source"),
             "{word}"
         );
-        // A part is not run with --clean.
-        assert!(said(true, true).ends_with("then run again"));
+        // Whether a part wants --clean is known when it looks at what is there.
+        assert!(said(true, true).ends_with("says what to do with that"));
     }
 }

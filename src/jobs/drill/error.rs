@@ -135,6 +135,7 @@ mod tests {
             left_behind: Some(0),
             touched,
             not_whole: None,
+            marked: false,
             defines: true,
             wants_word: false,
             lacking: Vec::new(),

@@ -110,6 +110,8 @@ async fn restore_there(
                 newest: None,
                 client_dirs,
                 options,
+                // The place is the drill's own.
+                alone: false,
             })
             .await?;
             let contents = prepared.contents();
@@ -213,6 +215,8 @@ fn legacy_request(
         not_the_source: false,
         damaged: false,
         priority: Priority::Low,
+        // The place is the drill's own.
+        alone: false,
     }
 }
 

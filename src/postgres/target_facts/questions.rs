@@ -8,7 +8,8 @@ pub(super) const SCHEMAS: &str = "SELECT n.nspname::text, has_schema_privilege(n
     FROM pg_namespace n JOIN pg_roles r ON r.rolname = current_user
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1";
 
-/// Everything that has columns; read by the fields of [`super::RelationFact`].
+/// Everything that has columns; read by the fields of [`super::RelationFact`]. It is
+/// told the comment of what is unfinished.
 pub(super) const RELATIONS: &str = "
 SELECT n.nspname::text, c.relname::text, c.relkind::text,
        EXISTS (SELECT FROM pg_depend d
@@ -63,7 +64,8 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text,
              UNION ALL SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = c.oid
              UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = c.oid
              UNION ALL SELECT 'row security' WHERE c.relrowsecurity
-             UNION ALL SELECT 'forced row security' WHERE c.relforcerowsecurity)
+             UNION ALL SELECT 'forced row security' WHERE c.relforcerowsecurity),
+       obj_description(c.oid, 'pg_class') IS NOT DISTINCT FROM $1::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'

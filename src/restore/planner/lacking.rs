@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::super::{kind::Kind, statement::Statement};
+use super::super::{kind::Kind, plan::Contents, statement::Statement};
 use crate::{archive::TableName, postgres::TargetFacts};
 
 /// Keys, indexes, triggers and rules of row-level security that the target's
 /// tables lack, with why they do not come: a table that is there is only filled.
 pub(super) fn lacking(
-    post_data: &[Statement],
+    contents: &Contents,
     filled: &BTreeSet<TableName>,
     facts: &TargetFacts,
 ) -> Vec<(String, String)> {
@@ -29,11 +29,17 @@ pub(super) fn lacking(
             .is_some_and(|(part, found)| !found.contains(part.as_str()))
     };
     let reason = "the target's table has none of this name, and is only filled";
-    post_data.iter().filter(lacks).map(|s| (s.to_string(), reason.to_owned())).collect()
+    // What forces row-level security upon owners is the only one that rows do not wait for.
+    let forcing = contents.pre_data.iter().filter(|s| s.kind == Kind::RowSecurity);
+    forcing
+        .chain(&contents.post_data)
+        .filter(lacks)
+        .map(|s| (s.to_string(), reason.to_owned()))
+        .collect()
 }
 
 /// What a statement puts on its table, in the words of the target's facts.
-fn part(statement: &Statement) -> Option<String> {
+pub(super) fn part(statement: &Statement) -> Option<String> {
     let kind = match statement.kind {
         Kind::Index => "index",
         Kind::Key | Kind::ForeignKey | Kind::Constraint => "constraint",

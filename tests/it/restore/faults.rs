@@ -37,6 +37,7 @@ async fn restore_from(
         newest: None,
         client_dirs: vec![server.bin_dir().to_owned()],
         options: Options { jobs: 2, clean, ..Options::default() },
+        alone: true,
     };
     let prepared = restore::prepare(request).await?;
     Box::pin(restore::run(prepared, &Progress::default(), &CancellationToken::new())).await

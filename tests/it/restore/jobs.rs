@@ -100,6 +100,7 @@ fn progress_moves_from_the_first_byte_to_the_last_row() {
                 newest,
                 client_dirs,
                 options,
+                alone: true,
             };
             let prepared = restore::prepare(request).await.unwrap();
             Box::pin(restore::run(prepared, &progress, &cancel)).await.unwrap()

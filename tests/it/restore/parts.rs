@@ -257,6 +257,7 @@ fn a_small_table_reads_only_its_members() {
             newest: None,
             client_dirs: vec![server.bin_dir().to_owned()],
             options,
+            alone: true,
         };
         let prepared = restore::prepare(request).await.unwrap();
         let (progress, never) = (Progress::default(), CancellationToken::new());
@@ -415,6 +416,10 @@ fn tables_that_point_at_each_other_or_at_themselves_are_filled() {
              partition by range (id);
          create table tree_1 partition of tree for values from (0) to (4000);
          create table tree_2 partition of tree for values from (4000) to (9999);
+         create table yearly (id int) partition by range (id);
+         create table yearly_1 partition of yearly for values from (0) to (10);
+         create table yearly_2 partition of yearly for values from (10) to (20);
+         insert into yearly select generate_series(1, 19);
          create table chain (id int primary key, next int references chain, note text);
          create function f() returns trigger language plpgsql as $$ begin return new; end $$;
          create trigger t before insert on b for each row execute function f();
@@ -432,12 +437,30 @@ fn tables_that_point_at_each_other_or_at_themselves_are_filled() {
     restored(&product, &server, "copy", &["--section", "pre-data", "--section", "post-data"]);
     restored(&product, &server, "copy", &["--section", "data"]);
     assert_same_dump(&server.dump_plain("circles"), &server.dump_plain("copy"));
-    server.psql("copy", "update chain set note = 'other'; delete from aa");
-    for tables in [&["public.chain"][..], &["public.a", "public.b", "public.aa"]] {
+    server.psql(
+        "copy",
+        "update chain set note = 'other'; delete from aa;
+         create table yearly_3 partition of yearly for values from (20) to (30);
+         insert into yearly values (25)",
+    );
+    let files = "select string_agg(relfilenode::text, ' ' order by relname) from pg_class
+                 where relname in ('tree_1', 'tree_2')";
+    let before = server.psql("copy", files);
+    for tables in [
+        &["public.chain"][..],
+        &["public.a", "public.b", "public.aa"],
+        &["public.tree"],
+        &["public.yearly"],
+    ] {
         let tables = tables.iter().flat_map(|&table| ["--table", table]);
         let again: Vec<&str> = ["--clean", "--yes"].into_iter().chain(tables).collect();
         restored(&product, &server, "copy", &again);
     }
+    // Emptied at once, and not row by row: its partitions have other files.
+    assert_ne!(server.psql("copy", files), before);
+    // A partition that the archive does not hold keeps its rows.
+    assert_eq!(server.psql("copy", "select count(*) from yearly_3").trim(), "1");
+    server.psql("copy", "drop table yearly_3");
     assert_same_dump(&server.dump_plain("circles"), &server.dump_plain("copy"));
     // A row that points at nothing is still seen, and nothing is changed.
     server.psql("copy", "alter table aa drop constraint aa_a_fkey; truncate a, b, aa");

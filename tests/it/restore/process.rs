@@ -60,7 +60,8 @@ impl Lock {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let held = "select count(*) from pg_locks where locktype = 'advisory' and granted";
+        let held =
+            "select count(*) from pg_locks where locktype = 'advisory' and granted and objid = 42";
         until("the lock is held", || {
             assert!(psql.try_wait().unwrap().is_none());
             server.psql(database, held).trim() == "1"
@@ -71,7 +72,8 @@ impl Lock {
     /// Ends the session that holds it.
     pub(super) fn release(mut self, server: &Server, database: &str) {
         let end = "select count(pg_terminate_backend(pid)) from pg_locks
-                   where locktype = 'advisory' and granted and mode = 'ExclusiveLock'";
+                   where locktype = 'advisory' and granted and mode = 'ExclusiveLock'
+                     and objid = 42";
         server.psql(database, end);
         self.psql.wait().unwrap();
     }
@@ -211,6 +213,34 @@ fn a_killed_restore_can_be_run_again() {
         restored(&product, &server, &copy, &["--clean", "--yes"]);
         assert_same_dump(&server.dump_plain(name), &server.dump_plain(&copy));
     }
+}
+
+/// Two would spoil each other; who only looks keeps nobody out and is not kept out.
+#[test]
+fn a_second_restore_into_a_database_is_refused_while_the_first_runs() {
+    let server = Server::start(15);
+    waits(&server, "rows", true);
+    let product = Product::of(&server, "rows");
+    product.backup(&[]);
+    for database in ["copy", "other"] {
+        server.create_database(database);
+    }
+    let lock = Lock::hold(&server, "copy");
+    let mut first = stuck(&product, &server, "copy", &[]);
+    let text = super::fails(&product, &server, "copy", &["--clean", "--yes"]);
+    let holder = "select pid from pg_locks where locktype = 'advisory' and objid <> 42";
+    let holder = format!("SELECT pg_terminate_backend({})", server.psql("copy", holder).trim());
+    for part in ["nothing was touched: another restore is in database copy", &holder] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let plan = super::restore(&product, &server, "copy", &["--clean", "--dry-run"]);
+    assert!(!said(&plan).contains("another restore"), "{}", said(&plan));
+    restored(&product, &server, "other", &[]);
+    lock.release(&server, "copy");
+    let ended = first.wait().unwrap();
+    assert!(ended.success(), "{}", rest(&mut first));
+    // It is free at once.
+    restored(&product, &server, "copy", &["--clean", "--yes"]);
 }
 
 #[test]

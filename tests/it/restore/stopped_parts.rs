@@ -1,7 +1,13 @@
 //! A part of a backup that stopped in the middle, and was run again.
 
-use super::{restored, shop};
-use crate::support::{postgres::Server, product::Product};
+use super::{
+    process::{Lock, no_sessions, stuck, until},
+    restored, shop,
+};
+use crate::support::{
+    postgres::{Server, assert_same_dump},
+    product::Product,
+};
 
 #[test]
 fn a_part_that_stopped_names_what_is_not_whole_and_what_it_lacks_is_said_later() {
@@ -9,7 +15,7 @@ fn a_part_that_stopped_names_what_is_not_whole_and_what_it_lacks_is_said_later()
     shop(&server, "shop");
     server.psql(
         "shop",
-        "alter table donor enable row level security; create policy own on donor using (true);",
+        "alter table donor enable row level security; alter table donor force row level security; create policy own on donor using (true);",
     );
     let product = Product::of(&server, "shop");
     product.backup(&[]);
@@ -30,14 +36,24 @@ fn a_part_that_stopped_names_what_is_not_whole_and_what_it_lacks_is_said_later()
     assert_eq!(document["not_whole"], serde_json::json!(["public.donor"]), "{document}");
     assert!(said.contains("SQLSTATE P0001") && !said.contains("not today"));
     assert!(said.contains("stopped at stage indexes"), "{said}");
-    let made = "made by this run and not whole: public.donor; drop it (DROP TABLE … CASCADE), then run again";
-    assert!(said.contains(made) && !said.contains("--clean"), "{said}");
+    let made = "made by this run and not whole: public.donor; to have that made anew, run it again \
+                with --clean";
+    assert!(said.contains(made), "{said}");
+    server.psql("copy", "drop event trigger stop; drop function stop()");
+    let said = super::fails(&product, &server, "copy", &one);
+    assert!(said.contains("never came to its end: public.donor; add --clean"), "{said}");
 
-    // Whoever fills it nevertheless is told what is missing.
+    // As it was told to.
+    let report = restored(&product, &server, "copy", &[&one[..], &["--clean", "--yes"]].concat());
+    let left_out = report["left_out"].as_array().unwrap();
+    assert_eq!(left_out.len(), 1, "{report}");
+    assert!(report["left_out"].to_string().contains("donor_church_fkey"), "{report}");
+
+    // Whoever fills one that lacks something is told what.
     server.psql(
         "copy",
-        "drop event trigger stop; drop function stop();
-                         alter table donor drop constraint if exists donor_pkey;",
+        "alter table donor drop constraint donor_pkey, no force row level security;
+         drop index donor_church_idx; drop trigger touched on donor; drop policy own on donor",
     );
     let report = restored(&product, &server, "copy", &[&one[..], &["--clean", "--yes"]].concat());
     let left_out = report["left_out"].to_string();
@@ -47,17 +63,101 @@ fn a_part_that_stopped_names_what_is_not_whole_and_what_it_lacks_is_said_later()
         "foreign key donor_church_fkey of public.donor",
         "trigger touched of public.donor",
         "policy own of public.donor",
+        "row-level security of public.donor",
         "the target's table has none of this name",
     ] {
         assert!(left_out.contains(part), "{part}: {left_out}");
     }
+}
 
+/// Killed, it says nothing: the next run must know what is not whole, and who follows
+/// its advice has what a first run would have given.
+#[test]
+fn a_part_that_was_killed_comes_back_as_a_first_run_gives_it() {
+    let server = Server::start(15);
+    server.create_database("app");
+    server.psql(
+        "app",
+        "create schema x; set search_path = x;
+         create function waits(i int) returns int immutable language plpgsql as $$
+           begin perform pg_advisory_lock_shared(42); perform pg_advisory_unlock_shared(42);
+                 return i; end $$;
+         create sequence free; select setval('free', 42);
+         create table parent (id serial primary key, t text unique);
+         create table child (id int primary key, parent int not null references parent);
+         create index slow on child (x.waits(id));
+         create index on child (parent);
+         alter table child enable row level security; alter table child force row level security;
+         create policy own on child using (true);
+         comment on table parent is 'mine'; comment on column child.id is 'its number';
+         create view v as select * from parent; comment on view v is 'seen';
+         create materialized view m as select count(*) from parent;
+         create function parents() returns setof parent language sql as $$ select * from x.parent $$;
+         insert into parent (t) select i::text from generate_series(1, 50) i;
+         insert into child select i, 1 + i % 50 from generate_series(1, 500) i;
+         refresh materialized view m;",
+    );
+    let product = Product::of(&server, "app");
+    product.backup(&[]);
+    for (database, part) in [("whole", ["--schema", "x"]), ("one", ["--table", "x.child"])] {
+        server.create_database(database);
+        let lock = Lock::hold(&server, database);
+        let mut child = stuck(&product, &server, database, &part);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        until("the server notices", || no_sessions(&server, database));
+        lock.release(&server, database);
+        let said = super::fails(&product, &server, database, &part);
+        assert!(said.contains("never came to its end: ") && said.contains("x.child"), "{said}");
+        assert!(said.contains("add --clean"), "{said}");
+        let clean = [&part[..], &["--clean", "--yes"]].concat();
+        restored(&product, &server, database, &clean);
+        // A run that nothing stopped.
+        let first = format!("first_{database}");
+        server.create_database(&first);
+        restored(&product, &server, &first, &part);
+        assert_same_dump(&server.dump_plain(&first), &server.dump_plain(database));
+        if database == "whole" {
+            assert_same_dump(&server.dump_plain("app"), &server.dump_plain(database));
+        }
+        // Nothing of it is marked, and so it is only filled.
+        restored(&product, &server, database, &clean);
+        assert_same_dump(&server.dump_plain(&first), &server.dump_plain(database));
+    }
+}
+
+/// What went with a table that somebody dropped with CASCADE.
+#[test]
+fn what_others_had_of_a_dropped_table_is_made_again_or_said() {
+    let server = Server::start(15);
+    shop(&server, "shop");
+    server.psql(
+        "shop",
+        "create view names as select name from church;
+         create table note (church int references church);
+         create policy known on donation using (exists (select from church));",
+    );
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    restored(&product, &server, "copy", &[]);
+    server.psql("copy", "drop table church cascade; insert into note values (51)");
+    let report = restored(&product, &server, "copy", &["--table", "public.church"]);
+    let keys = "select conname, convalidated from pg_constraint where contype = 'f'
+                  and confrelid = 'church'::regclass order by 1";
+    assert_eq!(server.psql("copy", keys), "donor_church_fkey|t\nnote_church_fkey|f\n");
+    let left_out = report["left_out"].to_string();
+    for part in [
+        "foreign key note_church_fkey of public.note",
+        "made NOT VALID",
+        "view public.names",
+        "add --table public.names",
+        "policy known of public.donation",
+    ] {
+        assert!(left_out.contains(part), "{part}: {left_out}");
+    }
+    assert_eq!(report["left_out"].as_array().unwrap().len(), 3, "{report}");
     // As it was told to.
-    server.psql("copy", "drop table donor");
-    let report = restored(&product, &server, "copy", &one);
-    assert!(!report["left_out"].to_string().contains("donor_pkey"), "{report}");
-    let report = restored(&product, &server, "copy", &[&one[..], &["--clean", "--yes"]].concat());
-    let left_out = report["left_out"].as_array().unwrap();
-    assert_eq!(left_out.len(), 1, "{report}");
-    assert!(report["left_out"].to_string().contains("donor_church_fkey"), "{report}");
+    restored(&product, &server, "copy", &["--table", "public.names"]);
+    assert_eq!(server.psql("copy", "select count(*) from names").trim(), "50");
 }
