@@ -293,9 +293,9 @@ fn store(database: &DatabaseState) -> Check {
 fn two_sources(database: &DatabaseState) -> Option<Check> {
     let TwoSources { theirs, ours } = database.two_sources.as_ref()?;
     let detail = format!(
-        "another database's backups stand under this prefix: the newest of them is of {theirs}, \
-         and this installation backs up {ours}; give one of the two installations another prefix \
-         or another bucket. Where the source has moved for good, there is nothing to do: this goes \
+        "backups of two databases stand under this prefix, of {theirs} and of {ours}; give one of \
+         the two installations another prefix or another bucket. Where the source has moved for \
+         good, there is nothing to do: this goes \
          away with this installation's own next backup, if no more of the other come"
     );
     Some(check("two_sources", false, detail))

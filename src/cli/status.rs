@@ -14,13 +14,13 @@ use tokio::net::TcpStream;
 use super::{DONE, Global, UNHEALTHY, print};
 use crate::{
     app,
-    catalog::Layout,
+    catalog::{CatalogError, Layout},
     channels,
     clock::Clock,
     health::Status,
     jobs::{
         drill::history::Drills,
-        survey::{survey, tell},
+        survey::{Origins, survey, tell},
     },
     rfc3339,
     settings::Settings,
@@ -34,7 +34,8 @@ use crate::{
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The checks that need no daemon.
-const OF_THE_STORE: [&str; 5] = ["backup_age", "store", "verify", "drill", "drill_left"];
+const OF_THE_STORE: [&str; 6] =
+    ["backup_age", "store", "two_sources", "verify", "drill", "drill_left"];
 
 /// The largest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 4 << 20;
@@ -125,7 +126,13 @@ async fn look(settings: &Settings) -> Result<StatusDocument> {
     let state = app::state(settings, Clock::system());
     for database in settings.databases.values() {
         let layout = Layout::new(database.prefix.clone());
-        match survey(store.as_ref(), &layout, state.now()).await {
+        let looking = async {
+            let mut found = survey(store.as_ref(), &layout, state.now()).await?;
+            // The source is not asked who it is: its two installations show all the same.
+            found.tell_apart(store.as_ref(), &layout, None, &mut Origins::new()).await?;
+            Ok::<_, CatalogError>(found)
+        };
+        match looking.await {
             Ok(found) => {
                 tell(&state, &database.name, &found.catalog, found.newest.as_ref());
                 let mut drills = Drills::default();

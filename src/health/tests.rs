@@ -126,9 +126,9 @@ fn another_database_s_backups_under_the_prefix_are_failing_and_both_are_named() 
     assert!(!check.ok);
     assert!(
         check.detail.starts_with(
-            "another database's backups stand under this prefix: the newest of them is of database \
-             prod of the server with the system identifier 7, and this installation backs up \
-             database staging of a server whose system identifier cannot be read; give one"
+            "backups of two databases stand under this prefix, of database prod of the server with \
+             the system identifier 7 and of database staging of a server whose system identifier \
+             cannot be read; give one"
         ),
         "{}",
         check.detail

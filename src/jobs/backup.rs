@@ -25,7 +25,10 @@ use self::{
     kept::{Kept, TIDY_WITHIN},
     outcome::{already_there, is_absent},
 };
-use super::{Environment, Source, survey::survey};
+use super::{
+    Environment, Source,
+    survey::{Origins, survey},
+};
 use crate::{
     archive::{
         Manifest, TableName, check_completeness,
@@ -201,7 +204,7 @@ impl Backup<'_> {
         };
         let looking = async {
             let mut found = survey(store, layout, self.now()).await?;
-            found.tell_apart(store, layout, &ours).await?;
+            found.tell_apart(store, layout, Some(&ours), &mut Origins::new()).await?;
             Ok(found.catalog)
         };
         looking.await.map_err(|error| {

@@ -8,13 +8,14 @@
 
 mod audit;
 mod drill;
+mod look;
 mod sweep;
 mod turn;
 mod verify;
 
 use std::{sync::Arc, time::Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tracing::Instrument;
 
 use self::turn::{Turn, Turns};
@@ -25,24 +26,16 @@ use super::{
     log::log,
     orders::{Handle, Order, Orders, orders},
     recent,
-    survey::{Survey, size, survey, tell},
+    survey::{Origins, size, tell},
 };
 use crate::{
     archive::{Manifest, manifest::Kind},
-    catalog::{Catalog, CatalogError, Origin},
+    catalog::{Catalog, Origin},
     lifecycle::Lifecycle,
     metrics::Metrics,
-    restore,
     state::{NewBackup, RunReport, State},
     words::{JobKind, Outcome, Stage},
 };
-
-/// After a listing that failed, the next one waits this long.
-const SURVEY_PAUSE: TimeDelta = TimeDelta::seconds(30);
-
-/// Between two looks at the store, whatever happens: what is deleted behind our
-/// back must not pass for good until the next backup.
-const SURVEY_EVERY: TimeDelta = TimeDelta::minutes(10);
 
 /// What runs the jobs of one database.
 #[derive(Debug)]
@@ -56,6 +49,8 @@ pub struct Runner {
     catalog: Option<Catalog>,
     /// What the source said last of who it is.
     ours: Option<Origin>,
+    /// Whose the backups are that were looked at.
+    origins: Origins,
     surveyed: Option<DateTime<Utc>>,
     /// Whether the last look failed.
     look_failed: bool,
@@ -85,6 +80,7 @@ pub fn runner(
         orders,
         catalog: None,
         ours: None,
+        origins: Origins::new(),
         surveyed: None,
         look_failed: false,
         tried: None,
@@ -136,8 +132,9 @@ impl Runner {
         }
         // A backup looks for itself, so the look that only comes round waits for it.
         self.back_up_what_is_due().await;
+        let now = self.environment.clock.now();
         if self.look_is_due(now) && !self.lifecycle.soft.is_cancelled() {
-            self.look().await;
+            self.look_in_time().await;
             self.back_up_what_is_due().await;
         }
         self.look_at_drills().await;
@@ -156,14 +153,6 @@ impl Runner {
             }
         }
         self.turns.settle();
-    }
-
-    /// Whether the store should be looked at: what it holds is not known, or was
-    /// seen too long ago.
-    fn look_is_due(&self, now: DateTime<Utc>) -> bool {
-        let Some(last) = self.surveyed.filter(|last| now >= *last) else { return true };
-        let is_known = self.catalog.is_some() && !self.look_failed;
-        now - last >= if is_known { SURVEY_EVERY } else { SURVEY_PAUSE }
     }
 
     /// Whether the newest backup that is not dated in the future is another one
@@ -191,100 +180,6 @@ impl Runner {
         let now = self.environment.clock.now();
         due::due(cron, catalog, self.tried, self.retries(), now)
             .filter(|slot| !due::stands(catalog, *slot, self.made))
-    }
-
-    /// Looks at the store; one that cannot be listed is a fault of its own.
-    async fn look(&mut self) {
-        match self.survey().await {
-            None => return,
-            Some(Ok(found)) => self.learn(found).await,
-            // What was known a moment ago is not doubted for one request that failed.
-            Some(Err(error)) if self.catalog.is_some() && !self.look_failed => {
-                tracing::warn!(database = self.name(), %error, "the store could not be listed");
-                self.look_failed = true;
-            }
-            Some(Err(error)) => {
-                self.look_failed = true;
-                tracing::error!(database = self.name(), %error, "the store could not be listed");
-                let error = self.source.url.redact(&error.to_string());
-                self.state.update(&self.source.settings.name, |database| {
-                    database.catalog_error = Some(error);
-                });
-            }
-        }
-        self.say_what_is_next();
-    }
-
-    /// Looks after a run that made no backup: a peer may have made the one that
-    /// we could not, or ours may stand although the answer was lost. Where the
-    /// store cannot be listed, the run's own failure has said enough.
-    async fn look_again(&mut self) {
-        match self.survey().await {
-            None => {}
-            Some(Ok(found)) => self.learn(found).await,
-            Some(Err(error)) => {
-                tracing::warn!(database = self.name(), %error, "the store could not be listed");
-            }
-        }
-    }
-
-    /// Surveys the store; `None` when the process is to end: nobody waits for
-    /// what a long listing would tell.
-    async fn survey(&mut self) -> Option<Result<Survey, CatalogError>> {
-        self.surveyed = Some(self.environment.clock.now());
-        let soft = self.lifecycle.soft.clone();
-        soft.run_until_cancelled(Box::pin(self.survey_what_is_ours())).await
-    }
-
-    /// Surveys the store and tells another database's backups from ours. The source
-    /// is asked who it is only where that is not known, or where the newest backup
-    /// says that it has changed. One that does not answer is who it was; where nobody
-    /// knows, all backups count as ours.
-    async fn survey_what_is_ours(&mut self) -> Result<Survey, CatalogError> {
-        let (store, layout) = (self.environment.store.as_ref(), &self.source.layout);
-        let mut found = survey(store, layout, self.environment.clock.now()).await?;
-        let Some(newest) = found.newest.as_ref().map(|newest| Origin::from(&newest.source)) else {
-            return Ok(found);
-        };
-        if self.ours.as_ref().is_none_or(|ours| newest.is_another(ours)) {
-            if self.ours.is_none() {
-                // A source that hangs must not hold up what is known already.
-                self.tell_catalog(&found.catalog, found.newest.as_ref());
-            }
-            match restore::who(&self.source.url).await {
-                Ok(identity) => self.ours = Some(identity.into()),
-                Err(why) => {
-                    let error = self.source.url.mask(&why);
-                    tracing::debug!(database = self.name(), error, "the source was not asked");
-                }
-            }
-        }
-        if let Some(ours) = &self.ours {
-            found.tell_apart(store, layout, ours).await?;
-        }
-        Ok(found)
-    }
-
-    /// Puts the pointer right and tells the state what a survey found.
-    async fn learn(&mut self, found: Survey) {
-        let now = self.environment.clock.now();
-        let store = self.environment.store.as_ref();
-        self.tell_catalog(&found.catalog, found.newest.as_ref());
-        let pointer = found.point(store, &self.source.layout).await;
-        if let Some(Err(error)) = &pointer {
-            tracing::warn!(database = self.name(), %error, "the pointer is behind");
-        }
-        let cron = &self.source.settings.schedule.cron;
-        let served = due::newest_slot(cron, now)
-            .is_some_and(|slot| due::is_served(&found.catalog, slot, now));
-        self.state.update(&self.source.settings.name, |database| {
-            database.pointer_ok = pointer.map(|pointer| pointer.is_ok());
-            // Attempts made while the store could not be seen failed for
-            // nothing where the slot had its backup all along.
-            database.giving_up &= !served;
-        });
-        self.catalog = Some(found.catalog);
-        self.look_failed = false;
     }
 
     fn tell_catalog(&self, catalog: &Catalog, newest: Option<&Manifest>) {

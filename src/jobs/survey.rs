@@ -1,6 +1,9 @@
 //! Looks at what the store holds: at start, and whenever it may have changed.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, hash_map},
+};
 
 use chrono::{DateTime, Utc};
 
@@ -13,12 +16,15 @@ use crate::{
     store::{ErrorKind, Store, StoreError},
 };
 
-/// How many manifests are read to tell whose backups come: one of another
-/// database between two of ours.
+/// How many backups are looked at to tell whose they are: one of another database
+/// between two of ours shows in three.
 const LOOK_BACK: usize = 3;
 
-/// How many are read where none of these is a scheduled one of ours.
-const LOOK_FURTHER_BACK: usize = 10;
+/// How many at most, where another database's are among them.
+const LOOK_FURTHER_BACK: usize = 50;
+
+/// Whose backups are, as far as manifests were read: they do not change.
+pub type Origins = HashMap<(Kind, BackupId), Origin>;
 
 /// What a look at the store found.
 #[derive(Debug)]
@@ -60,43 +66,53 @@ pub async fn survey(
 }
 
 impl Survey {
-    /// Tells the newest backups of another database from ours. What is dated in the
-    /// future is passed over.
+    /// Tells the newest backups of another database from ours, who is taken for the
+    /// newest one's where it is not known. What is dated in the future is passed over.
+    /// Manifests are read only where their origin is not `known`.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// When the store cannot be read at the moment. A manifest that can never be read
+    /// says nothing of whose it is, and is passed over.
     pub async fn tell_apart(
         &mut self,
         store: &dyn Store,
         layout: &Layout,
-        ours: &Origin,
+        ours: Option<&Origin>,
+        known: &mut Origins,
     ) -> Result<(), CatalogError> {
+        let Some(newest) = &self.newest else { return Ok(()) };
+        let newest_origin = Origin::from(&newest.source);
+        if let Ok(id) = newest.id.parse() {
+            known.insert((newest.kind, id), newest_origin.clone());
+        }
+        known.retain(|(kind, id), _| self.catalog.get(*kind, *id).is_some());
+        let ours = ours.unwrap_or(&newest_origin);
         let mut good: Vec<&Entry> =
             self.catalog.good().filter(|entry| has_come(entry, self.now)).collect();
         good.sort_by_key(|entry| Reverse((entry.time(), entry.id)));
         let mut good = good.into_iter();
-        let (mut read, mut served) = (Vec::new(), false);
+        let mut read = Vec::new();
+        let (mut served, mut another, mut turned) = (false, false, false);
         for (at, entry) in (1..=LOOK_FURTHER_BACK).zip(good.by_ref()) {
             let (kind, id) = (entry.kind, entry.id);
-            let known = self.newest.as_ref().filter(|m| m.id == id.to_string() && m.kind == kind);
-            let origin = match known {
-                Some(manifest) => Ok(Origin::from(&manifest.source)),
-                None => catalog::read_manifest(store, layout, &self.catalog, kind, id)
-                    .await
-                    .map(|manifest| Origin::from(&manifest.source)),
-            };
-            match origin {
-                Ok(origin) => {
-                    served |= kind == Kind::Scheduled && !origin.is_another(ours);
-                    read.push((kind, id, origin));
+            if let hash_map::Entry::Vacant(place) = known.entry((kind, id)) {
+                match catalog::read_manifest(store, layout, &self.catalog, kind, id).await {
+                    Ok(manifest) => drop(place.insert(Origin::from(&manifest.source))),
+                    Err(CatalogError::Store(error)) if error.is_transient() => {
+                        return Err(error.into());
+                    }
+                    Err(error) => tracing::warn!(backup = %id, %error, "a manifest is passed over"),
                 }
-                Err(CatalogError::Store(error)) if error.kind != ErrorKind::NotFound => {
-                    return Err(error.into());
-                }
-                // What is gone or cannot be trusted says nothing of whose it is.
-                Err(error) => tracing::warn!(backup = %id, %error, "a manifest is passed over"),
             }
-            if served && at >= LOOK_BACK {
+            if let Some(origin) = known.get(&(kind, id)) {
+                let is_another = origin.is_another(ours);
+                served |= kind == Kind::Scheduled && !is_another;
+                another |= is_another;
+                turned |= another && !is_another;
+                read.push((kind, id, origin.clone()));
+            }
+            // With one of ours behind one of theirs, all is known that matters.
+            if served && at >= LOOK_BACK && (turned || !another) {
                 break;
             }
         }

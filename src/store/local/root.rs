@@ -10,20 +10,24 @@ use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 pub(super) struct Place {
     device: u64,
     inode: u64,
+    /// Whether it lies on the machine's own disk: what comes over it then is the disk
+    /// that was meant.
+    on_own_disk: bool,
 }
 
 impl Place {
     /// What stands at a path.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let found = fs::metadata(path)?;
-        Ok(Self { device: found.dev(), inode: found.ino() })
+        let on_own_disk = found.dev() == fs::metadata("/")?.dev();
+        Ok(Self { device: found.dev(), inode: found.ino(), on_own_disk })
     }
 
     /// Whether a directory is another one than it was. A network file system that
     /// was mounted again may have another device, and some file systems number
     /// their files anew: one of the two says too little.
     fn is_another(self, than: Self) -> bool {
-        self.device != than.device && self.inode != than.inode
+        !than.on_own_disk && self.device != than.device && self.inode != than.inode
     }
 }
 
@@ -52,11 +56,14 @@ mod tests {
 
     #[test]
     fn a_directory_is_another_one_where_device_and_inode_say_so() {
-        let opened = Place { device: 1, inode: 2 };
+        let opened = Place { device: 1, inode: 2, on_own_disk: false };
         for (device, inode, is_another) in
             [(1, 2, false), (7, 2, false), (1, 9, false), (7, 9, true)]
         {
-            assert_eq!(Place { device, inode }.is_another(opened), is_another);
+            let found = Place { device, inode, on_own_disk: true };
+            assert_eq!(found.is_another(opened), is_another);
+            // A disk that is mounted late comes over an empty directory.
+            assert!(!found.is_another(Place { on_own_disk: true, ..opened }));
         }
     }
 
