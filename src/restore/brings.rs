@@ -52,24 +52,33 @@ const BROUGHT: [(&str, &[&str]); 17] = [
     ),
 ];
 
-/// Ways to store tables and indexes, and whose they are, or who brings operator
-/// classes that an index has without saying so.
-const METHODS: [(&str, &[&str]); 15] = [
-    ("heap", &[]),
-    ("btree", &[]),
-    ("hash", &[]),
-    ("spgist", &[]),
-    ("brin", &[]),
-    ("gist", &["btree_gist", "intarray"]),
-    ("gin", &["btree_gin"]),
-    ("bloom", &["bloom"]),
-    ("hnsw", &["vector"]),
-    ("ivfflat", &["vector"]),
-    ("diskann", &["vectorscale"]),
-    ("rum", &["rum"]),
-    ("bm25", &["pg_search"]),
-    ("pgroonga", &["pgroonga"]),
-    ("columnar", &["citus_columnar", "citus", "columnar"]),
+/// Whose a way to store tables or indexes is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    /// PostgreSQL's own; these bring operator classes for it, and an index may have one
+    /// without saying so.
+    Own(&'static [&'static str]),
+    /// One of these extensions brings it.
+    Of(&'static [&'static str]),
+}
+
+/// Ways to store tables and indexes.
+const METHODS: [(&str, Method); 15] = [
+    ("heap", Method::Own(&[])),
+    ("btree", Method::Own(&[])),
+    ("hash", Method::Own(&[])),
+    ("spgist", Method::Own(&[])),
+    ("brin", Method::Own(&[])),
+    ("gist", Method::Own(&["btree_gist", "intarray"])),
+    ("gin", Method::Own(&["btree_gin"])),
+    ("bloom", Method::Of(&["bloom"])),
+    ("hnsw", Method::Of(&["vector"])),
+    ("ivfflat", Method::Of(&["vector"])),
+    ("diskann", Method::Of(&["vectorscale"])),
+    ("rum", Method::Of(&["rum"])),
+    ("bm25", Method::Of(&["pg_search"])),
+    ("pgroonga", Method::Of(&["pgroonga"])),
+    ("columnar", Method::Of(&["citus_columnar", "citus", "columnar"])),
 ];
 
 /// The extension that something of this name is of.
@@ -77,10 +86,9 @@ pub(super) fn maker(name: &str) -> Option<&'static str> {
     BROUGHT.iter().find(|(_, brought)| brought.contains(&name)).map(|(maker, _)| *maker)
 }
 
-/// The extensions that a table or index may need for its access method; `None` for one
-/// that is not known here.
-pub(super) fn for_method(method: &str) -> Option<&'static [&'static str]> {
-    METHODS.iter().find(|(known, _)| *known == method).map(|(_, extensions)| *extensions)
+/// Whose an access method is; `None` for one that is not known here.
+pub(super) fn for_method(method: &str) -> Option<Method> {
+    METHODS.iter().find(|(known, _)| *known == method).map(|(_, whose)| *whose)
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
 };
 
 use super::{
-    blame::Blame, clean::UNLINK, failure::Failure, progress::Progress, statement::name_of,
+    blame::Blame, clean::UNLINK, failure::Failure, plan::Plan, progress::Progress,
+    statement::name_of,
 };
 use crate::{
     archive::TableName,
@@ -30,6 +32,29 @@ const LOCKED: &str = "SET LOCAL lock_timeout = '60s'";
 /// The same where it is only tried: whoever uses the target waits behind it.
 const LOCKED_BRIEFLY: &str = "SET LOCAL lock_timeout = '3s'";
 
+/// How long such a trial may take in all, with everything that it has dropped by then
+/// locked.
+const TRIED_WITHIN: Duration = Duration::from_secs(10);
+
+/// What came of a rehearsal that found nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rehearsed {
+    /// All of it was tried.
+    Whole,
+    /// It was ended, since others would have had to wait.
+    Late,
+}
+
+/// What is said of a rehearsal that was ended.
+pub(super) fn late() -> String {
+    format!(
+        "whether something would go with what --clean drops that the archive does not hold was \
+         not known within {} s, and then not tried any longer: whoever uses the target would wait; \
+         --clean itself looks before anything is final",
+        TRIED_WITHIN.as_secs()
+    )
+}
+
 /// What may go.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ours<'a> {
@@ -37,6 +62,15 @@ pub(super) struct Ours<'a> {
     pub may_go: &'a BTreeSet<TableName>,
     /// Memberships of publications that will be made again.
     pub rejoins: &'a BTreeSet<(String, TableName)>,
+    /// Foreign keys of tables that stay, by table and name, that will be made again.
+    pub keys: &'a BTreeSet<(TableName, String)>,
+}
+
+impl<'a> Ours<'a> {
+    /// What a plan makes again.
+    pub(super) fn of(plan: &'a Plan) -> Self {
+        Self { may_go: &plan.may_go, rejoins: &plan.rejoins, keys: &plan.keys }
+    }
 }
 
 /// Runs the drops; takes them back when something goes that is not the archive's.
@@ -49,7 +83,7 @@ pub(super) async fn clean(
 ) -> Result<(), Failure> {
     let (unlinks, drops): (Vec<&String>, Vec<&String>) =
         drops.iter().partition(|drop| drop.starts_with(UNLINK));
-    drop_all(&drops, ours, control, progress, LOCKED).await?;
+    drop_all(&drops, ours, control, progress, Limits::Lock).await?;
     // A COMMIT whose answer is lost may have been one.
     touched.store(true, Ordering::Relaxed);
     control.run("COMMIT").await?;
@@ -67,12 +101,50 @@ pub(super) async fn rehearse(
     drops: &[String],
     ours: Ours<'_>,
     control: &mut Target,
-) -> Result<(), Failure> {
+) -> Result<Rehearsed, Failure> {
     // Nothing stands on large objects.
     let drops: Vec<&String> = drops.iter().filter(|drop| !drop.starts_with(UNLINK)).collect();
-    drop_all(&drops, ours, control, &Progress::default(), LOCKED_BRIEFLY).await?;
-    control.run("ROLLBACK").await?;
-    Ok(())
+    let until = Instant::now() + TRIED_WITHIN;
+    let progress = Progress::default();
+    let tried = drop_all(&drops, ours, control, &progress, Limits::Until(until)).await;
+    match tried {
+        Err(_) if Instant::now() >= until => Ok(Rehearsed::Late),
+        Err(failure) => Err(failure),
+        Ok(()) => {
+            control.run("ROLLBACK").await?;
+            Ok(Rehearsed::Whole)
+        }
+    }
+}
+
+/// How long what is dropped may be waited for.
+#[derive(Clone, Copy)]
+enum Limits {
+    /// Each lock for itself.
+    Lock,
+    /// Each lock briefly, and all of it until then.
+    Until(Instant),
+}
+
+impl Limits {
+    fn of_locks(self) -> &'static str {
+        match self {
+            Self::Lock => LOCKED,
+            Self::Until(_) => LOCKED_BRIEFLY,
+        }
+    }
+
+    /// What ends the next statement in time.
+    fn of_statement(self) -> String {
+        match self {
+            Self::Lock => String::new(),
+            Self::Until(end) => {
+                // None would be no limit.
+                let left = end.saturating_duration_since(Instant::now()).as_millis() + 1;
+                format!("SET LOCAL statement_timeout = {left};")
+            }
+        }
+    }
 }
 
 /// Drops in a transaction that stays open; where that fails, it is taken back.
@@ -81,42 +153,52 @@ async fn drop_all(
     ours: Ours<'_>,
     control: &mut Target,
     progress: &Progress,
-    locked: &str,
+    limits: Limits,
 ) -> Result<(), Failure> {
     control.run("BEGIN").await?;
-    control.run(locked).await?;
+    control.run(limits.of_locks()).await?;
+    let found = drop_each(drops, ours, control, progress, limits).await;
+    if found.is_err() {
+        // An error here changes nothing: the transaction is over either way.
+        let _ = control.run("ROLLBACK").await;
+    }
+    found
+}
+
+async fn drop_each(
+    drops: &[&String],
+    ours: Ours<'_>,
+    control: &mut Target,
+    progress: &Progress,
+    limits: Limits,
+) -> Result<(), Failure> {
     let before = control.names(EVERYTHING).await?;
     for drop in drops {
         // A schema that is not there holds nothing to drop.
-        control.run("SAVEPOINT one").await?;
+        control.run(&format!("{}SAVEPOINT one", limits.of_statement())).await?;
         match control.run(drop).await {
             Ok(()) => control.run("RELEASE SAVEPOINT one").await?,
             Err(error) if error.is_absent() => control.run("ROLLBACK TO SAVEPOINT one").await?,
-            Err(error) => {
-                // An error here changes nothing: the transaction is over either way.
-                let _ = control.run("ROLLBACK").await;
-                return Err(Failure::of(format!("{drop:?}"), explained(&error)));
-            }
+            Err(error) => return Err(Failure::of(format!("{drop:?}"), explained(&error))),
         }
         progress.add(1);
     }
+    control.run(&limits.of_statement()).await?;
     let after = control.names(EVERYTHING).await?;
     let foreign = foreign(&before, &after, ours);
-    if !foreign.is_empty() {
-        control.run("ROLLBACK").await?;
-        let shown = foreign[..foreign.len().min(NAMED)].join(", ");
-        return Err(Failure {
-            at: None,
-            message: format!(
-                "what the archive creates cannot be dropped without also dropping {shown}{}, \
-                 which the archive does not hold; drop that first, or restore into another \
-                 database",
-                if foreign.len() > NAMED { " and more" } else { "" }
-            ),
-            blame: Blame::Unknown,
-        });
+    if foreign.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let shown = foreign[..foreign.len().min(NAMED)].join(", ");
+    Err(Failure {
+        at: None,
+        message: format!(
+            "what the archive creates cannot be dropped without also dropping {shown}{}, which \
+             the archive does not hold; drop that first, or restore into another database",
+            if foreign.len() > NAMED { " and more" } else { "" }
+        ),
+        blame: Blame::Unknown,
+    })
 }
 
 /// An error with what helps against it.
@@ -157,6 +239,7 @@ fn foreign(before: &[String], after: &[String], ours: Ours<'_>) -> Vec<String> {
                 || ours.rejoins.contains(&(name.clone(), owner.clone()))
         } else {
             ours.may_go.contains(&owner)
+                || (what == "constraint" && ours.keys.contains(&(owner.clone(), name.clone())))
         };
         let owner = name_of(&owner);
         let words = if name.is_empty() {
@@ -185,6 +268,7 @@ mod tests {
     fn only_what_is_not_the_archive_s_is_foreign() {
         let may_go = BTreeSet::from([name("a", "t"), name("", "p")]);
         let rejoins = BTreeSet::from([("q".to_owned(), name("a", "t"))]);
+        let keys = BTreeSet::from([(name("b", "c"), "again".to_owned())]);
         let before = [
             ["1", "relation", "", "a", "t"],
             ["2", "constraint", "k", "a", "t"],
@@ -195,12 +279,25 @@ mod tests {
             ["6", "member of publication", "p", "a", "t"],
             ["7", "member of publication", "q", "a", "t"],
             ["8", "member of publication", "mine", "a", "t"],
-            ["9", "relation", "", "b", "stays"],
+            ["9", "constraint", "again", "b", "c"],
+            ["10", "constraint", "other", "b", "c"],
+            ["11", "trigger", "again", "b", "c"],
+            ["12", "relation", "", "b", "stays"],
         ]
         .map(|row| serde_json::to_string(&row).unwrap());
         assert_eq!(
-            foreign(&before, &before[9..], Ours { may_go: &may_go, rejoins: &rejoins }),
-            ["member of publication mine of a.t", "relation b.v", "trigger x|y of b.\"W w\""]
+            foreign(
+                &before,
+                &before[12..],
+                Ours { may_go: &may_go, rejoins: &rejoins, keys: &keys }
+            ),
+            [
+                "constraint other of b.c",
+                "member of publication mine of a.t",
+                "relation b.v",
+                "trigger again of b.c",
+                "trigger x|y of b.\"W w\""
+            ]
         );
     }
 }

@@ -6,6 +6,7 @@ use super::{
     blame::Blame,
     error::{Loaded, RestoreError, Stopped},
     failure::Failure,
+    post::LeftOut,
     progress::Progress,
 };
 use crate::postgres::{ConnectionUrl, Target};
@@ -38,6 +39,8 @@ pub(super) struct Known {
     pub(super) wants_word: bool,
     /// See [`Stopped::lacking`].
     pub(super) lacking: Vec<String>,
+    /// See [`Stopped::denied`].
+    pub(super) denied: Vec<LeftOut>,
 }
 
 /// Ends what the server still does for us, and says what had been done by then.
@@ -47,7 +50,7 @@ pub(super) async fn stopped(
     progress: &Progress,
     known: Known,
 ) -> RestoreError {
-    let Known { touched, making, marked, defines, uncounted, wants_word, lacking } = known;
+    let Known { touched, making, marked, defines, uncounted, wants_word, lacking, denied } = known;
     let (failure, cancelled) = match cause {
         Cause::Failed(failure) => (failure, false),
         Cause::Cancelled => {
@@ -75,6 +78,7 @@ pub(super) async fn stopped(
         defines,
         wants_word,
         lacking,
+        denied,
     }))
 }
 

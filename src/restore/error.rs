@@ -124,6 +124,8 @@ pub struct Stopped {
     pub wants_word: bool,
     /// Extensions that the archive makes and the target's server does not have.
     pub lacking: Vec<String>,
+    /// Extensions that may be needed and could not be created, and why.
+    pub denied: Vec<(String, String)>,
 }
 
 /// Why code of the database most likely did not find something.
@@ -223,11 +225,24 @@ impl Stopped {
     /// same would stop for ever.
     fn install(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let may_need = matches!(self.blame, Blame::Undefined | Blame::Definition | Blame::File);
+        if may_need && !self.denied.is_empty() {
+            let denied: Vec<String> =
+                self.denied.iter().map(|(what, reason)| format!("{what} ({reason})")).collect();
+            write!(
+                f,
+                "; this may need what could not be created: {}; before it is run again, let \
+                 somebody create it who may",
+                denied.join(", ")
+            )?;
+        }
         if !self.lacking.is_empty() && (may_need || self.blame == Blame::Extension) {
             let lacking = self.lacking.join(", ");
             write!(
                 f,
-                "; the archive makes extensions that the target's server does not have, and                  this may need them: {lacking}; before it is run again, install what it needs                  (where a provider runs the server, turn it on in its dashboard), or leave out                  with --table and --schema what needs it"
+                "; the archive makes extensions that the target's server does not have, and this \
+                 may need them: {lacking}; before it is run again, install what it needs (where a \
+                 provider runs the server, turn it on in its dashboard), or leave out with --table \
+                 and --schema what needs it"
             )
         } else if self.blame == Blame::Extension {
             write!(f, "; before it is run again, {INSTALL}")
@@ -303,6 +318,7 @@ mod tests {
             defines: true,
             wants_word: false,
             lacking: Vec::new(),
+            denied: Vec::new(),
         }
     }
 
@@ -361,8 +377,13 @@ mod tests {
             for part in ["need them: postgis, vector; before it is run again, install", "--table"] {
                 assert!(said.contains(part), "{part}: {said}");
             }
+            assert!(!said.contains("  "), "{said}");
         }
         assert!(!of(Blame::Unknown).contains("postgis") && !of(Blame::Server).contains("postgis"));
+        let denied = vec![("extension btree_gist".to_owned(), "permission denied".to_owned())];
+        let of = |blame| Stopped { blame, denied: denied.clone(), ..stopped() }.to_string();
+        let needs = "need what could not be created: extension btree_gist (permission denied); ";
+        assert!(of(Blame::Undefined).contains(needs) && !of(Blame::Unknown).contains("gist"));
         // Its statement names it.
         let said = Stopped { blame: Blame::Extension, ..stopped() }.to_string();
         assert!(said.contains("before it is run again, install it there"), "{said}");

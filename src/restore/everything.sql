@@ -1,7 +1,7 @@
 -- Every object of the database that could go along when others are dropped, by
 -- its identity, with what it belongs to. Not listed: the system's own, what goes
--- with what it is a part of (an array's type, a key's index), and what an extension
--- made, with the indexes, defaults and constraints of its tables, which are not
+-- with what it is a part of (an array's type, a key's index, a partition's share of its
+-- table's constraint), and what an extension made, with the indexes, defaults and constraints of its tables, which are not
 -- marked as the extension's. Large objects stand on nothing.
 SELECT json_build_array(
   concat_ws(':', o.class::oid, o.oid, o.sub), o.what, o.name::text, o.schema::text, o.owner::text
@@ -29,7 +29,7 @@ SELECT json_build_array(
                     AND d.objsubid = 0 AND d.deptype = 'e')
   UNION ALL SELECT 'pg_constraint'::regclass, o.oid, 0, 'constraint', o.conname, n.nspname, c.relname
   FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+  WHERE o.conparentid = 0 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                     AND d.objsubid = 0 AND d.deptype = 'e')
   UNION ALL SELECT 'pg_trigger'::regclass, o.oid, 0, 'trigger', o.tgname, n.nspname, c.relname
   FROM pg_trigger o JOIN pg_class c ON c.oid = o.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -48,7 +48,8 @@ pub(super) fn judge(
         let names: Vec<String> = plan.anew.iter().map(name_of).collect();
         plan.refusals.push(format!(
             "not whole, since the restore that made it never came to its end: {}; add {room} to \
-             drop it first and make it anew",
+             drop it first and make it anew, or, where you have finished it by hand, take its \
+             comment away that says so (COMMENT ON TABLE … IS NULL)",
             shorten(&names)
         ));
     }

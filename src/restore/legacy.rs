@@ -18,6 +18,7 @@ use self::found::Found;
 pub use self::run::run;
 pub(super) use self::text::Text;
 use super::{
+    drop::{self, Rehearsed},
     ending::{self, Cause, Known},
     error::RestoreError,
     identity::{self, Asked, Live},
@@ -169,8 +170,11 @@ impl PreparedLegacy {
             Ok(found) => {
                 let mut refusals = refusals::of_archive(self, &found);
                 if refusals.is_empty() && self.request.clean {
-                    let refused = run::rehearse(&found, &mut self.control).await;
-                    refusals.extend(refused.map(|why| self.url.mask(&why)));
+                    match run::rehearse(&found, &mut self.control).await {
+                        Ok(Rehearsed::Whole) => {}
+                        Ok(Rehearsed::Late) => self.warnings.push(drop::late()),
+                        Err(why) => refusals.push(self.url.mask(&why)),
+                    }
                 }
                 Ok(Checked {
                     refusals,
@@ -192,7 +196,7 @@ impl PreparedLegacy {
     /// What is known of it when it stops.
     fn known(&self, touched: bool, uncounted: bool) -> Known {
         let wants_word = self.wants_word();
-        let lacking = Vec::new();
+        let (lacking, denied) = (Vec::new(), Vec::new());
         Known {
             touched,
             making: None,
@@ -201,6 +205,7 @@ impl PreparedLegacy {
             uncounted,
             wants_word,
             lacking,
+            denied,
         }
     }
 

@@ -5,7 +5,7 @@
 //! that a part makes has a comment that says so, from the very transaction that makes
 //! it; when everything else is done, it gets the archive's comment, or none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
@@ -20,9 +20,14 @@ use crate::{archive::TableName, postgres::UNFINISHED};
 pub struct Marks {
     /// What says that a relation is not whole.
     put: BTreeMap<TableName, String>,
-    /// What takes that away again.
+    /// What takes that away again. Whatever goes with a relation when that is dropped comes
+    /// later than it, so that whoever is killed in between leaves nothing that is whole on
+    /// what is not.
     last: Vec<Statement>,
 }
+
+/// What SQL calls a sequence.
+const SEQUENCE: &str = "SEQUENCE";
 
 /// What SQL calls a relation of this kind.
 pub(super) fn noun(kind: Kind) -> Option<&'static str> {
@@ -31,41 +36,64 @@ pub(super) fn noun(kind: Kind) -> Option<&'static str> {
         Kind::ForeignTable => Some("FOREIGN TABLE"),
         Kind::View => Some("VIEW"),
         Kind::MaterializedView => Some("MATERIALIZED VIEW"),
-        Kind::Sequence => Some("SEQUENCE"),
+        Kind::Sequence => Some(SEQUENCE),
         _ => None,
     }
+}
+
+/// Takes marks out of an archive: the source had them when it was backed up, and they
+/// would say of what is whole that it is not. Returns the relations that had one, as SQL
+/// writes them.
+pub(super) fn wipe(statements: &mut Vec<Statement>) -> impl Iterator<Item = String> {
+    let end = format!(" IS '{UNFINISHED}';");
+    let is_mark = move |statement: &mut Statement| {
+        is_of_relation(statement) && statement.text.trim_ascii_end().ends_with(end.as_bytes())
+    };
+    let taken: Vec<Statement> = statements.extract_if(.., is_mark).collect();
+    taken.into_iter().filter_map(|statement| statement.relation.as_ref().map(name_of))
+}
+
+/// Whether a statement is a relation's comment; a column's has another object than its
+/// table.
+fn is_of_relation(statement: &Statement) -> bool {
+    statement.kind == Kind::Comment && statement.object == statement.relation
 }
 
 impl Marks {
     /// Marks every relation that `pre_data` makes; comments on them are taken out of
     /// both, to come last.
     pub(super) fn take(pre_data: &mut Vec<Statement>, post_data: &mut Vec<Statement>) -> Self {
-        let made: BTreeMap<TableName, String> = pre_data
+        let made: Vec<(TableName, &str)> = pre_data
             .iter()
-            .filter_map(|made| Some((noun(made.kind)?, made.object.as_ref()?)))
-            .map(|(noun, name)| (name.clone(), format!("{noun} {}", name_of(name))))
+            .filter_map(|made| Some((made.object.clone()?, noun(made.kind)?)))
             .collect();
-        // A column's comment has another object than its table.
+        let mut put: BTreeMap<TableName, String> = made
+            .iter()
+            .map(|(name, noun)| (name.clone(), format!("COMMENT ON {noun} {}", name_of(name))))
+            .collect();
         let is_theirs = |statement: &mut Statement| {
-            statement.kind == Kind::Comment
-                && statement.object == statement.relation
-                && statement.relation.as_ref().is_some_and(|name| made.contains_key(name))
+            is_of_relation(statement)
+                && statement.relation.as_ref().is_some_and(|name| put.contains_key(name))
         };
-        let mut last: Vec<Statement> = pre_data.extract_if(.., is_theirs).collect();
-        last.extend(post_data.extract_if(.., is_theirs));
-        let bare = |name: &&TableName| !last.iter().any(|said| said.object.as_ref() == Some(name));
-        let none: Vec<Statement> = made
-            .keys()
-            .filter(bare)
-            .map(|name| {
-                Statement::read(&Bytes::from(format!("COMMENT ON {} IS NULL;", made[name])))
+        let mut said: Vec<Statement> = pre_data.extract_if(.., is_theirs).collect();
+        said.extend(post_data.extract_if(.., is_theirs));
+        let mut said: HashMap<TableName, Statement> =
+            said.into_iter().filter_map(|s| Some((s.object.clone()?, s))).collect();
+        // What goes with a relation when that is dropped is made after it; but the default
+        // that a sequence gives is of a table that is made before.
+        let (first, then): (Vec<_>, Vec<_>) =
+            made.into_iter().partition(|(_, noun)| *noun == SEQUENCE);
+        let last = first
+            .into_iter()
+            .chain(then)
+            .map(|(name, _)| {
+                let none = || Bytes::from(format!("{} IS NULL;", put[&name]));
+                said.remove(&name).unwrap_or_else(|| Statement::read(&none()))
             })
             .collect();
-        last.extend(none);
-        let put = made
-            .into_iter()
-            .map(|(name, what)| (name, format!("COMMENT ON {what} IS '{UNFINISHED}';")))
-            .collect();
+        for comment in put.values_mut() {
+            *comment += &format!(" IS '{UNFINISHED}';");
+        }
         Self { put, last }
     }
 
@@ -109,6 +137,7 @@ mod tests {
             "COMMENT ON TABLE a.\"T t\" IS 'mine';",
             "COMMENT ON COLUMN a.\"T t\".x IS 'stays';",
             "CREATE VIEW a.v AS SELECT 1;",
+            "CREATE SEQUENCE a.s;",
             "COMMENT ON TABLE a.other IS 'stays';",
         ]
         .map(read)
@@ -118,12 +147,28 @@ mod tests {
         let marks = Marks::take(&mut pre_data, &mut post_data);
         assert_eq!(
             said(marks.last()),
-            ["COMMENT ON TABLE a.\"T t\" IS 'mine';", "COMMENT ON VIEW a.v IS NULL;"]
+            [
+                "COMMENT ON SEQUENCE a.s IS NULL;",
+                "COMMENT ON TABLE a.\"T t\" IS 'mine';",
+                "COMMENT ON VIEW a.v IS NULL;"
+            ]
         );
-        assert_eq!((marks.comments(), pre_data.len(), post_data.len()), (1, 5, 1));
+        assert_eq!((marks.comments(), pre_data.len(), post_data.len()), (1, 6, 1));
         let mark = format!("COMMENT ON TABLE a.\"T t\" IS '{UNFINISHED}';");
         assert_eq!(marks.of(&made[1]), Some(mark.as_str()));
         assert!(marks.of(&made[4]).is_some_and(|mark| mark.starts_with("COMMENT ON VIEW a.v")));
-        assert!([0, 2, 3, 5].iter().all(|&at| marks.of(&made[at]).is_none()));
+        assert!([0, 2, 3, 6].iter().all(|&at| marks.of(&made[at]).is_none()));
+    }
+
+    /// The source had it when it was backed up.
+    #[test]
+    fn a_mark_is_nobody_s_comment() {
+        let mark = format!("COMMENT ON TABLE a.t IS '{UNFINISHED}';");
+        let column = format!("COMMENT ON COLUMN a.t.c IS '{UNFINISHED}';");
+        let mut statements = [&mark[..], &column, "COMMENT ON VIEW a.v IS 'mine';"]
+            .map(|sql| Statement::read(&Bytes::copy_from_slice(sql.as_bytes())))
+            .to_vec();
+        assert_eq!(wipe(&mut statements).collect::<Vec<_>>(), ["a.t"]);
+        assert_eq!(said(&statements), [&column[..], "COMMENT ON VIEW a.v IS 'mine';"]);
     }
 }

@@ -38,6 +38,7 @@ mod fill_order;
 mod framing;
 mod grants;
 mod guards;
+mod guess;
 mod homes;
 mod identity;
 mod judge;

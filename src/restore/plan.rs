@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    damage::Damage, identity::Asked, judge::Class, marks::Marks, order::Waves, platform::Platform,
-    statement::Statement,
+    damage::Damage, guess::Guess, identity::Asked, judge::Class, marks::Marks, order::Waves,
+    platform::Platform, statement::Statement,
 };
 use crate::{
     archive::{Manifest, TableName, manifest::Table},
@@ -24,6 +24,9 @@ pub struct Contents {
     pub post_data: Vec<Statement>,
     /// Of an archive that is known to be damaged, what cannot be read of it.
     pub damage: Option<Damage>,
+    /// Relations that said in the source that a restore into it had not finished them, as
+    /// SQL writes them.
+    pub unfinished: Vec<String>,
 }
 
 /// Everything that a restore will do.
@@ -51,8 +54,12 @@ pub struct Plan {
     pub may_go: BTreeSet<TableName>,
     /// Memberships of publications that are made again.
     pub rejoins: BTreeSet<(String, TableName)>,
+    /// Foreign keys of tables that stay and that are made again, by table and name.
+    pub keys: BTreeSet<(TableName, String)>,
     /// Statements of the pre-data section, settings included.
     pub pre_data: Vec<Statement>,
+    /// Extensions among them that are created where that can be.
+    pub guesses: Vec<Guess>,
     /// Tables loaded by many sessions, as places in the manifest.
     pub load: Vec<usize>,
     /// Tables that exist, filled in one transaction, in this order.

@@ -96,6 +96,13 @@ impl Planner<'_> {
                     .to_owned(),
             );
         }
+        if !self.contents.unfinished.is_empty() {
+            self.plan.warnings.push(format!(
+                "a restore into the source was stopped before the backup was made, and {} may \
+                 lack there what it lacks here",
+                self.contents.unfinished.join(", ")
+            ));
+        }
         self.unfinished = self.unfinished();
         let chosen = self.choose()?;
         if options.wants(Section::PreData) {
@@ -137,6 +144,7 @@ impl Planner<'_> {
             });
         }
         if let Some(chosen) = chosen {
+            self.lose_nothing(&chosen);
             for table in &chosen.without_rows {
                 self.plan.warnings.push(format!(
                     "{} is made without rows, because what was asked for stands on it",
@@ -184,6 +192,7 @@ impl Planner<'_> {
                 .chain(others)
                 .filter(|name| !self.unfinished.contains(name))
                 .collect(),
+            unfinished: &self.unfinished,
             schemas: &facts.schemas.iter().map(|schema| schema.name.clone()).collect(),
             extensions: &facts.extensions,
         };
@@ -257,6 +266,14 @@ impl Planner<'_> {
     fn pre_data(&mut self, chosen: Option<&Chosen>) {
         let contents = self.contents;
         for (at, statement) in contents.pre_data.iter().enumerate() {
+            let guess = chosen.and_then(|chosen| chosen.guess(at, &contents.pre_data));
+            if let Some(guess) = guess {
+                if self.judge.judge(statement) == Verdict::Keep {
+                    self.plan.pre_data.push(guess.tried());
+                    self.plan.guesses.push(guess);
+                }
+                continue;
+            }
             if chosen.is_none_or(|chosen| chosen.pre_data.contains(&at)) && self.takes(statement) {
                 self.plan.pre_data.push(statement.clone());
             }

@@ -1,3 +1,6 @@
+#[path = "planner/marked_tests.rs"]
+mod marked;
+
 use bytes::Bytes;
 
 use super::*;
@@ -52,7 +55,8 @@ pub(in crate::restore) fn contents() -> Contents {
     manifest.sections.pre_data = vec![member(0, 100)];
     manifest.sections.data = vec![member(5110, 20)];
     manifest.sections.post_data = vec![member(5130, 30)];
-    Contents { manifest, pre_data: cut(PRE_DATA), post_data: cut(POST_DATA), damage: None }
+    let (pre_data, post_data) = (cut(PRE_DATA), cut(POST_DATA));
+    Contents { manifest, pre_data, post_data, damage: None, unfinished: Vec::new() }
 }
 
 pub(in crate::restore) fn facts() -> TargetFacts {
@@ -453,51 +457,4 @@ fn who_asks_for_an_extension_s_table_gets_its_extension_or_is_told_of_it() {
     let part = planned_of(&contents, &offering(&["cfg", "citext"]), &table);
     assert!(part.load.is_empty());
     assert!(lost(&part)[0].ends_with("create first which of cfg, citext makes it"));
-}
-
-/// Filled, it would lack for ever what it lacks.
-#[test]
-fn what_says_that_it_is_not_whole_is_made_anew() {
-    let mut facts = facts();
-    facts.relations = vec![RelationFact { unfinished: true, ..relation("small", &["id", "m"]) }];
-    let refused = planned(&facts, &["small"], &of_table("small"));
-    assert_eq!(refused.refusals.len(), 1, "{:?}", refused.refusals);
-    let said = "never came to its end: public.small; add --clean";
-    assert!(refused.refusals[0].contains(said), "{:?}", refused.refusals);
-
-    let clean = Options { clean: true, ..of_table("small") };
-    let anew = planned(&facts, &["small"], &clean);
-    assert_eq!(anew.refusals, [""; 0]);
-    assert_eq!(anew.drops, ["DROP TABLE IF EXISTS public.small CASCADE"]);
-    assert_eq!((anew.load.len(), anew.fill.len(), anew.post_data.indexes.len()), (1, 0, 1));
-    let made = anew.pre_data.iter().find(|made| made.kind == Kind::Table).unwrap();
-    assert!(anew.marks.of(made).is_some() && anew.marks.last().len() == 1);
-
-    // Who asks for rows alone fills it; and one that says nothing is filled as well.
-    let rows = Options { sections: vec![Section::Data], ..clean.clone() };
-    let whole = vec![relation("small", &["id", "m"])];
-    for (relations, options) in [(facts.relations.clone(), rows), (whole, clean)] {
-        facts.relations = relations;
-        let filled = planned(&facts, &["small"], &options);
-        assert_eq!((filled.drops.len(), filled.fill.len()), (0, 1));
-        assert!(filled.marks.is_empty());
-    }
-}
-
-/// It went when the table was dropped.
-#[test]
-fn a_foreign_key_of_a_table_that_is_there_comes_with_the_table_it_points_at() {
-    let mut facts = facts();
-    let large = relation("large", &["id", "small"]);
-    let has = RelationFact { parts: vec!["constraint large_fk".into()], ..large.clone() };
-    let foreign = RelationFact { owned: false, ..large.clone() };
-    for (large, regained, left_out) in [(large, 1, 0), (has, 0, 0), (foreign, 0, 1)] {
-        facts.relations = vec![large];
-        let plan = planned(&facts, &["large"], &of_table("small"));
-        assert_eq!((plan.regained.len(), plan.left_out.len()), (regained, left_out), "{plan:?}");
-        assert_eq!(plan.refusals, [""; 0]);
-    }
-    facts.relations.clear();
-    let plan = planned(&facts, &[], &of_table("small"));
-    assert!(plan.regained.is_empty() && plan.left_out.is_empty());
 }

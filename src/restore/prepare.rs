@@ -9,9 +9,10 @@ use std::{
 
 use super::{
     damage::Damage,
-    drop,
+    drop::{self, Rehearsed},
     error::RestoreError,
     identity::{self, Live},
+    marks,
     members::{Archive, MemberError},
     options::Options,
     plan::{self, Contents, Plan, name},
@@ -101,8 +102,10 @@ pub(super) async fn contents(
             Err(error) => return Err(RestoreError::Definitions { section, error }),
         });
     }
-    let (post_data, pre_data) = (read.pop().unwrap_or_default(), read.pop().unwrap_or_default());
-    Ok(Contents { manifest: manifest.clone(), pre_data, post_data, damage })
+    let (mut post_data, mut pre_data) =
+        (read.pop().unwrap_or_default(), read.pop().unwrap_or_default());
+    let unfinished = marks::wipe(&mut pre_data).chain(marks::wipe(&mut post_data)).collect();
+    Ok(Contents { manifest: manifest.clone(), pre_data, post_data, damage, unfinished })
 }
 
 /// Prepares a restore.
@@ -233,9 +236,11 @@ impl Prepared {
     pub async fn rehearse(&mut self) {
         let plan = &mut self.plan;
         if plan.refusals.is_empty() && !plan.drops.is_empty() {
-            let ours = drop::Ours { may_go: &plan.may_go, rejoins: &plan.rejoins };
-            if let Err(failure) = drop::rehearse(&plan.drops, ours, &mut self.control).await {
-                plan.refusals.push(self.url.mask(&failure.said()));
+            let ours = drop::Ours::of(plan);
+            match drop::rehearse(&plan.drops, ours, &mut self.control).await {
+                Ok(Rehearsed::Whole) => {}
+                Ok(Rehearsed::Late) => plan.warnings.push(drop::late()),
+                Err(failure) => plan.refusals.push(self.url.mask(&failure.said())),
             }
         }
     }

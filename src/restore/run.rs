@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -15,7 +15,7 @@ use super::{
     ending::{self, Cause, Known},
     error::{OTHERWISE, RestoreError},
     failure::Failure,
-    fill, homes,
+    fill, guess, homes,
     kind::Kind,
     load,
     members::Archive,
@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     archive::{Manifest, TableName},
-    postgres::{Psql, Section, Target, quote},
+    postgres::{Psql, Section, Target, TargetFacts, quote},
     words::RestoreStage,
 };
 
@@ -65,6 +65,7 @@ pub async fn run(
     let defines = options.wants(Section::PreData);
     let marked = !prepared.plan.marks.is_empty();
     let touched = Arc::new(AtomicBool::new(false));
+    let denied = Arc::default();
     let (wants_word, lacking) = (prepared.wants_word, prepared.lacking.clone());
     let psql = prepared.psql()?;
     let work = Work {
@@ -73,6 +74,7 @@ pub async fn run(
         options,
         progress: progress.clone(),
         touched: Arc::clone(&touched),
+        denied: Arc::clone(&denied),
         stages: Stages::new(progress),
     };
     let cause = tokio::select! {
@@ -85,7 +87,9 @@ pub async fn run(
     };
     // The sessions' own ends are gone by now; the server may still be at work.
     let touched = touched.load(Ordering::Relaxed);
-    let known = Known { touched, making, marked, defines, uncounted: false, wants_word, lacking };
+    let denied = std::mem::take(&mut *locked(&denied));
+    let known =
+        Known { touched, making, marked, defines, uncounted: false, wants_word, lacking, denied };
     Err(ending::stopped(cause, &url, progress, known).await)
 }
 
@@ -95,7 +99,13 @@ struct Work {
     options: Options,
     progress: Progress,
     touched: Arc<AtomicBool>,
+    /// Extensions that may be needed and could not be created, and why.
+    denied: Arc<Mutex<Vec<LeftOut>>>,
     stages: Stages,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Work {
@@ -115,7 +125,7 @@ impl Work {
         let mut sessions = self.sessions(&contents.pre_data, &facts.settings).await?;
         if !plan.drops.is_empty() {
             let total = plan.drops.len() as u64;
-            let ours = drop::Ours { may_go: &plan.may_go, rejoins: &plan.rejoins };
+            let ours = drop::Ours::of(&plan);
             let cleaning =
                 drop::clean(&plan.drops, ours, &mut control, &self.progress, &self.touched);
             self.stages.run(RestoreStage::Clean, total, cleaning).await?;
@@ -125,10 +135,7 @@ impl Work {
             let sql = format!("CREATE ROLE {} NOLOGIN", quote(role));
             control.run(&sql).await.map_err(Failure::at(format!("role {role}")))?;
         }
-        if plan.pre_data.iter().any(|statement| statement.kind != Kind::Setting) {
-            let total = plan.pre_data.len() as u64;
-            self.stages.run(RestoreStage::PreData, total, self.pre_data(&plan, &facts)).await?;
-        }
+        self.define(&mut plan, &facts, &mut control).await?;
         skipped.extend(homes::look(&mut plan, &manifest.tables, &mut control).await?);
         if !plan.load.is_empty() {
             let tables = &manifest.tables;
@@ -244,11 +251,28 @@ impl Work {
         Ok(())
     }
 
-    async fn pre_data(
+    /// Makes what rows need.
+    async fn define(
         &self,
-        plan: &Plan,
-        facts: &crate::postgres::TargetFacts,
+        plan: &mut Plan,
+        facts: &TargetFacts,
+        control: &mut Target,
     ) -> Result<(), Failure> {
+        if plan.pre_data.iter().all(|statement| statement.kind == Kind::Setting) {
+            return Ok(());
+        }
+        let total = plan.pre_data.len() as u64;
+        let made = self.stages.run(RestoreStage::PreData, total, self.pre_data(plan, facts)).await;
+        // Whatever stopped it may need what was denied.
+        let denied = guess::denied(&plan.guesses, control).await;
+        *locked(&self.denied) = denied.as_deref().unwrap_or_default().to_vec();
+        made?;
+        let reason = |reason| format!("it may be needed, and cannot be created: {reason}");
+        plan.left_out.extend(denied?.into_iter().map(|(what, why)| (what, reason(why))));
+        Ok(())
+    }
+
+    async fn pre_data(&self, plan: &Plan, facts: &TargetFacts) -> Result<(), Failure> {
         let (mut log, mut script) = (ScriptLog::default(), Vec::new());
         for setting in session_settings(&facts.settings) {
             log.add_own(&setting, &mut script);

@@ -7,9 +7,10 @@
 
 mod tie;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
+    guess::Guess,
     kind::Kind,
     options::Options,
     statement::{Statement, name_of},
@@ -35,6 +36,9 @@ pub(super) struct Chosen {
     pub sequences: BTreeSet<TableName>,
     /// Statements of the pre-data section, by their place.
     pub pre_data: BTreeSet<usize>,
+    /// Statements that make extensions that it may need, with those that make their
+    /// schemas, where the target lacks these; by their places in the pre-data section.
+    pub guessed: BTreeMap<usize, Option<usize>>,
     /// Statements of the post-data section, by their place.
     pub post_data: BTreeSet<usize>,
     /// What would belong to it but is left out, and why.
@@ -66,6 +70,8 @@ pub(super) struct Question<'a> {
     pub post_data: &'a [Statement],
     /// Relations, functions and types of the target.
     pub there: &'a HashSet<TableName>,
+    /// Relations of the target that are as good as not there: they are not whole.
+    pub unfinished: &'a BTreeSet<TableName>,
     /// Schemas of the target.
     pub schemas: &'a HashSet<String>,
     /// Extensions that the target has or could have, where there is a target.
@@ -109,6 +115,14 @@ pub(super) fn choose(question: &Question<'_>, options: &Options) -> Result<Chose
     Ok(choice.chosen)
 }
 
+impl Chosen {
+    /// What creates the extensions that it may need, by the place in the pre-data section.
+    pub(super) fn guess(&self, at: usize, pre_data: &[Statement]) -> Option<Guess> {
+        let schema = self.guessed.get(&at)?.filter(|schema| !self.pre_data.contains(schema));
+        Some(Guess::new(&pre_data[at], schema.map(|schema| &pre_data[schema])))
+    }
+}
+
 struct Choice<'a> {
     question: &'a Question<'a>,
     /// Pre-data statements by the name that they make or belong to.
@@ -126,8 +140,8 @@ struct Choice<'a> {
     chosen: Chosen,
 }
 
-/// Whether a statement makes something that others can mention.
-fn makes(statement: &Statement) -> Option<&TableName> {
+/// What a statement makes that others can mention.
+fn makes(statement: &Statement) -> impl Iterator<Item = &TableName> {
     let kind = matches!(
         statement.kind,
         Kind::Table
@@ -142,7 +156,9 @@ fn makes(statement: &Statement) -> Option<&TableName> {
             | Kind::OperatorClass
             | Kind::TextSearch
     );
-    statement.object.as_ref().filter(|object| kind && !object.schema.is_empty())
+    let brought = statement.other.as_ref().filter(|_| statement.kind == Kind::Type);
+    let made = statement.object.as_ref().filter(|_| kind);
+    made.into_iter().chain(brought).filter(|name| !name.schema.is_empty())
 }
 
 fn is_relation(kind: Kind) -> bool {
@@ -158,8 +174,12 @@ impl<'a> Choice<'a> {
         let mut made = HashSet::new();
         for (at, statement) in question.pre_data.iter().enumerate() {
             let names = [statement.object.as_ref(), statement.relation.as_ref()];
-            let names: BTreeSet<&TableName> =
-                names.into_iter().flatten().filter(|name| !name.schema.is_empty()).collect();
+            let names: BTreeSet<&TableName> = names
+                .into_iter()
+                .flatten()
+                .filter(|name| !name.schema.is_empty())
+                .chain(makes(statement))
+                .collect();
             for name in names {
                 about.entry(name).or_default().push(at);
             }

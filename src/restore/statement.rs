@@ -35,7 +35,8 @@ pub struct Statement {
     pub object: Option<TableName>,
     /// The table, view or materialized view that it is or belongs to.
     pub relation: Option<TableName>,
-    /// The other table of a foreign key or an ATTACH, the function of a trigger.
+    /// The other table of a foreign key or an ATTACH, the function of a trigger, the
+    /// multirange of a range type.
     pub other: Option<TableName>,
     /// Roles that it names.
     pub roles: Vec<String>,

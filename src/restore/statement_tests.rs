@@ -26,6 +26,11 @@ fn statements_are_what_they_say() {
         ("CREATE VIEW a.\"V v\" AS SELECT 1;", "View a.\"V v\" a.\"V v\" -"),
         ("CREATE EXTENSION IF NOT EXISTS hstore WITH SCHEMA x;", "Extension hstore - -"),
         ("CREATE FUNCTION a.f(x int DEFAULT 1) RETURNS int;", "Routine a.f - -"),
+        (
+            "CREATE TYPE a.\"r R\" AS RANGE (\n    subtype = integer,\n    multirange_type_name = a.\"many Rs\"\n);",
+            "Type a.\"r R\" - a.\"many Rs\"",
+        ),
+        ("CREATE TYPE a.e AS ENUM (\n    'multirange_type_name = a.b'\n);", "Type a.e - -"),
         ("CREATE UNIQUE INDEX i ON ONLY a.t USING btree (x);", "Index a.i a.t -"),
         ("ALTER TABLE ONLY a.t\n    ADD CONSTRAINT k PRIMARY KEY (x);", "Key k a.t -"),
         (

@@ -1,8 +1,9 @@
 //! Which extensions a statement stands on, as far as an archive tells.
 //!
 //! It says of an extension its name and its schema, and of what an extension makes
-//! nothing at all: an operator class that is its type's default is not even named. One
-//! extension too many does little harm, and without one the restore stops; yet those in
+//! nothing at all: an operator class that is its type's default is not even named. So
+//! some are sure, and others are guessed: one too many does little harm, where it is no
+//! harm that it cannot be had, and without one the restore stops. Yet those in
 //! `pg_catalog` make what works in the background (`pg_cron`, say), or languages, and
 //! are not created on a guess.
 
@@ -24,6 +25,35 @@ const LANGUAGES: [&str; 4] = ["sql", "c", "internal", "plpgsql"];
 
 /// How the names of extensions begin that bring a language.
 const OF_LANGUAGES: &str = "pl";
+
+/// Extensions that something stands on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found<'a> {
+    /// Nothing else can be meant.
+    pub(super) sure: BTreeSet<&'a str>,
+    /// Those that may be meant.
+    pub(super) guessed: BTreeSet<&'a str>,
+}
+
+impl<'a> Found<'a> {
+    /// Adds these: one for sure, and of several any.
+    fn add(&mut self, extensions: Vec<&'a str>) {
+        match extensions[..] {
+            [one] => drop(self.sure.insert(one)),
+            _ => self.guessed.extend(extensions),
+        }
+    }
+
+    fn guess(&mut self, extensions: impl IntoIterator<Item = &'a str>) {
+        self.guessed.extend(extensions);
+    }
+
+    /// All of both.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.sure.extend(other.sure);
+        self.guessed.extend(other.guessed);
+    }
+}
 
 /// The extensions of an archive, and what else it makes of what they could.
 #[derive(Debug)]
@@ -49,14 +79,14 @@ impl<'a> Ties<'a> {
         &self,
         statement: &Statement,
         is_made: impl Fn(&TableName) -> bool,
-    ) -> BTreeSet<&'a str> {
-        let mut found = BTreeSet::new();
+    ) -> Found<'a> {
+        let mut found = Found::default();
         if statement.kind == Kind::Setting {
             let object = statement.object.as_ref();
-            if object.is_some_and(|object| object.name == "default_table_access_method") {
-                found.extend(
-                    statement.words().last().map(|m| self.for_method(m)).into_iter().flatten(),
-                );
+            if object.is_some_and(|object| object.name == "default_table_access_method")
+                && let Some(method) = statement.words().last()
+            {
+                self.for_method(method, &mut found);
             }
             return found;
         }
@@ -65,29 +95,40 @@ impl<'a> Ties<'a> {
             return found;
         }
         let all = tokens(&statement.text);
-        self.read(&all, &is_made, &mut found);
+        found.guess(words(&all).filter_map(|word| self.named(word)));
+        for makers in self.unmade(&all, &is_made) {
+            found.add(makers);
+        }
         let mut sql = Cursor::new(&all);
         match statement.kind {
             Kind::Index if sql.skip_to("using") => {
-                let method = sql.identifier();
-                found.extend(method.iter().flat_map(|method| self.for_method(method)));
+                if let Some(method) = sql.identifier() {
+                    self.for_method(&method, &mut found);
+                }
             }
             Kind::Key if sql.skip_to("exclude using") => {
-                let method = sql.identifier();
-                found.extend(method.iter().flat_map(|method| self.for_method(method)));
+                if let Some(method) = sql.identifier() {
+                    self.for_method(&method, &mut found);
+                }
+            }
+            Kind::Server if sql.skip_to("foreign data wrapper") => {
+                let wrapper = sql.identifier();
+                let wrapper = wrapper.filter(|wrapper| !self.made.contains(wrapper.as_str()));
+                found.sure.extend(wrapper.and_then(|wrapper| self.named(&wrapper)));
             }
             Kind::Routine => {
-                if sql.skip_to("language") {
-                    let language = sql.identifier();
-                    found.extend(language.iter().flat_map(|language| self.for_language(language)));
+                let said = sql.skip_to("language");
+                if let Some(language) = sql.identifier().filter(|_| said) {
+                    self.for_language(&language, &mut found);
                 }
                 // A function is made without what it calls, and run with it: an index of
                 // its results runs it at once.
                 for body in bodies(&statement.text, &all) {
                     let body = tokens(body);
-                    self.read(&body, &is_made, &mut found);
                     let makers = words(&body).filter_map(brings::maker);
-                    found.extend(makers.filter_map(|maker| self.named(maker)));
+                    found.guess(makers.filter_map(|maker| self.named(maker)));
+                    found.guess(words(&body).filter_map(|word| self.named(word)));
+                    found.guess(self.unmade(&body, &is_made).flatten());
                 }
             }
             _ => {}
@@ -95,17 +136,14 @@ impl<'a> Ties<'a> {
         found
     }
 
-    /// What is named: extensions themselves, and what they make.
-    fn read(
+    /// Who may make each of the names that the archive does not make.
+    fn unmade(
         &self,
         tokens: &[Token],
         is_made: &impl Fn(&TableName) -> bool,
-        found: &mut BTreeSet<&'a str>,
-    ) {
-        found.extend(words(tokens).filter_map(|word| self.named(word)));
-        for name in mentions(tokens).iter().filter(|name| !is_made(name)) {
-            found.extend(self.makers(name));
-        }
+    ) -> impl Iterator<Item = Vec<&'a str>> {
+        let names = mentions(tokens).into_iter().filter(|name| !is_made(name));
+        names.map(|name| self.makers(&name)).collect::<Vec<_>>().into_iter()
     }
 
     /// The extensions that may make something of this name.
@@ -126,20 +164,27 @@ impl<'a> Ties<'a> {
         }
     }
 
-    fn for_method(&self, method: &str) -> Vec<&'a str> {
+    fn for_method(&self, method: &str, found: &mut Found<'a>) {
         match brings::for_method(method) {
-            _ if self.made.contains(method) => Vec::new(),
-            Some(extensions) => extensions.iter().filter_map(|name| self.named(name)).collect(),
-            None => self.visible(|_| false),
+            _ if self.made.contains(method) => {}
+            Some(brings::Method::Own(extensions)) => {
+                found.guess(extensions.iter().filter_map(|name| self.named(name)));
+            }
+            Some(brings::Method::Of(extensions)) => {
+                found.add(extensions.iter().filter_map(|name| self.named(name)).collect());
+            }
+            None => found.guess(self.visible(|_| false)),
         }
     }
 
-    fn for_language(&self, language: &str) -> Vec<&'a str> {
-        let is_known = LANGUAGES.contains(&language) || self.named(language).is_some();
-        if is_known || self.made.contains(language) {
-            return Vec::new();
+    fn for_language(&self, language: &str, found: &mut Found<'a>) {
+        if LANGUAGES.contains(&language) || self.made.contains(language) {
+            return;
         }
-        self.visible(|name| name.starts_with(OF_LANGUAGES))
+        match self.named(language) {
+            Some(extension) => drop(found.sure.insert(extension)),
+            None => found.guess(self.visible(|name| name.starts_with(OF_LANGUAGES))),
+        }
     }
 
     fn named(&self, name: &str) -> Option<&'a str> {
@@ -186,42 +231,56 @@ mod tests {
         .to_vec()
     }
 
-    fn of(sql: &'static str) -> Vec<String> {
+    /// Those that are sure, and those that are guessed beside them.
+    fn of(sql: &'static str) -> (Vec<String>, Vec<String>) {
         let extensions = extensions();
         let method = Bytes::from_static(b"CREATE ACCESS METHOD own TYPE INDEX HANDLER public.h;");
         let pre_data = [Statement::read(&method)];
         let statement = Statement::read(&Bytes::from_static(sql.as_bytes()));
         let ties = Ties::new(&extensions, &pre_data);
         let is_made = |name: &TableName| ["t", "own_f", "h"].contains(&name.name.as_str());
-        ties.of(&statement, is_made).into_iter().map(str::to_owned).collect()
+        let Found { sure, guessed } = ties.of(&statement, is_made);
+        let guessed: Vec<&str> = guessed.difference(&sure).copied().collect();
+        (owned(&Vec::from_iter(sure)), owned(&guessed))
     }
 
     #[test]
     fn what_comes_after_the_rows_needs_extensions_too() {
-        for (sql, wanted) in [
-            ("CREATE INDEX i ON public.t USING gin (a public.gin_trgm_ops);", &["pg_trgm"][..]),
+        for (sql, sure, guessed) in [
+            (
+                "CREATE INDEX i ON public.t USING gin (a public.gin_trgm_ops);",
+                &["pg_trgm"][..],
+                &[][..],
+            ),
             (
                 "CREATE TRIGGER g BEFORE UPDATE ON public.t FOR EACH ROW EXECUTE FUNCTION public.moddatetime('seen');",
                 &["moddatetime"],
+                &[],
             ),
             // The operator class is not named.
             (
                 "ALTER TABLE ONLY public.t ADD CONSTRAINT k EXCLUDE USING gist (room WITH =, during WITH &&);",
+                &[],
                 &["btree_gist"],
             ),
-            ("CREATE INDEX i ON public.t USING gist (room);", &["btree_gist"]),
-            ("CREATE INDEX i ON public.t USING btree (room);", &[]),
-            ("ALTER TABLE ONLY public.t ADD CONSTRAINT k PRIMARY KEY (id);", &[]),
-            ("CREATE INDEX i ON public.t USING own (room);", &[]),
+            ("CREATE INDEX i ON public.t USING gist (room);", &[], &["btree_gist"]),
+            ("CREATE INDEX i ON public.t USING btree (room);", &[], &[]),
+            ("ALTER TABLE ONLY public.t ADD CONSTRAINT k PRIMARY KEY (id);", &[], &[]),
+            ("CREATE INDEX i ON public.t USING own (room);", &[], &[]),
             // Whose it is nobody knows.
             (
                 "CREATE INDEX i ON public.t USING strange (room);",
+                &[],
                 &["btree_gist", "moddatetime", "obscure", "pg_trgm", "postgres_fdw", "unaccent"],
             ),
-            ("CREATE INDEX i ON public.t USING btree (ext.f(a));", &["obscure", "unaccent"]),
-            ("CREATE INDEX i ON public.t USING btree (public.own_f(a));", &[]),
+            ("CREATE INDEX i ON public.t USING btree (ext.f(a));", &[], &["obscure", "unaccent"]),
+            ("CREATE INDEX i ON public.t USING btree (far.f(a));", &["postgres_fdw"], &[]),
+            ("CREATE INDEX i ON public.t USING btree (public.own_f(a));", &[], &[]),
+            // A column may be called so.
+            ("CREATE TABLE public.t (obscure text);", &[], &["obscure"]),
         ] {
-            assert_eq!(of(sql), wanted, "{sql}");
+            let (found, may_be) = of(sql);
+            assert_eq!((&found[..], &may_be[..]), (&owned(sure)[..], &owned(guessed)[..]), "{sql}");
         }
     }
 
@@ -234,28 +293,42 @@ mod tests {
             "COMMENT ON FUNCTION ext.f(ext.a) IS 'x';",
             "SET default_table_access_method = heap;",
         ] {
-            let found = of(sql);
-            assert!(found.iter().all(|name| name == "plpgsql"), "{sql}: {found:?}");
+            let (sure, guessed) = of(sql);
+            let mut found = sure.iter().chain(&guessed);
+            assert!(found.all(|name| name == "plpgsql"), "{sql}: {sure:?} {guessed:?}");
         }
     }
 
     #[test]
-    fn functions_need_their_language_and_what_they_call() {
-        for (sql, wanted) in [
+    fn functions_need_their_language_and_perhaps_what_they_call() {
+        for (sql, sure, guessed) in [
             (
                 "CREATE FUNCTION public.own_f(a text) RETURNS text LANGUAGE sql IMMUTABLE AS $_$ SELECT ext.unaccent('ext.unaccent', $1) $_$;",
+                &[][..],
                 &["unaccent"][..],
             ),
             (
                 "CREATE FUNCTION public.own_f(a text) RETURNS real LANGUAGE sql AS $$ SELECT similarity(a, 'x') $$;",
+                &[],
                 &["pg_trgm"],
             ),
-            ("CREATE FUNCTION public.own_f() RETURNS int LANGUAGE plv8 AS $$ 1 $$;", &["plv8"]),
-            ("CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw;", &["postgres_fdw"]),
+            (
+                "CREATE FUNCTION public.own_f() RETURNS int LANGUAGE plv8 AS $$ 1 $$;",
+                &["plv8"],
+                &[],
+            ),
+            ("CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw;", &["postgres_fdw"], &[]),
         ] {
-            assert_eq!(of(sql), wanted, "{sql}");
+            let (found, may_be) = of(sql);
+            assert_eq!((&found[..], &may_be[..]), (&owned(sure)[..], &owned(guessed)[..]), "{sql}");
         }
-        let strange = of("CREATE FUNCTION public.own_f() RETURNS int LANGUAGE strange AS 'x';");
-        assert!(strange.contains(&"plv8".into()) && !strange.contains(&"pg_cron".into()));
+        let (sure, strange) =
+            of("CREATE FUNCTION public.own_f() RETURNS int LANGUAGE strange AS 'x';");
+        assert!(sure.is_empty() && strange.contains(&"plv8".into()));
+        assert!(!strange.contains(&"pg_cron".into()));
+    }
+
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
     }
 }

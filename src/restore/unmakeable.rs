@@ -76,7 +76,10 @@ pub(super) fn wants(plan: &Plan, contents: &Contents, facts: &TargetFacts) -> Ve
 /// Every name that the archive makes, or holds rows of.
 fn made(contents: &Contents) -> HashSet<TableName> {
     let statements = contents.pre_data.iter().chain(&contents.post_data);
-    let names = statements.flat_map(|statement| [&statement.object, &statement.relation]);
+    let names = statements.flat_map(|statement| {
+        let brought = statement.other.as_ref().filter(|_| statement.kind == Kind::Type);
+        [statement.object.as_ref(), statement.relation.as_ref(), brought]
+    });
     names.flatten().cloned().chain(contents.manifest.tables.iter().map(name)).collect()
 }
 
@@ -218,6 +221,8 @@ CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA public;
 CREATE EXTENSION IF NOT EXISTS obscure WITH SCHEMA odd;
 CREATE EXTENSION IF NOT EXISTS pg_cron WITH SCHEMA pg_catalog;
 CREATE TYPE public.mood AS ENUM ('public.geometry');
+CREATE TYPE odd.span AS RANGE (subtype = integer, multirange_type_name = odd.\"many Spans\");
+CREATE TABLE public.spans (all_of_them odd.\"many Spans\");
 CREATE DOMAIN public.spot AS public.geometry(Point,4326);
 CREATE TABLE public.place (id integer NOT NULL, note text DEFAULT 'odd.thing'::text, \"Geom\" public.geometry(Point,4326), m public.mood, CONSTRAINT c CHECK (odd.is_good(id)));
 CREATE TABLE public.child (x integer) INHERITS (odd.parent);
@@ -301,7 +306,7 @@ CREATE TRIGGER h BEFORE UPDATE ON public.place FOR EACH ROW EXECUTE FUNCTION odd
         ] {
             assert!(said.contains(part), "{part}: {said}");
         }
-        for part in ["odd.thing", "odd.parent", "odd.g ", "odd.x"] {
+        for part in ["odd.thing", "odd.parent", "odd.g ", "odd.x", "pan"] {
             assert!(!said.contains(part), "{part}: {said}");
         }
     }

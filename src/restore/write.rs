@@ -160,6 +160,7 @@ pub(super) fn choose(
         pre_data: &contents.pre_data,
         post_data: &contents.post_data,
         there: &tables.collect(),
+        unfinished: &BTreeSet::new(),
         // A schema public is in every database.
         schemas: &HashSet::from(["public".to_owned()]),
         extensions: &[],
@@ -260,7 +261,14 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
     ) -> Result<(), WriteError> {
         let contents = self.contents;
         if options.wants(Section::PreData) {
-            self.statements(&contents.pre_data, &chosen.pre_data).await?;
+            for (at, statement) in contents.pre_data.iter().enumerate() {
+                if let Some(guess) = chosen.guess(at, &contents.pre_data) {
+                    self.comment("it may be needed, and may be not to be had").await?;
+                    self.statement(&guess.tried()).await?;
+                } else if chosen.pre_data.contains(&at) {
+                    self.statement(statement).await?;
+                }
+            }
             self.out.write_all(closing.before.as_bytes()).await?;
         } else {
             let settings = contents.pre_data.iter().enumerate();

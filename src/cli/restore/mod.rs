@@ -84,8 +84,9 @@ pub(super) struct Arguments {
     /// it, or `latest`. Without an ID, the backup is the one that it names.
     #[arg(long, value_name = "INCIDENT")]
     incident: Option<String>,
-    /// Print what would be done, and do nothing; ends with the exit code of the restore itself,
-    /// 1 where it is refused or something would be lost.
+    /// Print what would be done, and leave everything as it is; ends with the exit code of the
+    /// restore itself, 1 where it is refused or something would be lost. With --clean it drops,
+    /// looks what went along, and takes that back: for at most 10 s, others wait.
     #[arg(long)]
     dry_run: bool,
     /// Do not ask before --clean.

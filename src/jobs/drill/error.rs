@@ -139,6 +139,7 @@ mod tests {
             defines: true,
             wants_word: false,
             lacking: Vec::new(),
+            denied: Vec::new(),
         })))
     }
 

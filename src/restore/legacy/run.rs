@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{
-        clean, drop,
+        clean,
+        drop::{self, Rehearsed},
         ending::{self, Cause, Known},
         error::{Loaded, RestoreError},
         failure::Failure,
@@ -74,10 +75,11 @@ fn drops(found: &Found) -> (Vec<String>, BTreeSet<TableName>) {
 }
 
 /// Why the target cannot be emptied; it is tried, and taken back.
-pub(super) async fn rehearse(found: &Found, control: &mut Target) -> Option<String> {
+pub(super) async fn rehearse(found: &Found, control: &mut Target) -> Result<Rehearsed, String> {
     let (drops, may_go) = drops(found);
-    let ours = drop::Ours { may_go: &may_go, rejoins: &BTreeSet::new() };
-    drop::rehearse(&drops, ours, control).await.err().map(|failure| failure.said())
+    let none = (BTreeSet::new(), BTreeSet::new());
+    let ours = drop::Ours { may_go: &may_go, rejoins: &none.0, keys: &none.1 };
+    drop::rehearse(&drops, ours, control).await.map_err(|failure| failure.said())
 }
 
 enum Ended {
@@ -159,7 +161,8 @@ impl Work<'_> {
     async fn clean(&self, found: &Found, control: &mut Target) -> Result<(), Failure> {
         let (drops, may_go) = drops(found);
         // Its publications are dropped and made again whole.
-        let ours = drop::Ours { may_go: &may_go, rejoins: &BTreeSet::new() };
+        let none = (BTreeSet::new(), BTreeSet::new());
+        let ours = drop::Ours { may_go: &may_go, rejoins: &none.0, keys: &none.1 };
         let total = drops.len() as u64;
         let cleaning = drop::clean(&drops, ours, control, self.progress, self.touched);
         self.stages.run(RestoreStage::Clean, total, cleaning).await

@@ -8,6 +8,8 @@ use super::{
         clean,
         kind::Kind,
         marks::{self, Marks},
+        select::Chosen,
+        statement::name_of,
     },
     Planner,
 };
@@ -84,6 +86,25 @@ impl Planner<'_> {
             self.plan.drops = drops;
         }
         self.plan.anew = names;
+    }
+
+    /// What is dropped comes back with its rows, or is not dropped.
+    pub(super) fn lose_nothing(&mut self, chosen: &Chosen) {
+        let has_rows = |table: &&TableName| {
+            let mut relations = self.target.facts.relations.iter();
+            let found = relations.find(|r| r.schema == table.schema && r.name == table.name);
+            self.target.occupied.contains(*table) || found.is_some_and(|r| r.hides || !r.selects)
+        };
+        let emptied = chosen.without_rows.intersection(&self.plan.anew).filter(has_rows);
+        let emptied: Vec<String> = emptied.map(name_of).collect();
+        if !emptied.is_empty() {
+            self.plan.refusals.push(format!(
+                "{} would be dropped, since not whole, and made without rows, since only what \
+                 stands on it was asked for: add --table {}",
+                emptied.join(", "),
+                emptied.join(" --table ")
+            ));
+        }
     }
 
     /// Marks what is made.

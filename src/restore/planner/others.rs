@@ -52,12 +52,17 @@ impl Planner<'_> {
             let base = mentions.iter().find(|name| chosen.made.contains(name))?;
             mentions.iter().all(comes).then(|| name_of(base))
         };
-        // The table that lacks it, of those that are there.
+        // The table that lacks it, of those that are there, or loses it when what it points
+        // at is dropped.
+        let goes = |statement: &Statement| {
+            let other = statement.other.as_ref().filter(|_| statement.kind == Kind::ForeignKey);
+            self.options.clean && other.is_some_and(|other| self.plan.anew.contains(other))
+        };
         let lacks = |statement: &Statement| {
             let relation = statement.relation.as_ref().filter(|r| !chosen.made.contains(r))?;
             let found =
                 *there.get(relation).filter(|_| !self.judge.is_managed(&relation.schema))?;
-            (!found.parts.contains(&part(statement)?)).then_some(found)
+            (goes(statement) || !found.parts.contains(&part(statement)?)).then_some(found)
         };
         let (mut regained, mut left_out) = (Vec::new(), Vec::new());
         for (at, statement) in contents.pre_data.iter().enumerate() {
@@ -114,6 +119,10 @@ impl Planner<'_> {
             self.plan.left_out.iter().map(|(what, _)| what.clone()).collect();
         left_out.retain(|(what, _)| !said.contains(what));
         self.plan.left_out.extend(left_out);
+        let keys = regained.iter().filter_map(|statement| {
+            Some((statement.relation.clone()?, statement.object.as_ref()?.name.clone()))
+        });
+        self.plan.keys = keys.collect();
         self.plan.regained = regained;
     }
 }

@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::{Choice, Question, is_relation};
 use crate::{
     archive::TableName,
+    postgres::ExtensionFact,
     restore::{
         kind::Kind,
         makers,
         statement::{Statement, name_of},
-        ties::Ties,
+        ties::{Found, Ties},
     },
 };
 
@@ -133,6 +134,10 @@ impl Choice<'_> {
             (_, Kind::PublicationMember) => {
                 Some("publications belong to the whole database".into())
             }
+            (Some(name), _) if self.question.unfinished.contains(&name) => {
+                let name = name_of(&name);
+                Some(format!("{name} is not whole in the target; add --table {name} --clean"))
+            }
             (Some(name), _) => Some(format!("the target has no {}", name_of(&name))),
             (None, _) => None,
         };
@@ -202,7 +207,7 @@ impl Choice<'_> {
 
     /// An extension is needed when something chosen stands on it, before the rows or
     /// after them, when it is known to make a table whose rows are wanted, or when
-    /// another that is needed wants it.
+    /// another that is needed wants it. Those that may only be needed are apart.
     fn extensions(&mut self, indexes: &HashMap<TableName, TableName>) {
         let Question { manifest, pre_data, post_data, .. } = *self.question;
         let known = &manifest.source.extensions;
@@ -215,35 +220,46 @@ impl Choice<'_> {
         };
         let before = self.chosen.pre_data.iter().map(|&at| &pre_data[at]);
         let after = self.chosen.post_data.iter().map(|&at| &post_data[at]);
-        let mut needed: BTreeSet<&str> =
-            before.chain(after).flat_map(|statement| ties.of(statement, is_made)).collect();
+        let mut found = Found::default();
+        for statement in before.chain(after) {
+            found.extend(ties.of(statement, is_made));
+        }
         let of_extensions = self.chosen.of_extensions.iter();
-        needed.extend(
+        found.sure.extend(
             of_extensions.flat_map(|table| makers::of(&table.schema, known).chosen().to_vec()),
         );
-        let mut open: Vec<&str> = needed.iter().copied().collect();
-        while let Some(name) = open.pop() {
-            let fact = self.question.extensions.iter().find(|extension| extension.name == name);
-            let required = fact.map_or(&[][..], |extension| &extension.requires[..]);
-            open.extend(required.iter().map(String::as_str).filter(|name| needed.insert(name)));
-        }
-        let schemas: HashSet<&String> = known
-            .iter()
-            .filter(|extension| needed.contains(extension.name.as_str()))
-            .map(|extension| &extension.schema)
-            .collect();
-        for (at, statement) in pre_data.iter().enumerate() {
-            let Some(name) = statement.object.as_ref().map(|object| &object.name) else { continue };
-            let wanted = match statement.kind {
-                Kind::Extension => needed.contains(name.as_str()),
-                Kind::Schema => schemas.contains(name) && !self.question.schemas.contains(name),
-                _ => false,
-            };
-            if wanted {
+        let Found { sure, guessed } = found;
+        let offered = self.question.extensions;
+        let (needed, may_be) = (with_required(sure, offered), with_required(guessed, offered));
+        let named = |kind: Kind, name: &str| {
+            let mut all = pre_data.iter();
+            all.position(|s| s.kind == kind && s.object.as_ref().is_some_and(|o| o.name == name))
+        };
+        for extension in needed.union(&may_be) {
+            let Some(at) = named(Kind::Extension, extension) else { continue };
+            let home = known.iter().find(|known| known.name == *extension);
+            let home = home.filter(|home| !self.question.schemas.contains(&home.schema));
+            let schema = home.and_then(|home| named(Kind::Schema, &home.schema));
+            if needed.contains(extension) {
                 self.chosen.pre_data.insert(at);
+                self.chosen.pre_data.extend(schema);
+            } else {
+                self.chosen.guessed.insert(at, schema);
             }
         }
     }
+}
+
+/// These, and all that they require, as far as the target tells.
+fn with_required<'a>(wanted: BTreeSet<&'a str>, known: &'a [ExtensionFact]) -> BTreeSet<&'a str> {
+    let mut all = wanted;
+    let mut open: Vec<&str> = all.iter().copied().collect();
+    while let Some(name) = open.pop() {
+        let fact = known.iter().find(|extension| extension.name == name);
+        let required = fact.map_or(&[][..], |extension| &extension.requires[..]);
+        open.extend(required.iter().map(String::as_str).filter(|name| all.insert(name)));
+    }
+    all
 }
 
 /// Indexes, constraints and statistics by the table that they belong to.

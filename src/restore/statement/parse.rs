@@ -9,6 +9,32 @@ use super::{
 };
 use crate::archive::TableName;
 
+/// What CREATE makes that has a name and needs no further reading.
+const CREATED: [(&str, Kind); 22] = [
+    ("schema", Kind::Schema),
+    ("extension if not exists", Kind::Extension),
+    ("extension", Kind::Extension),
+    ("language", Kind::Language),
+    ("type", Kind::Type),
+    ("domain", Kind::Type),
+    ("function", Kind::Routine),
+    ("procedure", Kind::Routine),
+    ("aggregate", Kind::Routine),
+    ("operator class", Kind::OperatorClass),
+    ("operator family", Kind::OperatorClass),
+    ("collation", Kind::Collation),
+    ("conversion", Kind::Conversion),
+    ("text search configuration", Kind::TextSearch),
+    ("text search dictionary", Kind::TextSearch),
+    ("text search parser", Kind::TextSearch),
+    ("text search template", Kind::TextSearch),
+    ("access method", Kind::AccessMethod),
+    ("foreign data wrapper", Kind::ForeignDataWrapper),
+    ("server", Kind::Server),
+    ("publication", Kind::Publication),
+    ("subscription", Kind::Subscription),
+];
+
 impl Statement {
     pub(super) fn object(&mut self, kind: Kind, object: Option<TableName>) -> Option<()> {
         self.kind = kind;
@@ -85,32 +111,13 @@ impl Statement {
             return self.object(Kind::UserMapping, sql.identifier().map(plain));
         }
         let _ = sql.words("trusted") || sql.words("procedural") || sql.words("default");
-        for (words, kind) in [
-            ("schema", Kind::Schema),
-            ("extension if not exists", Kind::Extension),
-            ("extension", Kind::Extension),
-            ("language", Kind::Language),
-            ("type", Kind::Type),
-            ("domain", Kind::Type),
-            ("function", Kind::Routine),
-            ("procedure", Kind::Routine),
-            ("aggregate", Kind::Routine),
-            ("operator class", Kind::OperatorClass),
-            ("operator family", Kind::OperatorClass),
-            ("collation", Kind::Collation),
-            ("conversion", Kind::Conversion),
-            ("text search configuration", Kind::TextSearch),
-            ("text search dictionary", Kind::TextSearch),
-            ("text search parser", Kind::TextSearch),
-            ("text search template", Kind::TextSearch),
-            ("access method", Kind::AccessMethod),
-            ("foreign data wrapper", Kind::ForeignDataWrapper),
-            ("server", Kind::Server),
-            ("publication", Kind::Publication),
-            ("subscription", Kind::Subscription),
-        ] {
+        for (words, kind) in CREATED {
             if sql.words(words) {
-                return self.object(kind, sql.name());
+                self.object(kind, sql.name())?;
+                if kind == Kind::Type {
+                    self.other = multirange(sql);
+                }
+                return Some(());
             }
         }
         self.kind = if sql.words("cast") {
@@ -281,6 +288,15 @@ impl Statement {
             object.schema.clone_from(&relation.schema);
         }
     }
+}
+
+/// The type that comes with a range type: no statement of its own makes it.
+fn multirange(mut sql: Cursor<'_>) -> Option<TableName> {
+    let named = sql.words("as range")
+        && sql.symbol(b'(')
+        && sql.skip_to("multirange_type_name")
+        && sql.symbol(b'=');
+    named.then(|| sql.name()).flatten()
 }
 
 pub(super) fn plain(name: String) -> TableName {

@@ -1,6 +1,7 @@
 //! A part of a backup that stopped in the middle, and was run again.
 
 use super::{
+    fails,
     process::{Lock, no_sessions, stuck, until},
     restored, shop,
 };
@@ -40,7 +41,7 @@ fn a_part_that_stopped_names_what_is_not_whole_and_what_it_lacks_is_said_later()
                 with --clean";
     assert!(said.contains(made), "{said}");
     server.psql("copy", "drop event trigger stop; drop function stop()");
-    let said = super::fails(&product, &server, "copy", &one);
+    let said = fails(&product, &server, "copy", &one);
     assert!(said.contains("never came to its end: public.donor; add --clean"), "{said}");
 
     // As it was told to.
@@ -107,7 +108,7 @@ fn a_part_that_was_killed_comes_back_as_a_first_run_gives_it() {
         child.wait().unwrap();
         until("the server notices", || no_sessions(&server, database));
         lock.release(&server, database);
-        let said = super::fails(&product, &server, database, &part);
+        let said = fails(&product, &server, database, &part);
         assert!(said.contains("never came to its end: ") && said.contains("x.child"), "{said}");
         assert!(said.contains("add --clean"), "{said}");
         let clean = [&part[..], &["--clean", "--yes"]].concat();
@@ -124,6 +125,68 @@ fn a_part_that_was_killed_comes_back_as_a_first_run_gives_it() {
         restored(&product, &server, database, &clean);
         assert_same_dump(&server.dump_plain(&first), &server.dump_plain(database));
     }
+}
+
+/// What is killed at another moment leaves other things marked.
+#[test]
+fn what_is_not_whole_comes_back_with_its_rows_and_with_the_keys_of_others() {
+    let server = Server::start(15);
+    server.create_database("app");
+    server.psql(
+        "app",
+        "create schema x; set search_path = x;
+         create table parent (id int primary key);
+         create table child (id int, parent int references parent) partition by range (id);
+         create table child_1 partition of child for values from (0) to (100);
+         create table other (parent int references parent);
+         create view v as select * from parent;
+         insert into parent select generate_series(1, 50);
+         insert into child select i, i from generate_series(1, 50) i;",
+    );
+    let product = Product::of(&server, "app");
+    product.backup(&[]);
+    server.create_database("copy");
+    restored(&product, &server, "copy", &[]);
+    let whole = server.dump_plain("copy");
+    let mark = |name: &str| {
+        let mark = format!("comment on {name} is '{}'", reliquary::postgres::UNFINISHED);
+        server.psql("copy", &mark);
+    };
+    // Who asks for the view would lose the rows of the table.
+    mark("table x.parent");
+    for more in [&["--dry-run"][..], &["--yes"]] {
+        let part = [&["--table", "x.v", "--clean"], more].concat();
+        let said = fails(&product, &server, "copy", &part);
+        assert!(said.contains("x.parent would be dropped, since not whole"), "{said}");
+        assert!(said.contains("add --table x.parent"), "{said}");
+    }
+    let part = ["--table", "x.v", "--table", "x.parent", "--clean", "--yes"];
+    restored(&product, &server, "copy", &[&part[..], &["--dry-run"]].concat());
+    restored(&product, &server, "copy", &part);
+    assert_same_dump(&whole, &server.dump_plain("copy"));
+
+    // A key that the archive does not have does not come back, and so nothing goes.
+    mark("table x.parent");
+    server.psql(
+        "copy",
+        "alter table x.other add constraint mine foreign key (parent) references x.parent",
+    );
+    let said = fails(&product, &server, "copy", &part);
+    assert!(said.contains("without also dropping constraint mine of x.other"), "{said}");
+    server.psql("copy", "alter table x.other drop constraint mine");
+
+    // One that is finished by hand says so in the source, and in no restore.
+    server.psql(
+        "app",
+        &format!("comment on table x.parent is '{}'", reliquary::postgres::UNFINISHED),
+    );
+    product.backup(&[]);
+    server.create_database("new");
+    let report = restored(&product, &server, "new", &[]);
+    assert!(report["warnings"].to_string().contains("x.parent may lack there"), "{report}");
+    assert_same_dump(&whole, &server.dump_plain("new"));
+    restored(&product, &server, "copy", &part);
+    assert_same_dump(&whole, &server.dump_plain("copy"));
 }
 
 /// What went with a table that somebody dropped with CASCADE.
