@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::{
     blame::Blame,
-    error::{Loaded, RestoreError, Stopped},
+    error::RestoreError,
     failure::Failure,
     post::LeftOut,
     progress::Progress,
+    stopped::{Loaded, Stopped},
 };
 use crate::postgres::{ConnectionUrl, Target};
 

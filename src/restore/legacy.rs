@@ -116,8 +116,7 @@ pub struct Checked {
 /// # Errors
 /// When it cannot be asked, there is no psql for it, or another restore is in it.
 pub async fn prepare(request: LegacyRequest) -> Result<PreparedLegacy, RestoreError> {
-    let application = format!("reliquary restore {:08x}", rand::random::<u32>());
-    let url = request.target.with_application(&application);
+    let url = request.target.with_application(&turn::application());
     let mut control = Target::open(&url, CONNECT_WITHIN).await?;
     let unsure = if request.alone { turn::take(&mut control).await? } else { None };
     let facts = control.facts().await?;

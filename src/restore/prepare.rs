@@ -115,9 +115,7 @@ pub(super) async fn contents(
 /// that this one wants [alone](Request::alone). What stands in the way of the
 /// restore itself is in [`Plan::refusals`].
 pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
-    // Its sessions are known by their name, so that none is left behind.
-    let application = format!("reliquary restore {:08x}", rand::random::<u32>());
-    let url = request.target.with_application(&application);
+    let url = request.target.with_application(&turn::application());
     let contents = contents(&request.stored, &request.options, request.damage).await?;
     let archive = request.stored.archive();
     let mut control = Target::open(&url, CONNECT_WITHIN).await?;

@@ -29,7 +29,7 @@ use super::{
     report::{self, Report},
     rest,
     script_log::ScriptLog,
-    sequences,
+    sequences, settings,
     stages::Stages,
     statement::{Statement, name_of},
 };
@@ -161,7 +161,7 @@ impl Work {
                 made: self.made(&plan, &contents.pre_data),
                 rowless: &plan.rowless,
                 known: &facts.settings,
-                before: session_settings(&facts.settings),
+                before: settings::of_psql(&facts.settings),
                 clean: self.options.clean,
                 truncate: !self.options.wants(Section::PreData),
             };
@@ -274,7 +274,7 @@ impl Work {
 
     async fn pre_data(&self, plan: &Plan, facts: &TargetFacts) -> Result<(), Failure> {
         let (mut log, mut script) = (ScriptLog::default(), Vec::new());
-        for setting in session_settings(&facts.settings) {
+        for setting in settings::of_psql(&facts.settings) {
             log.add_own(&setting, &mut script);
         }
         for statement in &plan.pre_data {
@@ -296,7 +296,7 @@ impl Work {
         pre_data: &[Statement],
         known: &[String],
     ) -> Result<Vec<Target>, Failure> {
-        let settings = preamble(pre_data, known);
+        let settings = settings::preamble(pre_data, known);
         let open = (0..self.options.jobs).map(|_| async {
             let mut session = Target::another(&self.url, CONNECT_WITHIN).await?;
             for setting in &settings {
@@ -376,28 +376,4 @@ impl Work {
 /// first. A part is held against the CRC of each of its members as it is read.
 fn reads_everything(plan: &Plan, options: &Options) -> bool {
     !options.is_partial() && (options.wants(Section::Data) || !plan.load.is_empty())
-}
-
-/// Settings for psql's sessions, of those that the server knows.
-fn session_settings(known: &[String]) -> Vec<String> {
-    [("synchronous_commit", "off"), ("client_connection_check_interval", "'2s'")]
-        .into_iter()
-        .filter(|(name, _)| known.iter().any(|known| known == name))
-        .map(|(name, value)| format!("SET {name} = {value};"))
-        .collect()
-}
-
-/// The settings with which a dump begins, which decide how its rows and
-/// statements are read.
-fn preamble(pre_data: &[Statement], known: &[String]) -> Vec<String> {
-    pre_data
-        .iter()
-        .take_while(|statement| statement.kind == Kind::Setting)
-        .filter(|statement| {
-            // What only says how long to wait is set already.
-            let name = statement.object.as_ref().map_or("", |object| object.name.as_str());
-            !name.ends_with("_timeout") && known.iter().any(|known| known == name)
-        })
-        .map(|statement| String::from_utf8_lossy(&statement.text).into_owned())
-        .collect()
 }

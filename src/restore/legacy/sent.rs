@@ -5,9 +5,9 @@
 //! line is done.
 
 use super::super::{
-    error::Loaded,
     kind::Kind,
     statement::Statement,
+    stopped::Loaded,
     tokens::{Cursor, tokens},
 };
 

@@ -243,6 +243,36 @@ fn a_second_restore_into_a_database_is_refused_while_the_first_runs() {
     restored(&product, &server, "copy", &["--clean", "--yes"]);
 }
 
+/// Its lock is free as soon as one of its sessions has ended.
+#[test]
+fn what_a_killed_restore_still_does_is_waited_for_and_then_named() {
+    let server = Server::start(15);
+    super::shop(&server, "shop");
+    let product = Product::of(&server, "shop");
+    product.backup(&[]);
+    server.create_database("copy");
+    let left = "select pid from pg_stat_activity where application_name = 'reliquary restore left'
+                and wait_event = 'PgSleep'";
+    let mut orphan = server
+        .psql_command("copy")
+        .env("PGAPPNAME", "reliquary restore left")
+        .args(["-c", "select pg_sleep(600)"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("it is at work", || !server.psql("copy", left).trim().is_empty());
+    let end = format!("SELECT pg_terminate_backend({})", server.psql("copy", left).trim());
+    let text = super::fails(&product, &server, "copy", &[]);
+    for part in ["nothing was touched", "killed are still at work in database copy", &end] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // As it was told to.
+    server.psql("copy", &end);
+    orphan.wait().unwrap();
+    restored(&product, &server, "copy", &[]);
+}
+
 #[test]
 fn a_lost_connection_is_said_with_what_was_loaded() {
     let server = Server::start(15);
