@@ -93,14 +93,16 @@ async fn one(
 ) -> Result<Found, TargetError> {
     session
         .run(&format!(
-            "BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL search_path = public; \
+            "SET default_transaction_read_only = on; \
+             BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL search_path = public; \
              SET LOCAL \"reliquary.backup_time\" = '{}'",
             deadline.as_millis(),
             rfc3339::format(backup_time)
         ))
         .await?;
     let answer = session.answer(&question.sql).await;
-    session.run("ROLLBACK").await?;
+    // Also where the query has ended its transaction, which its others were to read in.
+    session.run("ROLLBACK; RESET default_transaction_read_only").await?;
     let (rows, value) = answer?;
     Ok(Found { rows, value })
 }

@@ -75,6 +75,10 @@ const IN_SCHEMA_END: &str = ")
                   AND d.objsubid = 0 AND d.deptype IN ('e', 'i'))
 ORDER BY o.class, o.is_part DESC, o.oid DESC";
 
+/// Schemas in which extensions are.
+const OF_EXTENSIONS: &str = "SELECT DISTINCT pg_catalog.quote_ident(n.nspname)
+    FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace";
+
 /// Each takes a lock until the end of its transaction, and a server has room for so
 /// many only.
 const LARGE_OBJECTS: &str = "SELECT pg_catalog.count(pg_catalog.lo_unlink(oid)) FROM
@@ -88,6 +92,10 @@ const AT_ONCE: usize = 25;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Kept {
     there: Vec<String>,
+    /// Schemas of people that stay, as SQL writes them, and are emptied: an extension that
+    /// was there is in them, or nothing.
+    #[serde(default)]
+    schemas: Vec<String>,
     /// Roles, which a killed drill cannot drop.
     pub(super) roles: Vec<String>,
     /// Whether the database was emptied, and the mark stands for its roles only: what
@@ -97,8 +105,8 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// What is there before a first drill, without schemas of people, which may be
-    /// dropped if the database may be used at all.
+    /// What is there before a first drill, without schemas of people with what they hold,
+    /// which may be dropped if the database may be used at all.
     pub(super) async fn at_first(
         platform: &Platform,
         control: &mut Target,
@@ -106,9 +114,18 @@ impl Kept {
         let there = control.names(OUTER).await.map_err(failed("look what it holds"))?;
         let managed: Vec<String> =
             platform.managed.iter().map(|name| format!("SCHEMA {}", quote(name))).collect();
-        let is_kept = |what: &String| !what.starts_with("SCHEMA ") || managed.contains(what);
-        let there = there.into_iter().filter(is_kept).collect();
-        Ok(Self { there, roles: Vec::new(), emptied: false })
+        let (there, of_people): (Vec<String>, Vec<String>) = there
+            .into_iter()
+            .partition(|what| !what.starts_with("SCHEMA ") || managed.contains(what));
+        let mut schemas =
+            control.names(OF_EXTENSIONS).await.map_err(failed("look what it holds"))?;
+        for schema in of_people.iter().filter_map(|what| what.strip_prefix("SCHEMA ")) {
+            let holds = control.names(&in_schema(schema)).await;
+            if holds.map_err(failed("look what it holds"))?.is_empty() {
+                schemas.push(schema.to_owned());
+            }
+        }
+        Ok(Self { there, schemas, roles: Vec::new(), emptied: false })
     }
 
     /// What the mark holds.
@@ -159,19 +176,28 @@ pub(super) async fn empty(
         if !kept.contains(&what) {
             if let Some(schema) = what.strip_prefix("SCHEMA ") {
                 hollow(schema, control).await.map_err(&doing)?;
+                if kept.schemas.iter().any(|kept| kept == schema) {
+                    strictly(schema, control).await.map_err(&doing)?;
+                    continue;
+                }
             }
             control.run(&format!("DROP {what} CASCADE")).await.or_else(gone).map_err(&doing)?;
         }
     }
-    for drop in control.names(&in_schema("public")).await.map_err(&doing)? {
-        control.run(&drop).await.or_else(gone).map_err(&doing)?;
+    strictly("public", control).await.map_err(&doing)
+}
+
+/// Drops what is in a schema that stays.
+async fn strictly(schema: &str, control: &mut Target) -> Result<(), TargetError> {
+    for drop in control.names(&in_schema(schema)).await? {
+        control.run(&drop).await.or_else(gone)?;
     }
     Ok(())
 }
 
-/// Drops what is in a schema that goes, a few things at a time: all of them at once
-/// are too many for a server's locks where they are many. What does not go here goes
-/// with the schema, which tells why where it does not.
+/// Drops what is in a schema, a few things at a time: all of them at once
+/// are too many for a server's locks where they are many. What does not go here is tried
+/// once more, alone or with the schema, and then it is said why not.
 async fn hollow(schema: &str, control: &mut Target) -> Result<(), TargetError> {
     for drops in control.names(&in_schema(schema)).await?.chunks(AT_ONCE) {
         match control.run(&drops.join("; ")).await {

@@ -8,7 +8,7 @@
 //! = last within 5%     the same, give or take
 //! ```
 
-use std::{fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 use sha2::{Digest as _, Sha256};
 
@@ -227,14 +227,64 @@ impl Tolerance {
     }
 }
 
-/// As numbers where both are; whole ones exactly.
+/// As numbers where both are, exactly where they are written without an exponent; truth
+/// also by its whole word.
 fn compare(relation: Relation, found: &str, expected: &str) -> bool {
-    if let (Ok(found), Ok(expected)) = (found.parse::<i128>(), expected.parse::<i128>()) {
-        return relation.holds(&found, &expected);
+    let truth = |word: &str| match word.to_ascii_lowercase().as_str() {
+        "true" => Some("t"),
+        "false" => Some("f"),
+        _ => None,
+    };
+    let expected = truth(expected).filter(|_| ["t", "f"].contains(&found)).unwrap_or(expected);
+    if let (Some(found), Some(expected)) = (Decimal::read(found), Decimal::read(expected)) {
+        return relation.holds(&found.cmp(&expected), &Ordering::Equal);
     }
     match (found.parse::<f64>(), expected.parse::<f64>()) {
-        (Ok(found), Ok(expected)) => relation.holds(&found, &expected),
+        // NaN is not even itself.
+        (Ok(found), Ok(expected)) if !found.is_nan() && !expected.is_nan() => {
+            relation.holds(&found, &expected)
+        }
         _ => relation.holds(found, expected),
+    }
+}
+
+/// A number as it is written: no digit of it is lost.
+#[derive(Debug, PartialEq, Eq)]
+struct Decimal<'a> {
+    negative: bool,
+    /// Without zeros before it.
+    whole: &'a str,
+    /// Without zeros after it.
+    part: &'a str,
+}
+
+impl<'a> Decimal<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !(is_number(whole) && is_number(part)) {
+            return None;
+        }
+        let (whole, part) = (whole.trim_start_matches('0'), part.trim_end_matches('0'));
+        Some(Self { negative: negative && !(whole.is_empty() && part.is_empty()), whole, part })
+    }
+
+    fn cmp(&self, other: &Self) -> Ordering {
+        let size = |number: &Self| number.whole.len();
+        let greater = size(self)
+            .cmp(&size(other))
+            .then_with(|| self.whole.cmp(other.whole))
+            .then_with(|| self.part.cmp(other.part));
+        match (self.negative, other.negative) {
+            (false, false) => greater,
+            (true, true) => greater.reverse(),
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+        }
     }
 }
 
@@ -257,6 +307,21 @@ mod tests {
             ("= 42", 1, Some("42"), None),
             ("= 42", 1, Some("42.0"), None),
             ("= t", 1, Some("t"), None),
+            ("= true", 1, Some("t"), None),
+            ("!= TRUE", 1, Some("f"), None),
+            ("= true", 1, Some("true"), None),
+            ("= NaN", 1, Some("NaN"), None),
+            ("= -0.0", 1, Some("0"), None),
+            ("= 007", 1, Some("7.00"), None),
+            ("> -10", 1, Some("-9.5"), None),
+            ("< 1.05", 1, Some("1.0499"), None),
+            ("= 1e3", 1, Some("1000"), None),
+            (
+                "> 99999999999999999999999999999999999999999.1",
+                1,
+                Some("99999999999999999999999999999999999999999.2"),
+                None,
+            ),
             (">= 9", 1, Some("10"), None),
             ("!= open", 1, Some("closed"), None),
             (">= last", 1, Some("12"), Some("12")),
@@ -269,6 +334,9 @@ mod tests {
             ("no rows", 1, Some("x"), None),
             ("rows >= 1", 0, None, None),
             ("= 42", 1, Some("43"), None),
+            ("= true", 1, Some("f"), None),
+            ("= 0.12345678901234567890", 1, Some("0.12345678901234567891"), None),
+            (">= 1", 1, Some("-2"), None),
             ("= 42", 1, None, None),
             ("= 42", 0, None, None),
             // As text the nine would be more.

@@ -210,12 +210,27 @@ impl Sandbox {
     /// # Errors
     /// When the server refuses.
     pub async fn create_roles(&self, roles: &[String]) -> Result<Vec<String>, SandboxError> {
+        self.create(roles, "NOLOGIN").await
+    }
+
+    /// The same with roles that own what a legacy archive makes: of event triggers, foreign
+    /// data wrappers and the like only a superuser may be the owner, and nothing says which
+    /// of them was one. What runs as it may do no more than the archive itself, which is
+    /// restored by a superuser.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn create_owners(&self, roles: &[String]) -> Result<Vec<String>, SandboxError> {
+        self.create(roles, "NOLOGIN SUPERUSER").await
+    }
+
+    async fn create(&self, roles: &[String], how: &str) -> Result<Vec<String>, SandboxError> {
         let mut session = Target::another(&self.url()?, CONNECT_WITHIN).await?;
         let there = session.names("SELECT rolname::text FROM pg_catalog.pg_roles").await?;
         let mut created = Vec::new();
         for role in roles {
             if !there.contains(role) && !created.contains(role) && !role.starts_with("pg_") {
-                session.run(&format!("CREATE ROLE {} NOLOGIN", quote(role))).await?;
+                session.run(&format!("CREATE ROLE {} {how}", quote(role))).await?;
                 created.push(role.clone());
             }
         }

@@ -141,6 +141,8 @@ pub struct ExtensionFact {
     pub name: String,
     /// Whether it is installed in the database.
     pub installed: bool,
+    /// The schema that it is installed in.
+    pub schema: Option<String>,
     /// Whether the role owns it.
     pub owned: bool,
     /// The version that is installed, or would be.
@@ -201,6 +203,18 @@ fn relation(row: &PgRow) -> Result<RelationFact, sqlx::Error> {
     })
 }
 
+/// Reads a row of [`EXTENSIONS`].
+fn extension(row: &PgRow) -> Result<ExtensionFact, sqlx::Error> {
+    Ok(ExtensionFact {
+        name: row.try_get(0)?,
+        installed: row.try_get(1)?,
+        owned: row.try_get(2)?,
+        version: row.try_get(3)?,
+        requires: row.try_get(4)?,
+        schema: row.try_get(5)?,
+    })
+}
+
 impl Target {
     /// Reads what the target is and holds. Nothing is changed.
     ///
@@ -245,8 +259,10 @@ impl Target {
             .map_err(&doing)?;
         let relations = relations.iter().map(relation).collect::<Result<_, _>>().map_err(&doing)?;
         let others = sqlx::query_as(OTHERS).fetch_all(&mut *connection).await.map_err(&doing)?;
-        let extensions: Vec<(String, bool, bool, String, Vec<String>)> =
-            sqlx::query_as(EXTENSIONS).fetch_all(&mut *connection).await.map_err(&doing)?;
+        let extensions =
+            sqlx::query(EXTENSIONS).fetch_all(&mut *connection).await.map_err(&doing)?;
+        let extensions =
+            extensions.iter().map(extension).collect::<Result<_, _>>().map_err(&doing)?;
         let publications = sqlx::query_as(
             "SELECT pubname::text, pg_has_role(pubowner, 'USAGE') FROM pg_publication ORDER BY 1",
         )
@@ -281,16 +297,7 @@ impl Target {
             relations,
             others,
             large_objects: u64::try_from(large_objects).unwrap_or_default(),
-            extensions: extensions
-                .into_iter()
-                .map(|(name, installed, owned, version, requires)| ExtensionFact {
-                    name,
-                    installed,
-                    owned,
-                    version,
-                    requires,
-                })
-                .collect(),
+            extensions,
             roles: texts(connection, "SELECT rolname::text FROM pg_roles ORDER BY 1").await?,
             publications,
             access_methods: texts(connection, "SELECT amname::text FROM pg_am ORDER BY 1").await?,

@@ -27,6 +27,9 @@ pub enum Blame {
     /// The same, of a statement that code of the database ran: most likely it names
     /// something without its schema, and a restore has no search path.
     Code,
+    /// The database's: something of that name is there already, or its encoding does not
+    /// hold a text. Where it was made for the archive, the archive's own.
+    Place,
     /// That is not said, and it is a definition that failed, and not the rows that it is
     /// about: what it lacks may be an extension's.
     Definition,
@@ -49,8 +52,12 @@ const NO_FILE: &str = "58P01";
 /// The class of what rows violate.
 const OF_ROWS: &str = "23";
 
-/// Bad syntax, and what is there already: no extension that is missing brings that.
-const OF_THE_ARCHIVE: [&str; 6] = ["42601", "42P06", "42P07", "42701", "42710", "42723"];
+/// Bad syntax, and a column that is there already: no extension that is missing brings that.
+const OF_THE_ARCHIVE: [&str; 2] = ["42601", "42701"];
+
+/// A schema, a relation, an object or a function that is there already; a character that
+/// an encoding does not have, and bytes that are none in it.
+const OF_THE_PLACE: [&str; 6] = ["42P06", "42P07", "42710", "42723", "22P05", "22021"];
 
 impl Blame {
     /// By the class of a server's error, empty where the connection was lost, and by
@@ -62,6 +69,8 @@ impl Blame {
             Self::Rights
         } else if UNDEFINED.contains(&code) {
             if of_code { Self::Code } else { Self::Undefined }
+        } else if OF_THE_PLACE.contains(&code) {
+            Self::Place
         } else if code == UNSUPPORTED && !of_code {
             Self::Undefined
         } else {
@@ -153,8 +162,10 @@ mod tests {
         assert_eq!(Blame::Unknown.in_definition(Kind::Index, "", "no"), Blame::Definition);
         assert_eq!(of("42883", true, Kind::Index), Blame::Code);
         assert_eq!(of("23505", false, Kind::Key), Blame::Unknown, "two rows are the same");
-        for code in ["42601", "42P07"] {
-            assert_eq!(of(code, false, Kind::Table), Blame::Unknown, "{code}: no extension's");
+        assert_eq!(of("42601", false, Kind::Table), Blame::Unknown, "no extension's");
+        for code in ["42P07", "42710", "22P05"] {
+            assert_eq!(of(code, false, Kind::Table), Blame::Place, "{code}");
+            assert_eq!(Blame::by(code, false), Blame::Place, "{code}");
         }
     }
 

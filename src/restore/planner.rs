@@ -4,6 +4,7 @@
 //! asks for, to the steps, what is skipped and why, and what stands in the way.
 
 mod anew;
+mod empty;
 mod keys;
 mod lacking;
 mod others;
@@ -145,12 +146,7 @@ impl Planner<'_> {
         }
         if let Some(chosen) = chosen {
             self.lose_nothing(&chosen);
-            for table in &chosen.without_rows {
-                self.plan.warnings.push(format!(
-                    "{} is made without rows, because what was asked for stands on it",
-                    name_of(table)
-                ));
-            }
+            self.warn_of_empty(&chosen);
             self.plan.left_out.extend(chosen.left_out.iter().cloned());
             if options.wants(Section::PostData) {
                 let mut own = chosen.filled.clone();

@@ -396,6 +396,7 @@ fn offering(names: &[&str]) -> TargetFacts {
     let extension = |name: &&str| ExtensionFact {
         name: (*name).into(),
         installed: false,
+        schema: None,
         owned: false,
         version: "1".into(),
         requires: Vec::new(),

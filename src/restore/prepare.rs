@@ -131,7 +131,8 @@ pub async fn prepare(request: Request) -> Result<Prepared, RestoreError> {
     let wants_word = identity::wants_word(&facts, &asked, request.options.not_the_source);
     let target = plan::Target { facts: &facts, occupied: &occupied, asked };
     let mut plan = planner::plan(&contents, &target, &request.options)?;
-    let lacking = unmakeable::missing(&contents, &facts);
+    let lacking = unmakeable::lacks(&contents, &facts);
+    let lacking = lacking.iter().map(ToString::to_string).collect();
     let wants = unmakeable::wants(&plan, &contents, &facts);
     if !wants.is_empty() {
         let names = wants.iter().map(|want| &want.name);

@@ -93,7 +93,7 @@ pub(super) fn choose(question: &Question<'_>, options: &Options) -> Result<Chose
     let wanted = choice.wanted(options)?;
     for name in &wanted {
         let has_rows = choice.rows.contains(name);
-        if question.there.contains(name) {
+        if choice.is_there(name) {
             if has_rows {
                 choice.chosen.filled.insert(name.clone());
             }
@@ -129,6 +129,8 @@ struct Choice<'a> {
     about: HashMap<&'a TableName, Vec<usize>>,
     /// Names that pre-data makes.
     makes: HashSet<&'a TableName>,
+    /// Range types by their multiranges, which come and go with them.
+    ranges: HashMap<&'a TableName, &'a TableName>,
     /// Tables whose rows the archive holds.
     rows: HashSet<TableName>,
     /// Names whose statements were taken and not yet followed.
@@ -171,7 +173,7 @@ fn is_relation(kind: Kind) -> bool {
 impl<'a> Choice<'a> {
     fn new(question: &'a Question<'a>) -> Self {
         let mut about: HashMap<&TableName, Vec<usize>> = HashMap::new();
-        let mut made = HashSet::new();
+        let (mut made, mut ranges) = (HashSet::new(), HashMap::new());
         for (at, statement) in question.pre_data.iter().enumerate() {
             let names = [statement.object.as_ref(), statement.relation.as_ref()];
             let names: BTreeSet<&TableName> = names
@@ -184,6 +186,9 @@ impl<'a> Choice<'a> {
                 about.entry(name).or_default().push(at);
             }
             made.extend(makes(statement));
+            if statement.kind == Kind::Type {
+                ranges.extend(statement.other.as_ref().zip(statement.object.as_ref()));
+            }
         }
         let rows = question
             .manifest
@@ -193,7 +198,7 @@ impl<'a> Choice<'a> {
             .collect();
         let (open, chosen) = (Vec::new(), Chosen::default());
         let (needed, gone) = (HashSet::new(), HashSet::new());
-        Self { question, about, makes: made, rows, open, needed, gone, chosen }
+        Self { question, about, makes: made, ranges, rows, open, needed, gone, chosen }
     }
 
     /// The names that were asked for, with the partitions of tables among them.
@@ -237,12 +242,15 @@ impl<'a> Choice<'a> {
         near.filter(|(score, _)| *score > 0.85).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, n)| n)
     }
 
+    /// Whether the target has it. A multirange is there with its range.
+    fn is_there(&self, name: &TableName) -> bool {
+        let there = self.question.there;
+        there.contains(name) || self.ranges.get(name).is_some_and(|range| there.contains(*range))
+    }
+
     /// Something must be there: it is made unless the target has it.
     fn need(&mut self, name: &TableName) {
-        if !self.question.there.contains(name)
-            && self.makes.contains(name)
-            && self.needed.insert(name.clone())
-        {
+        if !self.is_there(name) && self.makes.contains(name) && self.needed.insert(name.clone()) {
             self.open.push(name.clone());
         }
     }

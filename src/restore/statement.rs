@@ -141,6 +141,15 @@ impl Statement {
         defines.then_some(self.kind)
     }
 
+    /// The schema in which it creates an extension.
+    #[must_use]
+    pub fn home_of_extension(&self) -> Option<String> {
+        let creates = self.kind == Kind::Extension && self.text.starts_with(b"CREATE ");
+        let tokens = if creates { tokens(&self.text) } else { Vec::new() };
+        let mut sql = Cursor::new(&tokens);
+        sql.skip_to("with schema").then(|| sql.identifier()).flatten()
+    }
+
     /// Whether it enables row-level security and does not force it upon the owner.
     #[must_use]
     pub fn enables_row_security(&self) -> bool {

@@ -50,7 +50,8 @@ pub struct Stopped {
     /// Whether `--clean` would be refused without `--not-the-source`: what is known of
     /// the source does not tell the target from it.
     pub wants_word: bool,
-    /// Extensions that the archive makes and the target's server does not have.
+    /// Extensions that the archive makes and the target does not have, or not where the
+    /// source had them.
     pub lacking: Vec<String>,
     /// Extensions that may be needed and could not be created, and why.
     pub denied: Vec<(String, String)>,
@@ -167,8 +168,8 @@ impl Stopped {
             let lacking = self.lacking.join(", ");
             write!(
                 f,
-                "; the archive makes extensions that the target's server does not have, and this \
-                 may need them: {lacking}; before it is run again, install what it needs (where a \
+                "; the archive makes extensions that the target does not have as the source had \
+                 them, and this may need them: {lacking}; before it is run again, install what it needs (where a \
                  provider runs the server, turn it on in its dashboard), or leave out with --table \
                  and --schema what needs it"
             )

@@ -1,11 +1,15 @@
 //! What cannot be made because only an extension brings what it stands on, and the
-//! target's server does not have that: said before anything is touched.
+//! target's server does not have that, or the target has it in another schema: said
+//! before anything is touched.
 //!
 //! Only what is sure is refused. A name counts that stands in the schema of such an
 //! extension, that the archive does not make, that the target does not have, and that
 //! no other extension of that schema may bring.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    fmt,
+};
 
 use super::{
     kind::Kind,
@@ -16,18 +20,39 @@ use super::{
     tokens::{Cursor, Token, TokenKind, tokens},
 };
 use crate::{
-    archive::{TableName, manifest::Extension},
-    postgres::TargetFacts,
+    archive::TableName,
+    postgres::{TargetFacts, quote},
 };
 
 /// How many places a refusal names.
 const NAMED: usize = 5;
 
+/// An extension that the archive makes, and that the target does not have, or not where
+/// the source had it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lack {
+    name: String,
+    /// The schema where the source had it.
+    home: Option<String>,
+    /// The schema where the target has it instead; `None` where its server does not have it.
+    instead: Option<String>,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        match &self.instead {
+            Some(schema) => write!(f, " (it has it in schema {})", quote(schema)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Something that is made and wants what only a missing extension brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Want {
     /// One of these extensions brings it.
-    extensions: Vec<String>,
+    extensions: Vec<Lack>,
     /// What it is called.
     pub(super) name: TableName,
     /// Who wants it.
@@ -36,33 +61,35 @@ pub(super) struct Want {
     late: bool,
 }
 
-/// Extensions that the archive makes and the target's server does not have.
-pub(super) fn missing(contents: &Contents, facts: &TargetFacts) -> Vec<String> {
+/// Extensions that the archive makes and the target does not have as the source had them.
+pub(super) fn lacks(contents: &Contents, facts: &TargetFacts) -> Vec<Lack> {
     let made = contents.pre_data.iter().filter(|statement| {
         statement.kind == Kind::Extension && statement.text.starts_with(b"CREATE ")
     });
-    let made = made.filter_map(|statement| Some(&statement.object.as_ref()?.name));
-    made.filter(|&name| facts.extensions.iter().all(|e| e.name != *name)).cloned().collect()
+    made.filter_map(|statement| {
+        let (name, home) = (statement.object.as_ref()?.name.clone(), statement.home_of_extension());
+        let instead = match facts.extensions.iter().find(|fact| fact.name == name) {
+            None => None,
+            Some(fact) => Some(fact.schema.clone().filter(|schema| home.as_ref() != Some(schema))?),
+        };
+        Some(Lack { name, home, instead })
+    })
+    .collect()
 }
 
 /// What of a plan wants one of the missing extensions, if nothing else of its name is
 /// on the target.
 pub(super) fn wants(plan: &Plan, contents: &Contents, facts: &TargetFacts) -> Vec<Want> {
-    let missing = missing(contents, facts);
+    let missing = lacks(contents, facts);
     if missing.is_empty() {
         return Vec::new();
     }
-    let extensions = &contents.manifest.source.extensions;
+    let homes = missing.iter().filter_map(|lack| lack.home.as_deref());
     let known = Known {
         made: made(contents),
-        ties: Ties::new(extensions, &contents.pre_data),
-        schemas: extensions
-            .iter()
-            .filter(|extension| missing.contains(&extension.name))
-            .map(|Extension { schema, .. }| schema.as_str())
-            .filter(|&schema| schema != CATALOG)
-            .collect(),
-        missing,
+        ties: Ties::new(&contents.manifest.source.extensions, &contents.pre_data),
+        schemas: homes.filter(|&schema| schema != CATALOG).collect(),
+        missing: &missing,
     };
     let waves = &plan.post_data;
     let late = waves.indexes.iter().chain(&waves.ordered);
@@ -84,7 +111,7 @@ fn made(contents: &Contents) -> HashSet<TableName> {
 }
 
 struct Known<'a> {
-    missing: Vec<String>,
+    missing: &'a [Lack],
     /// The schemas of those.
     schemas: HashSet<&'a str>,
     made: HashSet<TableName>,
@@ -97,10 +124,11 @@ impl Known<'_> {
         let wants = names.filter(|(name, _)| self.schemas.contains(name.schema.as_str()));
         wants
             .filter_map(|(name, column)| {
-                let makers = self.ties.makers(&name);
-                let is_missing = |maker: &&str| self.missing.iter().any(|name| name == maker);
-                makers.iter().all(is_missing).then(|| Want {
-                    extensions: makers.into_iter().map(str::to_owned).collect(),
+                let makers = self.ties.makers(&name).into_iter();
+                let missing = makers
+                    .map(|maker| self.missing.iter().find(|lack| lack.name == maker).cloned());
+                missing.collect::<Option<Vec<_>>>().map(|extensions| Want {
+                    extensions,
                     by: column.map_or_else(
                         || statement.to_string(),
                         |column| format!("column {column} of {statement}"),
@@ -170,23 +198,19 @@ pub(super) fn refusals(
     there: &HashSet<TableName>,
     options: &Options,
 ) -> Vec<String> {
-    let mut by_extension: BTreeMap<Vec<String>, Vec<Want>> = BTreeMap::new();
+    let mut by_extension: BTreeMap<Vec<Lack>, Vec<Want>> = BTreeMap::new();
     for want in wants.into_iter().filter(|want| !there.contains(&want.name)) {
         by_extension.entry(want.extensions.clone()).or_default().push(want);
     }
     by_extension.iter().map(|(extensions, wants)| refusal(extensions, wants, options)).collect()
 }
 
-fn refusal(extensions: &[String], wants: &[Want], options: &Options) -> String {
+fn refusal(extensions: &[Lack], wants: &[Want], options: &Options) -> String {
     let places: BTreeSet<String> =
         wants.iter().map(|want| format!("{} in {}", name_of(&want.name), want.by)).collect();
     let shown: Vec<&str> = places.iter().take(NAMED).map(String::as_str).collect();
     let more = places.len() - shown.len();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let what = match extensions {
-        [extension] => format!("the extension {extension}, which brings"),
-        several => format!("the extensions {}, one of which brings", several.join(", ")),
-    };
     let otherwise = if wants.iter().all(|want| want.late) {
         "or leave out what comes after the rows, with --section pre-data --section data"
     } else if options.is_partial() {
@@ -194,11 +218,25 @@ fn refusal(extensions: &[String], wants: &[Want], options: &Options) -> String {
     } else {
         "or leave these out, naming with --table or --schema what you want"
     };
+    let shown = format!("{}{more}", shown.join(", "));
+    let what = match extensions {
+        [Lack { name, home: Some(home), instead: Some(instead) }] => {
+            let (name, home, instead) = (quote(name), quote(home), quote(instead));
+            return format!(
+                "the target has the extension {name} in schema {instead}, and not in {home}, where \
+                 the source had it: {shown}: move it (ALTER EXTENSION {name} SET SCHEMA {home}) or \
+                 drop it, so that the restore creates it, {otherwise}"
+            );
+        }
+        [extension] => format!("the extension {extension}, which brings"),
+        several => {
+            let names: Vec<String> = several.iter().map(ToString::to_string).collect();
+            format!("the extensions {}, one of which brings", names.join(", "))
+        }
+    };
     format!(
-        "the target's server does not have {what} {}{more}: {}, restore into a server that has \
-         it, {otherwise}",
-        shown.join(", "),
-        INSTALL
+        "the target's server does not have {what} {shown}: {INSTALL}, restore into a server that \
+         has it, {otherwise}"
     )
 }
 
@@ -212,6 +250,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        archive::manifest::Extension,
         postgres::ExtensionFact,
         restore::{planner::tests as planner, script},
     };
@@ -253,20 +292,26 @@ CREATE TRIGGER h BEFORE UPDATE ON public.place FOR EACH ROW EXECUTE FUNCTION odd
         contents
     }
 
+    /// An extension that the server has, and the database in this schema.
+    fn extension(name: &str, schema: Option<&str>) -> ExtensionFact {
+        ExtensionFact {
+            name: name.into(),
+            installed: schema.is_some(),
+            schema: schema.map(str::to_owned),
+            owned: false,
+            version: "1".into(),
+            requires: Vec::new(),
+        }
+    }
+
     /// What is refused where the server has these extensions and the target these names.
     fn refused(has: &[&str], there: &[(&str, &str)]) -> Vec<String> {
+        refused_of(has.iter().map(|name| extension(name, None)).collect(), there)
+    }
+
+    fn refused_of(extensions: Vec<ExtensionFact>, there: &[(&str, &str)]) -> Vec<String> {
         let contents = contents();
-        let mut facts = planner::facts();
-        facts.extensions = has
-            .iter()
-            .map(|&name| ExtensionFact {
-                name: name.into(),
-                installed: false,
-                owned: false,
-                version: "1".into(),
-                requires: Vec::new(),
-            })
-            .collect();
+        let facts = TargetFacts { extensions, ..planner::facts() };
         let plan = Plan {
             pre_data: contents.pre_data.clone(),
             post_data: super::super::order::waves(contents.post_data.clone()),
@@ -327,5 +372,26 @@ CREATE TRIGGER h BEFORE UPDATE ON public.place FOR EACH ROW EXECUTE FUNCTION odd
             |name: &str| ties.makers(&TableName { schema: "public".into(), name: name.into() });
         assert_eq!(of("geometry"), ["postgis"]);
         assert!(known.iter().all(|name| of("strange").contains(name)));
+    }
+
+    /// Whoever looks for it by its schema does not find it.
+    #[test]
+    fn an_extension_in_another_schema_is_named_with_what_moves_it() {
+        let with = |schema| {
+            let postgis = extension("postgis", Some(schema));
+            let others = ["citext", "obscure", "pg_cron"].map(|name| extension(name, None));
+            [vec![postgis], others.to_vec()].concat()
+        };
+        assert_eq!(refused_of(with("public"), &[]), [""; 0]);
+        let said = refused_of(with("gis"), &[]).join("\n");
+        for part in [
+            "the target has the extension postgis in schema gis, and not in public, where",
+            "public.geometry in column Geom of table public.place",
+            "ALTER EXTENSION postgis SET SCHEMA public) or drop it",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        // The target has something of that name all the same.
+        assert_eq!(refused_of(with("gis"), &[("public", "geometry")]), [""; 0]);
     }
 }

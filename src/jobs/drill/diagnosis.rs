@@ -91,7 +91,7 @@ fn of_the_restore(error: Error, record: &Record) -> Fault {
         }
         // An older one has what code of long standing looks for.
         Error::Code(message) => of_an_extension(lacking(record), message),
-        Error::Restore(message) | Error::Denied(message) => {
+        Error::Restore(message) | Error::Place(message) | Error::Denied(message) => {
             let lacking = lacking(record).map(|lacking| format!("; and {lacking}"));
             let message = format!("{message}{}", lacking.unwrap_or_default());
             Fault::failed(DrillReason::RestoreError, message)

@@ -22,6 +22,8 @@ pub(super) enum Error {
     Undefined(String),
     /// A statement that defines something fails, for whatever reason.
     Definition(String),
+    /// Something is there already, or the encoding does not hold a text.
+    Place(String),
     /// Code of the database, which rows make run as well, does not find something.
     Code(String),
     /// So does one, because a file of the server's is not there.
@@ -56,6 +58,7 @@ impl From<RestoreError> for Error {
                     Self::Locale { name, message }
                 }
                 Blame::Definition => Self::Definition(message),
+                Blame::Place => Self::Place(message),
                 // It may look for what an extension was to make.
                 Blame::Code => Self::Code(message),
                 Blame::Unknown => Self::Restore(message),
@@ -78,6 +81,7 @@ pub(super) fn blame(error: Error, store_failed: bool) -> Error {
         | Error::Undefined(message)
         | Error::Definition(message)
         | Error::Code(message)
+        | Error::Place(message)
         | Error::Denied(message)
             if store_failed =>
         {
@@ -87,22 +91,25 @@ pub(super) fn blame(error: Error, store_failed: bool) -> Error {
     }
 }
 
-/// In a sandbox everything is allowed: what is not is the archive's own doing, or an
-/// extension would have allowed it.
+/// In a sandbox everything is allowed, and it is made for the archive: what is not, or
+/// does not fit, is the archive's own doing, or an extension would have allowed it.
 pub(super) fn of_sandbox(error: Error) -> Error {
     match error {
         Error::Denied(message) => Error::Definition(message),
+        Error::Place(message) => Error::Restore(message),
         error => error,
     }
 }
 
 /// Where it is not our own server, that one is to blame for what is to blame on a
-/// server, and for what it does not allow; and its address is nobody's business.
+/// server, for what it does not allow, and for what it has and how; and its address is
+/// nobody's business.
 pub(super) fn of_target(error: Error, redact: impl Fn(String) -> String) -> Error {
     match error {
         Error::Sandbox(message)
         | Error::Target(message)
         | Error::Full(message)
+        | Error::Place(message)
         | Error::Denied(message) => Error::Target(redact(message)),
         Error::Read(message) => Error::Read(message),
         Error::Restore(message) => Error::Restore(redact(message)),

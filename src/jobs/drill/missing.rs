@@ -9,7 +9,7 @@ use crate::{
 /// Extensions that the archive makes and the place does not have as it should.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lacks {
-    /// Those that it does not have.
+    /// Those that it does not have, or not in the schema where the source had them.
     pub(super) missing: Vec<String>,
     /// Those that it has in an older version than the source, which may lack what the
     /// newer one brings; with both versions.
@@ -24,11 +24,19 @@ pub(super) fn extensions(
 ) -> Lacks {
     let mut lacks = Lacks::default();
     let made = statements.iter().filter(|statement| statement.kind == Kind::Extension);
-    for name in made.filter_map(|statement| Some(&statement.object.as_ref()?.name)) {
+    for statement in made {
+        let Some(name) = statement.object.as_ref().map(|object| &object.name) else { continue };
+        let home = statement.home_of_extension();
         let here = there.iter().find(|extension| extension.name == *name);
         let wanted = of_source.iter().find(|extension| extension.name == *name);
         match (here, wanted) {
             (None, _) => lacks.missing.push(name.clone()),
+            // What looks for it by its schema does not find it there.
+            (Some(ExtensionFact { schema: Some(here), .. }), _)
+                if home.as_ref().is_some_and(|home| home != here) =>
+            {
+                lacks.missing.push(format!("{name} (it has it in schema {here})"));
+            }
             (Some(here), Some(wanted)) if is_older(&here.version, &wanted.version) => {
                 lacks.older.push(format!("{name} {} (it has {})", wanted.version, here.version));
             }
@@ -70,6 +78,7 @@ mod tests {
                 |(name, version)| ExtensionFact {
                     name: name.to_owned(),
                     installed: false,
+                    schema: None,
                     owned: false,
                     version: version.to_owned(),
                     requires: Vec::new(),

@@ -116,6 +116,15 @@ impl Place {
         Ok(())
     }
 
+    /// The same with roles that own what is restored, whatever that is.
+    pub(super) async fn create_owners(&self, roles: &[String]) -> Result<(), Fault> {
+        match self {
+            Self::Sandbox(sandbox) => sandbox.create_owners(roles).await.map(drop)?,
+            Self::Target(borrowed) => borrowed.create_roles(roles).await?,
+        }
+        Ok(())
+    }
+
     /// Returns when the disk is nearly full, where that is ours to see to.
     pub(super) async fn full(&self, keep_free: u64) -> Fault {
         match self {

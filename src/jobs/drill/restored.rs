@@ -50,9 +50,10 @@ pub(super) async fn restore(
     match Box::pin(restoring).await {
         Err(error) => {
             let error = match blame(error, reads.have_failed()) {
-                error @ (Error::Restore(_) | Error::Definition(_) | Error::Code(_)) => {
-                    still_there(error, place).await
-                }
+                error @ (Error::Restore(_)
+                | Error::Place(_)
+                | Error::Definition(_)
+                | Error::Code(_)) => still_there(error, place).await,
                 error => error,
             };
             Err(match place {
@@ -75,7 +76,12 @@ async fn still_there(error: Error, place: &Place) -> Error {
         Err(_) => false,
     };
     match error {
-        Error::Restore(message) | Error::Definition(message) | Error::Code(message) if !answers => {
+        Error::Restore(message)
+        | Error::Place(message)
+        | Error::Definition(message)
+        | Error::Code(message)
+            if !answers =>
+        {
             Error::Sandbox(format!("{message}; its server is gone"))
         }
         error => error,
@@ -152,7 +158,7 @@ async fn restore_there(
             tell(missing::extensions(&checked.created, there, &[]), record);
             let there = schemas(prepared.facts());
             stand_in(&checked.created, &[], &there, &target, record).await?;
-            let roles = place.create_roles(&checked.roles).await;
+            let roles = place.create_owners(&checked.roles).await;
             roles.map_err(|Fault { message, .. }| Error::Sandbox(message))?;
             let tables = checked
                 .created

@@ -94,12 +94,13 @@ WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
                   AND d.objsubid = 0 AND d.deptype IN ('e', 'i'))
 ORDER BY 1, 2";
 
-/// Extensions: name, whether it is installed, whether the role owns it, version, and
-/// which others it wants.
+/// Extensions: name, whether it is installed, whether the role owns it, version, which
+/// others it wants, and the schema that it is installed in.
 pub(super) const EXTENSIONS: &str = "
 SELECT coalesce(e.extname::text, a.name::text), e.oid IS NOT NULL,
        coalesce(pg_has_role(e.extowner, 'USAGE'), false),
-       coalesce(e.extversion, a.default_version, ''), coalesce(v.requires::text[], '{}')
+       coalesce(e.extversion, a.default_version, ''), coalesce(v.requires::text[], '{}'),
+       (SELECT nspname::text FROM pg_namespace WHERE oid = e.extnamespace)
 FROM pg_available_extensions a FULL JOIN pg_extension e ON e.extname = a.name
 LEFT JOIN pg_available_extension_versions v ON v.name = a.name AND v.version = a.default_version
 ORDER BY 1";

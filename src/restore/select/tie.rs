@@ -47,6 +47,7 @@ impl Choice<'_> {
         self.sequences();
         self.schemas();
         self.extensions(&indexes);
+        self.comments();
     }
 
     /// The settings that the section begins with, and of the later ones those
@@ -111,7 +112,7 @@ impl Choice<'_> {
     fn take_or_leave(&mut self, at: usize, statement: &Statement, pre_data: bool) {
         let missing = statement.mentions().into_iter().find(|name| {
             let known = self.makes.contains(name) || self.rows.contains(name);
-            known && !self.needed.contains(name) && !self.question.there.contains(name)
+            known && !self.needed.contains(name) && !self.is_there(name)
         });
         let gone = statement.relation.as_ref().and_then(|relation| {
             let words = statement.words();
@@ -203,6 +204,20 @@ impl Choice<'_> {
             })
             .collect();
         self.chosen.pre_data.extend(schemas);
+    }
+
+    /// What is said of schemas that are made.
+    fn comments(&mut self) {
+        let of_kind = self.of_kind(Kind::Schema);
+        let pre_data = self.question.pre_data;
+        let made: HashSet<_> = of_kind.iter().map(|&at| &pre_data[at].object).collect();
+        let said = (0..pre_data.len()).filter(|&at| {
+            let statement = &pre_data[at];
+            statement.kind == Kind::Comment
+                && statement.text.starts_with(b"COMMENT ON SCHEMA ")
+                && made.contains(&statement.object)
+        });
+        self.chosen.pre_data.extend(said);
     }
 
     /// An extension is needed when something chosen stands on it, before the rows or

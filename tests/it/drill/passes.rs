@@ -179,7 +179,14 @@ fn a_legacy_archive_with_owners_and_rights_passes() {
          grant select on church to \"The Readers\";
          alter table gift enable row level security;
          create policy own on gift to boss using (true);
-         alter default privileges for role boss grant select on tables to app;",
+         alter default privileges for role boss grant select on tables to app;
+         create role mighty superuser;
+         create function noted() returns event_trigger language plpgsql as 'begin end';
+         create event trigger noted on ddl_command_end execute function noted();
+         alter event trigger noted owner to mighty;
+         create foreign data wrapper far; alter foreign data wrapper far owner to mighty;
+         create materialized view logins as select rolname, rolpassword from pg_authid;
+         alter materialized view logins owner to mighty;",
     );
     let mut pg_dump = command(server.bin("pg_dump"));
     let sql = pg_dump.args(["-d", &server.url("shop")]).output_of(b"");

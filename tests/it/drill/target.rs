@@ -76,6 +76,64 @@ fn everything_that_a_database_can_hold_is_taken_out_again() {
     assert_eq!(left(&target, "throwaway"), before);
 }
 
+/// What was there before the first drill stays, with what it stands in.
+#[test]
+fn extensions_stay_with_their_schemas_and_empty_schemas_too() {
+    let (_source, target, product) = borrowed();
+    target.psql(
+        "throwaway",
+        "create schema tools; create extension hstore schema tools; create schema \"Empty one\"",
+    );
+    let before = left(&target, "throwaway");
+    for _ in 0..2 {
+        assert_eq!(product.drill(0, &[])["verdict"], "passed");
+        assert_eq!(left(&target, "throwaway"), before);
+    }
+}
+
+/// Its extensions, its names and its encoding are somebody else's.
+#[test]
+fn what_the_target_has_otherwise_condemns_no_backup() {
+    let (source, target) = (Server::start(15), Server::start(15));
+    for (database, sql) in [
+        (
+            "moved",
+            "create extension pgcrypto;
+             create table d (id int, t text default encode(public.gen_random_bytes(4), 'hex'))",
+        ),
+        ("clash", "create type citext as enum ('x'); create table d (c citext)"),
+        ("letters", "create table d (t text); insert into d values ('żółć')"),
+    ] {
+        source.create_database(database);
+        source.psql(database, sql);
+        target.psql(
+            "postgres",
+            &format!(
+                "create database {database} template template0 lc_collate 'C' lc_ctype 'C' encoding {}",
+                if database == "letters" { "'LATIN1'" } else { "'UTF8'" }
+            ),
+        );
+    }
+    target.psql("moved", "create schema tools; create extension pgcrypto schema tools");
+    target.psql("clash", "create extension citext");
+    for (database, exit, reason, said) in [
+        ("moved", 3, "missing_extension", "pgcrypto (it has it in schema tools)"),
+        ("clash", 1, "target", "already exists"),
+        ("letters", 1, "target", "has no equivalent in encoding"),
+    ] {
+        let product =
+            Product::of(&source, database).set("RELIQUARY__DRILL__TARGET", target.url(database));
+        product.backup(&[]);
+        let record = product.drill(exit, &[]);
+        assert_eq!(record["failure"]["reason"], reason, "{record:#}");
+        let message = record["failure"]["message"].as_str().unwrap();
+        assert!(message.contains(said), "{message}");
+        let list = product.run(&["--json", "list"]);
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        assert!(!list.contains("\"restore_error\""), "{list}");
+    }
+}
+
 #[test]
 fn a_failed_drill_empties_it_too() {
     let (_source, target, product) = borrowed();

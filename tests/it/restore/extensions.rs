@@ -119,3 +119,33 @@ fn extensions_that_are_only_guessed_stop_nothing() {
     server.psql_command("file").output_of(&sql);
     assert_eq!(server.psql("file", "select dblink from host"), "1\n");
 }
+
+/// It is there, and what looks for it by its schema does not find it.
+#[test]
+fn an_extension_in_another_schema_is_refused_with_what_moves_it() {
+    let server = Server::start(15);
+    server.create_database("app");
+    server.psql(
+        "app",
+        "create schema ext; create extension citext schema ext;
+         create table person (email ext.citext primary key); insert into person values ('a')",
+    );
+    let product = Product::of(&server, "app");
+    product.backup(&[]);
+    server.create_database("copy");
+    server.psql("copy", "create extension citext");
+    for more in [&["--dry-run"][..], &[], &["--table", "public.person"]] {
+        let said = fails(&product, &server, "copy", more);
+        for part in [
+            "the target has the extension citext in schema public, and not in ext, where the source",
+            "ext.citext in column email of table public.person",
+            "ALTER EXTENSION citext SET SCHEMA ext) or drop it",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    // As it was told to.
+    server.psql("copy", "drop extension citext");
+    restored(&product, &server, "copy", &[]);
+    assert_eq!(server.psql("copy", "select email from person"), "a\n");
+}

@@ -189,6 +189,43 @@ fn what_is_not_whole_comes_back_with_its_rows_and_with_the_keys_of_others() {
     assert_same_dump(&whole, &server.dump_plain("copy"));
 }
 
+/// No statement of its own makes a multirange, which is there with its range.
+#[test]
+fn a_type_that_is_there_is_not_made_again() {
+    let server = Server::start(15);
+    server.create_database("app");
+    server.psql(
+        "app",
+        "create schema s; comment on schema s is 'ours'; set search_path = s;
+         create type span as range (subtype = float8, multirange_type_name = spans);
+         create table one (id int primary key, r span); create table many (id int, r spans);
+         create materialized view seen as select count(*) from many;
+         insert into one select i, span(i, i + 1) from generate_series(1, 9) i;
+         insert into many select i, spans(span(i, i + 1)) from generate_series(1, 9) i;
+         refresh materialized view seen;",
+    );
+    let product = Product::of(&server, "app");
+    product.backup(&[]);
+    server.create_database("copy");
+    restored(&product, &server, "copy", &["--schema", "s"]);
+    assert_same_dump(&server.dump_plain("app"), &server.dump_plain("copy"));
+    restored(&product, &server, "copy", &["--schema", "s", "--clean", "--yes"]);
+    server.psql("copy", "drop table s.many cascade");
+    let report = restored(&product, &server, "copy", &["--table", "s.seen"]);
+    let empty = "s.many is made without rows, because what was asked for stands on it, and none of \
+                 its rows is in s.seen: add --table s.many";
+    assert!(report["warnings"].to_string().contains(empty), "{report}");
+    server.psql("copy", "drop table s.many cascade");
+    restored(&product, &server, "copy", &["--table", "s.many"]);
+    restored(&product, &server, "copy", &["--table", "s.seen"]);
+    assert_same_dump(&server.dump_plain("app"), &server.dump_plain("copy"));
+    // As one that was killed leaves it.
+    let mark = format!("comment on table s.one is '{}'", reliquary::postgres::UNFINISHED);
+    server.psql("copy", &mark);
+    restored(&product, &server, "copy", &["--schema", "s", "--clean", "--yes"]);
+    assert_same_dump(&server.dump_plain("app"), &server.dump_plain("copy"));
+}
+
 /// What went with a table that somebody dropped with CASCADE.
 #[test]
 fn what_others_had_of_a_dropped_table_is_made_again_or_said() {
