@@ -48,7 +48,7 @@ pub(super) enum Rehearsed {
 /// What is said of a rehearsal that was ended.
 pub(super) fn late() -> String {
     format!(
-        "whether something would go with what --clean drops that the archive does not hold was \
+        "whether something would go with what --clean drops and would not come back was \
          not known within {} s, and then not tried any longer: whoever uses the target would wait; \
          --clean itself looks before anything is final",
         TRIED_WITHIN.as_secs()
@@ -194,7 +194,8 @@ async fn drop_each(
         at: None,
         message: format!(
             "what the archive creates cannot be dropped without also dropping {shown}{}, which \
-             the archive does not hold; drop that first, or restore into another database",
+             would not come back; drop that first, or, where the archive holds it, ask for it as \
+             well (--table), or restore into another database",
             if foreign.len() > NAMED { " and more" } else { "" }
         ),
         blame: Blame::Unknown,

@@ -61,6 +61,8 @@ pub(super) async fn denied(
             Err(error) => {
                 let noted = Noted::from(extension);
                 let reason = noted.said(&error.message, error.named.as_deref());
+                // What follows is a hint for whoever may.
+                let reason = reason.lines().next().unwrap_or_default().to_owned();
                 denied.push((noted.at, reason));
             }
         }

@@ -4,6 +4,7 @@
 //! asks for, to the steps, what is skipped and why, and what stands in the way.
 
 mod anew;
+mod attach;
 mod empty;
 mod keys;
 mod lacking;
@@ -323,6 +324,9 @@ impl Planner<'_> {
             }
         }
         self.plan.post_data = waves(kept);
+        if chosen.is_some() {
+            self.attach_late();
+        }
     }
 
     /// See [`security`]: wherever tables are made, with their rows or without.

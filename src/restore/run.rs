@@ -334,7 +334,7 @@ impl Work {
         ] {
             if stage == RestoreStage::ForeignKeys {
                 for statement in &waves.attach {
-                    post::run(statement, &mut sessions[0], &self.psql, orphans).await?;
+                    post::run(statement, &mut sessions[0], &self.psql, Orphans::Stop).await?;
                 }
             }
             if !statements.is_empty() {

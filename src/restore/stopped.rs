@@ -173,6 +173,13 @@ impl Stopped {
                  provider runs the server, turn it on in its dashboard), or leave out with --table \
                  and --schema what needs it"
             )
+        } else if self.blame == Blame::Rights
+            && self.at.as_ref().is_some_and(|at| at.starts_with("extension "))
+        {
+            f.write_str(
+                "; before it is run again, let somebody create it who may: a superuser, or the \
+                 provider's dashboard",
+            )
         } else if self.blame == Blame::Extension {
             write!(f, "; before it is run again, {INSTALL}")
         } else {
@@ -313,6 +320,9 @@ mod tests {
         let of = |blame| Stopped { blame, denied: denied.clone(), ..stopped() }.to_string();
         let needs = "need what could not be created: extension btree_gist (permission denied); ";
         assert!(of(Blame::Undefined).contains(needs) && !of(Blame::Unknown).contains("gist"));
+        let at = Some("extension bloom".to_owned());
+        let said = Stopped { blame: Blame::Rights, at, ..stopped() }.to_string();
+        assert!(said.contains("before it is run again, let somebody create it who may"), "{said}");
         // Its statement names it.
         let said = Stopped { blame: Blame::Extension, ..stopped() }.to_string();
         assert!(said.contains("before it is run again, install it there"), "{said}");

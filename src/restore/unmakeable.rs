@@ -224,8 +224,9 @@ fn refusal(extensions: &[Lack], wants: &[Want], options: &Options) -> String {
             let (name, home, instead) = (quote(name), quote(home), quote(instead));
             return format!(
                 "the target has the extension {name} in schema {instead}, and not in {home}, where \
-                 the source had it: {shown}: move it (ALTER EXTENSION {name} SET SCHEMA {home}) or \
-                 drop it, so that the restore creates it, {otherwise}"
+                 the source had it: {shown}: drop it, so that the restore creates it, or move it \
+                 (CREATE SCHEMA IF NOT EXISTS {home}; ALTER EXTENSION {name} SET SCHEMA {home}), \
+                 {otherwise}"
             );
         }
         [extension] => format!("the extension {extension}, which brings"),
@@ -387,7 +388,8 @@ CREATE TRIGGER h BEFORE UPDATE ON public.place FOR EACH ROW EXECUTE FUNCTION odd
         for part in [
             "the target has the extension postgis in schema gis, and not in public, where",
             "public.geometry in column Geom of table public.place",
-            "ALTER EXTENSION postgis SET SCHEMA public) or drop it",
+            "drop it, so that the restore creates it, or move it",
+            "ALTER EXTENSION postgis SET SCHEMA public)",
         ] {
             assert!(said.contains(part), "{part}: {said}");
         }

@@ -396,7 +396,7 @@ fn a_dry_run_of_clean_is_refused_where_the_restore_is() {
         });
     };
     server.psql("copy", "create schema other; create view other.v as select * from church");
-    refuses("without also dropping relation other.v, which the archive does not hold");
+    refuses("without also dropping relation other.v, which would not come back; drop that first");
     server.psql("copy", "drop schema other cascade; drop table donation");
     server.psql("copy", "create view donation as select 1 as id");
     refuses("something of another kind has that name there");

@@ -226,6 +226,49 @@ fn a_type_that_is_there_is_not_made_again() {
     assert_same_dump(&server.dump_plain("app"), &server.dump_plain("copy"));
 }
 
+/// A key that points at the whole goes with each of its partitions, and what the whole
+/// has, its partitions get from it.
+#[test]
+fn a_partition_that_was_dropped_comes_back_into_the_table_that_is_there() {
+    let server = Server::start(15);
+    server.create_database("app");
+    server.psql(
+        "app",
+        "create schema parts;
+         create table year (id int, d date, t text default 'x', primary key (id, d)) partition by range (d);
+         create index on year (t);
+         create table parts.one partition of year for values from ('2026-01-01') to ('2026-02-01');
+         create table parts.two partition of year for values from ('2026-02-01') to ('2026-03-01')
+           partition by range (d);
+         create table parts.two_x partition of parts.two for values from ('2026-02-01') to ('2026-03-01');
+         create index more on parts.one (id, t);
+         create function seen() returns trigger language plpgsql as 'begin return new; end';
+         create trigger seen before insert on year for each row execute function seen();
+         create table points (id int, d date, foreign key (id, d) references year);
+         insert into year select i, date '2026-01-01' + i from generate_series(1, 50) i;
+         insert into points select id, d from year;",
+    );
+    let product = Product::of(&server, "app");
+    product.backup(&[]);
+    server.create_database("copy");
+    restored(&product, &server, "copy", &[]);
+    let whole = server.dump_plain("copy");
+    for (lost, part) in [
+        ("parts.one", &["--table", "parts.one"][..]),
+        ("parts.two", &["--table", "parts.two"]),
+        ("parts.one, parts.two", &["--schema", "parts"]),
+    ] {
+        server.psql("copy", &format!("drop table {lost} cascade"));
+        restored(&product, &server, "copy", part);
+        assert_same_dump(&whole, &server.dump_plain("copy"));
+    }
+    // As one that was killed leaves it.
+    let mark = format!("comment on table parts.one is '{}'", reliquary::postgres::UNFINISHED);
+    server.psql("copy", &mark);
+    restored(&product, &server, "copy", &["--table", "parts.one", "--clean", "--yes"]);
+    assert_same_dump(&whole, &server.dump_plain("copy"));
+}
+
 /// What went with a table that somebody dropped with CASCADE.
 #[test]
 fn what_others_had_of_a_dropped_table_is_made_again_or_said() {
@@ -233,7 +276,8 @@ fn what_others_had_of_a_dropped_table_is_made_again_or_said() {
     shop(&server, "shop");
     server.psql(
         "shop",
-        "create view names as select name from church;
+        "create view names as select name from church; create view more as select * from names;
+         create table heir (more int) inherits (church);
          create table note (church int references church);
          create policy known on donation using (exists (select from church));",
     );
@@ -252,11 +296,13 @@ fn what_others_had_of_a_dropped_table_is_made_again_or_said() {
         "made NOT VALID",
         "view public.names",
         "add --table public.names",
+        "view public.more",
+        "table public.heir",
         "policy known of public.donation",
     ] {
         assert!(left_out.contains(part), "{part}: {left_out}");
     }
-    assert_eq!(report["left_out"].as_array().unwrap().len(), 3, "{report}");
+    assert_eq!(report["left_out"].as_array().unwrap().len(), 5, "{report}");
     // As it was told to.
     restored(&product, &server, "copy", &["--table", "public.names"]);
     assert_eq!(server.psql("copy", "select count(*) from names").trim(), "50");
