@@ -91,10 +91,11 @@ async fn one(
     backup_time: DateTime<Utc>,
     deadline: Duration,
 ) -> Result<Found, TargetError> {
+    // In a transaction of its own: a query that takes back the one it runs in keeps this.
+    session.run("SET default_transaction_read_only = on").await?;
     session
         .run(&format!(
-            "SET default_transaction_read_only = on; \
-             BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL search_path = public; \
+            "BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL search_path = public; \
              SET LOCAL \"reliquary.backup_time\" = '{}'",
             deadline.as_millis(),
             rfc3339::format(backup_time)

@@ -24,6 +24,8 @@ pub(super) async fn run(keys: &[Statement], session: &mut Target) -> Result<Vec<
         let sql = String::from_utf8_lossy(&statement.text).into_owned();
         match session.run(&sql).await {
             Ok(()) => {}
+            // It did not go: a partition that was not attached yet takes none along.
+            Err(error) if error.is_there_already() => {}
             Err(error) if error.is_lost() => return Err(Failure::in_statement(statement)(error)),
             Err(error) if error.points_at_nothing() => {
                 left_out.push(post::bear(statement, &sql, session).await);

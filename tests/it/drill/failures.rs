@@ -89,12 +89,20 @@ fn a_check_of_the_settings_that_gets_another_answer_fails_the_drill() {
          [[drill.checks]]\nname = 'gone'\nsql = 'select from no_such_table'\nexpect = 'no rows'\n\
          [[drill.checks]]\nname = 'reads only'\nsql = 'delete from gift'\nexpect = 'no rows'\n\
          [[drill.checks]]\nname = 'ends itself'\nexpect = 'no rows'\n\
-         sql = 'commit; delete from public.gift'\n",
+         sql = 'commit; delete from public.gift'\n\
+         [[drill.checks]]\nname = 'takes itself back'\nexpect = 'no rows'\n\
+         sql = 'rollback; delete from public.gift'\n",
     );
     let record = product.drill(3, &[]);
     let (reason, message) = reason(&record, "failed");
     assert_eq!(reason, "check_failed");
-    for what in ["few: found 5000 rows", "gone: ", "reads only: ", "ends itself: cannot"] {
+    for what in [
+        "few: found 5000 rows",
+        "gone: ",
+        "reads only: ",
+        "ends itself: cannot",
+        "takes itself back: cannot",
+    ] {
         assert!(message.contains(what), "{what}: {message}");
     }
 }

@@ -6,7 +6,7 @@ use super::{
     restored, shop,
 };
 use crate::support::{
-    postgres::{Server, assert_same_dump},
+    postgres::{Server, assert_same_dump, assert_same_lines},
     product::Product,
 };
 
@@ -265,8 +265,19 @@ fn a_partition_that_was_dropped_comes_back_into_the_table_that_is_there() {
     // As one that was killed leaves it.
     let mark = format!("comment on table parts.one is '{}'", reliquary::postgres::UNFINISHED);
     server.psql("copy", &mark);
-    restored(&product, &server, "copy", &["--table", "parts.one", "--clean", "--yes"]);
+    let again = ["--table", "parts.one", "--clean", "--yes"];
+    restored(&product, &server, "copy", &again);
     assert_same_dump(&whole, &server.dump_plain("copy"));
+    // And before it was attached, when nothing goes along with it.
+    server.psql("copy", "begin; alter table points drop constraint points_id_d_fkey; alter table year detach partition parts.one; delete from points where id <= 30; alter table points add foreign key (id, d) references year; commit");
+    server.psql("copy", &mark);
+    let report = restored(&product, &server, "copy", &again);
+    assert!(!report["left_out"].to_string().contains("points_id_d_fkey"), "{report}");
+    server.psql(
+        "copy",
+        "insert into points select id, d from parts.one where id not in (select id from points)",
+    );
+    assert_same_lines(&whole, &server.dump_plain("copy"));
 }
 
 /// What went with a table that somebody dropped with CASCADE.
